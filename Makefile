@@ -1,0 +1,38 @@
+# `make demo` runs the node on the sample drive, `make test` runs every test, `make develop` only
+# installs what training and the tests need. All need python3 (3.10 to 3.14) with venv, and a
+# network for their first run alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test develop clean
+
+demo: $(VENV)/runtime
+	$(BIN)/segret_demo --output out/demo
+
+develop: $(VENV)/everything
+
+test: develop
+	$(BIN)/python -m pytest test
+
+$(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
+	$(BIN)/pip install --quiet --editable '.[ros,demo]'
+	@touch $@
+
+$(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
+	$(BIN)/pip install --quiet --editable '.[ros,demo,train,test]'
+	@touch $@
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' 2>/dev/null \
+		|| { echo 'segret_ros needs python3 3.10 to 3.14, the versions of ROS 2 on PyPI' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo 'segret_ros needs python3-venv: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out build install log

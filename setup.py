@@ -1,0 +1,54 @@
+"""One ament_python package: built by colcon on a ROS 2 installation, by pip anywhere else."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'segret_ros'
+
+
+def share_files() -> list[tuple[str, list[str]]]:
+    """Give what belongs to share/segret_ros, folder by folder."""
+    files: dict[str, list[str]] = {f'share/{PACKAGE}': ['package.xml']}
+    for top in ('config', 'data', 'launch', 'models'):
+        for path in sorted(Path(top).rglob('*')):
+            if path.is_file() and '__pycache__' not in path.parts:
+                files.setdefault(f'share/{PACKAGE}/{path.parent}', []).append(str(path))
+    return list(files.items())
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Semantic segmentation of camera topics with SegRet',
+    long_description=(Path(__file__).resolve().parent / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    maintainer='The segret_ros developers',
+    maintainer_email='segret_ros@users.noreply.github.com',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*', 'segret_train', 'segret_train.*']),
+    package_data={f'{PACKAGE}.demo': ['*.html.j2']},
+    data_files=[('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+                *share_files()],
+    zip_safe=True,
+    install_requires=['numpy>=1.21', 'onnxruntime>=1.17', 'opencv-python-headless>=4.5', 'PyYAML',
+                      'setuptools'],
+    extras_require={
+        'ros': ['ros-kilted-rclpy[fastrtps]', 'ros-kilted-sensor-msgs', 'ros-kilted-std-msgs',
+                'ros-kilted-diagnostic-msgs', 'ros-kilted-lifecycle-msgs',
+                'ros-kilted-rosgraph-msgs', 'rosbags-image>=0.10'],
+        'demo': ['Jinja2', 'rosbags>=0.10', 'tqdm'],
+        'train': ['onnx>=1.16', 'onnxscript', 'rosbags>=0.10', 'safetensors', 'torch>=2.6',
+                  'tqdm'],
+        'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes', 'pytest',
+                 'ros-kilted-ament-flake8', 'ros-kilted-ament-pep257'],
+    },
+    entry_points={'console_scripts': [
+        'segret_node = segret_ros.node.main:main',
+        'segret_demo = segret_ros.demo.main:main',
+        'segret_export = segret_train.export:main',
+        'segret_train = segret_train.train:main',
+        'segret_validate = segret_train.validate:main',
+    ]},
+)
