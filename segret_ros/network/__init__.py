@@ -1,0 +1,8 @@
+"""The SegRet network in PyTorch and its checkpoints."""
+
+from segret_ros.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from segret_ros.network.segret import MEAN, SegRet, STD
+from segret_ros.network.variants import VARIANTS
+
+__all__ = ['CheckpointError', 'load_checkpoint', 'MEAN', 'save_checkpoint', 'SegRet', 'STD',
+           'VARIANTS']

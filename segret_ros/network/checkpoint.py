@@ -1,0 +1,262 @@
+"""
+Reading and writing SegRet weights, strictly: every key fits or the file is refused.
+
+Our own files are safetensors whose metadata rebuilds the network. The authors' are PyTorch files
+of an mmsegmentation EncoderDecoder; they are read without executing pickled code.
+"""
+
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import re
+from typing import Iterator
+import zipfile
+
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
+from segret_ros.atomic import atomic_path
+from segret_ros.network.segret import SegRet
+from segret_ros.network.variants import VARIANTS
+import torch
+from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+FORMAT = 'segret_ros checkpoint 1'
+
+# The authors' names to ours, applied in this order.
+RENAMES = (
+    (r'^backbone\.patch_embed\.proj\.', 'backbone.stem.'),
+    (r'^backbone\.layers\.(\d)\.blocks\.', r'backbone.stages.\1.blocks.'),
+    (r'^backbone\.layers\.(\d)\.downsample\.reduction\.', r'backbone.downsamples.\1.0.'),
+    (r'^backbone\.layers\.(\d)\.downsample\.norm\.', r'backbone.downsamples.\1.1.'),
+    (r'\.pos\.conv\.', '.position.'),
+    (r'\.retention_layer_norm\.', '.retention_norm.'),
+    (r'\.final_layer_norm\.', '.ffn_norm.'),
+    (r'\.retention\.q_proj\.', '.retention.query.'),
+    (r'\.retention\.k_proj\.', '.retention.key.'),
+    (r'\.retention\.v_proj\.', '.retention.value.'),
+    (r'\.retention\.out_proj\.', '.retention.output.'),
+    (r'\.retention\.lepe\.conv\.', '.retention.local.'),
+    (r'\.ffn\.fc1\.', '.ffn.0.'),
+    (r'\.ffn\.fc2\.', '.ffn.2.'),
+    (r'\.gamma_1$', '.retention_scale'),
+    (r'\.gamma_2$', '.ffn_scale'),
+    (r'^decode_head\.linear_fuse\.conv\.', 'decoder.fuse.'),
+    (r'^decode_head\.linear_fuse\.bn\.', 'decoder.fuse_norm.'),
+    (r'^decode_head\.linear_pred\.', 'decoder.classify.'),
+    (r'^decode_head\.linear_c(\d)\.proj\.', r'decoder.levels.\1.linear.'),
+    (r'^decode_head\.linear_c(\d)\.zeroLayer\.conv\.', r'decoder.levels.\1.residual.'),
+    (r'^decode_head\.linear_c(\d)\.zeroLayer\.bn\.', r'decoder.levels.\1.residual_norm.'),
+)
+# In the authors' files, but no part of the function that the network computes.
+UNUSED = re.compile(r'^decode_head\.conv_seg\.|\.Relpos\.(angle|decay)$')
+
+
+class CheckpointError(ValueError):
+    """A file that is no SegRet checkpoint; the message names the file, the rule, the way out."""
+
+
+@dataclass
+class Checkpoint:
+    """
+    What a checkpoint file holds.
+
+    :param state: weights by our names.
+    :param class_names: in id order, or empty where the file does not tell.
+    :param palette: RGB 0..255 of each class, or empty.
+    :param training: how the weights were made, as the trainer told it; JSON values.
+    """
+
+    state: dict[str, Tensor]
+    class_names: list[str]
+    palette: list[list[int]]
+    training: dict
+
+
+def load_checkpoint(path: str | Path) -> SegRet:
+    """
+    Give the network of a checkpoint, on the CPU and in evaluation mode.
+
+    Its attributes `class_names`, `palette` and `training_record` hold what the file tells.
+
+    :param path: our `.safetensors` or the authors' `.pth`.
+    :raises CheckpointError: for a foreign, damaged or incomplete file.
+    :raises FileNotFoundError: when there is none.
+    """
+    checkpoint = read_checkpoint(path)
+    network = _build(checkpoint.state, path)
+    network.load_state_dict(checkpoint.state)
+    network.class_names = checkpoint.class_names
+    network.palette = checkpoint.palette
+    network.training_record = checkpoint.training
+    return network.eval()
+
+
+def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
+                    palette: list[list[int]], training: dict) -> None:
+    """
+    Write a network as safetensors with what rebuilds it, atomically.
+
+    :param class_names: one a class, in id order.
+    :param palette: RGB 0..255 of each class.
+    :param training: how the weights were made; JSON values.
+    """
+    if not len(class_names) == len(palette) == network.num_classes:
+        raise ValueError(f'{len(class_names)} class names and {len(palette)} colours for '
+                         f'{network.num_classes} classes: give one of each a class')
+    metadata = {'format': FORMAT, 'variant': network.variant,
+                'class_names': json.dumps(class_names), 'palette': json.dumps(palette),
+                'training': json.dumps(training)}
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    with atomic_path(path) as partial:
+        save_file(state, partial, metadata)
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """
+    Give the content of a checkpoint under our names.
+
+    :param path: our `.safetensors` or the authors' `.pth`.
+    :raises CheckpointError: for a foreign or damaged file.
+    :raises FileNotFoundError: when there is none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such checkpoint file')
+    checkpoint = _read_ours(path) if path.suffix == '.safetensors' else _read_authors(path)
+    rotary = [key for key in checkpoint.state if '.ffn.dwconv.' in key or '.theta' in key]
+    if rotary:
+        raise CheckpointError(
+            f"{path}: {rotary[0]} belongs to RMT's code of June 2024 (rotated queries and keys), "
+            'which computes another function; use a SegRet checkpoint or a backbone trained with '
+            "RMT's code of December 2023")
+    return checkpoint
+
+
+def _read_ours(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}
+    except SafetensorError as error:
+        raise CheckpointError(f'{path}: not a whole safetensors file ({error}); '
+                              'copy or train it again') from error
+    if metadata.get('format') != FORMAT:
+        raise CheckpointError(f'{path}: its format is {metadata.get("format")!r}, not {FORMAT!r}; '
+                              "load a checkpoint that segret_train wrote, or the authors' .pth")
+    try:
+        told = [json.loads(metadata[key]) for key in ('class_names', 'palette', 'training')]
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f'{path}: its metadata is damaged ({error}); '
+                              'copy or train it again') from error
+    return Checkpoint(state, *told)
+
+
+def _read_authors(path: Path) -> Checkpoint:
+    try:
+        content = _load_inert(path)
+    except Exception as error:  # torch.load raises a dozen types for foreign and damaged files
+        # The first sentence alone: PyTorch goes on to advise loading without any protection.
+        reason = str(error).strip().split('. ')[0].split('\n')[0] or type(error).__name__
+        raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({reason}); '
+                              'download it again, or keep only its state_dict and meta') from error
+    content = _dict(content)
+    state = _dict(content.get('state_dict', content))
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f'{path}: holds no state_dict of tensors; '
+                              'load a SegRet checkpoint of mmsegmentation')
+    meta = _lower_keys(content.get('meta'))
+    dataset = _lower_keys(meta.get('dataset_meta')) or meta
+    return Checkpoint(_rename(state), [str(name) for name in dataset.get('classes') or []],
+                      [list(map(int, color)) for color in dataset.get('palette') or []], {})
+
+
+def _load_inert(path: Path) -> object:
+    """
+    Give what torch.save wrote, without importing or running anything that the file names.
+
+    mmengine's files hold objects of its own beside the weights (running means, numpy scalars);
+    those become `_Inert`, which is thrown away with them.
+    """
+    foreign = get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+    with safe_globals([(_Inert, name) for name in foreign]):
+        return torch.load(path, map_location='cpu', weights_only=True)
+
+
+class _Inert:
+    """Stands for an object of any class that is not PyTorch's; holds and does nothing."""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator:
+        return iter(())
+
+
+def _dict(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def _lower_keys(value: object) -> dict:
+    return {str(key).lower(): entry for key, entry in _dict(value).items()}
+
+
+def _rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    renamed = {}
+    for key, value in state.items():
+        key = key.removeprefix('module.')
+        if UNUSED.search(key):
+            continue
+        for pattern, replacement in RENAMES:
+            key = re.sub(pattern, replacement, key)
+        key = re.sub(r'^decoder\.levels\.(\d)', _level_from_one, key)
+        renamed[key] = value.flatten() if key.endswith('_scale') else value
+    return renamed
+
+
+def _level_from_one(match: re.Match) -> str:
+    return f'decoder.levels.{int(match[1]) - 1}'  # the authors count the levels from 1
+
+
+def _build(state: dict[str, Tensor], path: str | Path) -> SegRet:
+    """Give a network of the state's variant, width and classes, whose keys and shapes all fit."""
+    classifier = state.get('decoder.classify.weight')
+    if classifier is None or classifier.ndim != 4:
+        raise CheckpointError(f"{path}: has no decoder.classify.weight (the authors' "
+                              'decode_head.linear_pred.weight), so it is no SegRet checkpoint')
+    network = SegRet(_variant_of(state, path), num_classes=classifier.shape[0],
+                     decoder_channels=classifier.shape[1])
+    expected = network.state_dict()
+    missing = sorted(expected.keys() - state.keys())
+    unexpected = sorted(state.keys() - expected.keys())
+    misfits = [f'{key} is {tuple(state[key].shape)}, not {tuple(expected[key].shape)}'
+               for key in sorted(expected.keys() & state.keys())
+               if state[key].shape != expected[key].shape]
+    if missing or unexpected or misfits:
+        problems = [f'{len(keys)} {what} ({", ".join(keys[:3])}{", ..." * (len(keys) > 3)})'
+                    for what, keys in (('missing keys', missing), ('unexpected keys', unexpected),
+                                       ('shapes that do not fit', misfits)) if keys]
+        raise CheckpointError(f'{path}: does not fit SegRet {network.variant}: '
+                              f'{"; ".join(problems)}; load a whole SegRet checkpoint')
+    return network
+
+
+def _variant_of(state: dict[str, Tensor], path: str | Path) -> str:
+    depths, channels = [], []
+    for stage in range(4):
+        prefix = f'backbone.stages.{stage}.blocks.'
+        blocks = {key.removeprefix(prefix).split('.')[0]
+                  for key in state if key.startswith(prefix)}
+        norm = state.get(f'{prefix}0.retention_norm.weight')
+        depths.append(len(blocks))
+        channels.append(0 if norm is None else len(norm))
+    for name, variant in VARIANTS.items():
+        if variant.depths == tuple(depths) and variant.channels == tuple(channels):
+            return name
+    known = '; '.join(f'{name} {variant.depths} {variant.channels}'
+                      for name, variant in VARIANTS.items())
+    raise CheckpointError(f'{path}: stage depths {tuple(depths)} and channels {tuple(channels)} '
+                          f'belong to no SegRet variant ({known})')
