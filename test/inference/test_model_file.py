@@ -1,0 +1,203 @@
+"""Model files: what they hold, what they tell, and how others are refused."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, TensorProto
+import onnxruntime
+import pytest
+from segret_ros.inference import DeviceError, ModelError, ModelInfo, Segmenter
+from segret_ros.inference.onnxruntime_engine import CPU, CUDA, providers_of
+from segret_ros.label_set import LabelSet
+from segret_ros.network import SegRet
+from segret_train.evaluation import predict
+from segret_train.onnx_model import save_model, to_onnx
+
+SIZE = (96, 160)
+WAY_OUT = 'segret_export CHECKPOINT'
+
+
+@pytest.fixture(scope='module')
+def half_model(network: SegRet) -> onnx.ModelProto:
+    """Give the network of 96 x 160 with float16 weights."""
+    return to_onnx(network, SIZE, half_weights=True)
+
+
+@pytest.fixture
+def changeable(model_file: Path, tmp_path: Path) -> Path:
+    """Give a copy of the model file."""
+    path = tmp_path / 'changed.onnx'
+    path.write_bytes(model_file.read_bytes())
+    return path
+
+
+def change_metadata(path: Path, **changes: str | None) -> None:
+    """Write properties of a model file again, or leave those that are None out."""
+    model = onnx.load(path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata.update({f'segret.{key}': value for key, value in changes.items()})
+    model.ClearField('metadata_props')
+    for key, value in metadata.items():
+        if value is not None:
+            model.metadata_props.add(key=key, value=value)
+    onnx.save(model, path)
+
+
+def refusal(path: Path) -> str:
+    """Give the message with which a file is refused; it names the file and the way out."""
+    with pytest.raises(ModelError) as caught:
+        Segmenter(path, device='cpu')
+    assert str(path) in str(caught.value)
+    assert WAY_OUT in str(caught.value)
+    assert '\n' not in str(caught.value)
+    return str(caught.value)
+
+
+def proper_shape(shape: Iterable[int]) -> tuple[int, ...]:
+    """Give a shape without ones and whatever its order, as a transposed weight has it too."""
+    return tuple(sorted(length for length in shape if length > 1))
+
+
+def test_the_decay_is_no_table_of_cells_by_cells(half_model: onnx.ModelProto,
+                                                 network: SegRet) -> None:
+    weights = {proper_shape(value.shape) for value in network.state_dict().values()}
+    constants = [*half_model.graph.initializer, *(
+        attribute.t for node in half_model.graph.node for attribute in node.attribute
+        if attribute.HasField('t'))]
+    beside = [tuple(tensor.dims) for tensor in constants
+              if proper_shape(tensor.dims) not in weights]
+    assert beside
+    # The smallest such table, of the 3 x 5 cells of the last stage, has 225 a head and 8 heads.
+    assert not [shape for shape in beside if np.prod(shape) > 256]
+
+
+def test_large_weights_are_half_and_cast(half_model: onnx.ModelProto) -> None:
+    types = {tensor.name: tensor.data_type for tensor in half_model.graph.initializer}
+    sizes = {tensor.name: np.prod(tensor.dims) for tensor in half_model.graph.initializer}
+    large = {name for name, size in sizes.items() if size >= 1024}
+    assert len(large) > 50
+    assert {types[name] for name in large} == {TensorProto.FLOAT16}
+    cast = {node.input[0] for node in half_model.graph.node if node.op_type == 'Cast'}
+    assert large <= cast
+    readers = {name for node in half_model.graph.node if node.op_type != 'Cast'
+               for name in node.input}
+    assert not large & readers
+
+
+def test_half_weights_give_almost_the_same_labels(half_model: onnx.ModelProto, network: SegRet,
+                                                  model_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / 'half.onnx'
+    save_model(half_model, replace(Segmenter(model_file, 'cpu').info, input_size=SIZE), path)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    assert np.mean(Segmenter(path, 'cpu')(image).label == predict(network, image)) > 0.99
+    assert path.stat().st_size < 0.6 * model_file.stat().st_size
+
+
+@pytest.mark.parametrize('miou', [None, 0.625])
+def test_metadata_is_kept(half_model: onnx.ModelProto, miou: float | None,
+                          tmp_path: Path) -> None:
+    info = ModelInfo(
+        labels=LabelSet(('road', 'Fußgänger', '"tree"'), ((1, 2, 3), (0, 0, 0), (255, 0, 9))),
+        input_size=SIZE, variant='nano', training_data='CamVid train, 367 frames', miou=miou,
+        miou_data='CamVid val', source='best.safetensors')
+    save_model(half_model, info, tmp_path / 'told.onnx')
+    assert Segmenter(tmp_path / 'told.onnx', 'cpu').info == info
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert 'no such model file' in refusal(tmp_path / 'no.onnx')
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert 'no such model file' in refusal(tmp_path)
+
+
+@pytest.mark.parametrize('kept', [0, 10, 1000, -1000])
+def test_a_truncated_file_is_refused(changeable: Path, kept: int) -> None:
+    changeable.write_bytes(changeable.read_bytes()[:kept])
+    refusal(changeable)
+
+
+def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
+    value = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in 'xy'}
+    graph = helper.make_graph([helper.make_node('Relu', ['x'], ['y'])], 'relu', [value['x']],
+                              [value['y']])
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid('', 17)]),
+              tmp_path / 'relu.onnx')
+    assert "segret.format is None, not 'segret_ros model 1'" in refusal(tmp_path / 'relu.onnx')
+
+
+@pytest.mark.parametrize(('changes', 'value'), [
+    ({'format': 'segret_ros model 9'}, "'segret_ros model 9'"),
+    ({'palette': None}, "'segret.palette'"),
+    ({'class_names': '["road", '}, 'damaged'),
+    ({'class_names': '["road", "car"]'}, '2 class names and 3 colours'),
+    ({'class_names': '["road", "car", "car"]'}, 'twice: car'),
+    ({'palette': '[[1, 2, 3], [1, 2, 3], [1, 2, 256]]'}, '(1, 2, 256)'),
+    ({'palette': '[1, 2, 3]'}, 'damaged'),
+    ({'input_size': '[64]'}, 'damaged'),
+    ({'input_size': 'null'}, 'damaged'),
+    ({'miou': 'good'}, 'damaged'),
+    ({'source': None}, "'segret.source'"),
+])
+def test_damaged_metadata_is_refused(changeable: Path, changes: dict, value: str) -> None:
+    change_metadata(changeable, **changes)
+    assert value in refusal(changeable)
+
+
+@pytest.mark.parametrize('changes', [
+    {'input_size': '[64, 64]'},
+    {'class_names': '["road"]', 'palette': '[[1, 2, 3]]'},
+])
+def test_metadata_of_another_graph_is_refused(changeable: Path, changes: dict) -> None:
+    change_metadata(changeable, **changes)
+    message = refusal(changeable)
+    assert '[1, 64, 96, 3]' in message
+    assert '[1, 3, 16, 24]' in message
+
+
+def test_properties_are_strings(model_file: Path) -> None:
+    metadata = {entry.key: entry.value for entry in onnx.load(model_file).metadata_props}
+    assert json.loads(metadata['segret.class_names']) == ['road', 'car', 'tree']
+    assert json.loads(metadata['segret.input_size']) == [64, 96]
+
+
+cpu_only = pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(),
+                              reason='this ONNX Runtime has CUDA')
+
+
+@cpu_only
+@pytest.mark.parametrize('device', ['cuda', 'cuda:1', 'tensorrt'])
+def test_a_missing_device_is_an_error_that_tells_what_is_there(model_file: Path,
+                                                               device: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        Segmenter(model_file, device=device)
+    assert f"device '{device}'" in str(caught.value)
+    assert CPU in str(caught.value)
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:x', 'cuda:', 'cuda:-1', 'cpu:0', 'CPU', ''])
+def test_a_device_that_is_none_is_refused(model_file: Path, device: str) -> None:
+    with pytest.raises(DeviceError, match=f'no device {device!r}: use auto, cpu, cuda'):
+        Segmenter(model_file, device=device)
+
+
+@cpu_only
+def test_auto_falls_back_to_the_cpu_and_says_so(model_file: Path,
+                                                caplog: pytest.LogCaptureFixture) -> None:
+    engine = logging.getLogger('segret_ros.inference.onnxruntime_engine')
+    engine.addHandler(caplog.handler)  # launch, where it is installed, cuts loggers off the root
+    with caplog.at_level(logging.INFO, engine.name):
+        assert Segmenter(model_file, device='auto').device == 'cpu'
+    engine.removeHandler(caplog.handler)
+    assert 'cpu' in caplog.text.lower()
+
+
+def test_a_device_number_reaches_the_provider() -> None:
+    assert providers_of('cuda:3')[0] == (CUDA, {'device_id': 3})
+    assert providers_of('cuda')[0] == (CUDA, {'device_id': 0})
