@@ -1,0 +1,1 @@
+"""Data sets, training, validation and export of SegRet; the vehicle does not need it."""

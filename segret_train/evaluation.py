@@ -1,0 +1,46 @@
+"""Scores of a network on labelled frames."""
+
+from collections.abc import Callable, Iterable
+
+import cv2
+import numpy as np
+from segret_ros.metrics import ConfusionMatrix
+from segret_ros.network import MEAN, SegRet, STD
+from segret_train.camvid import Sample
+import torch
+from torch.nn import functional
+
+
+def score(samples: Iterable[Sample], labeller: Callable[[np.ndarray], np.ndarray],
+          num_classes: int) -> ConfusionMatrix:
+    """
+    Give the confusion over labelled frames.
+
+    :param labeller: gives the (H, W) uint8 label of a (H, W, 3) uint8 RGB image.
+    """
+    confusion = ConfusionMatrix(num_classes)
+    for sample in samples:
+        confusion.add(sample.label(), labeller(sample.image()))
+    return confusion
+
+
+@torch.inference_mode()
+def predict(network: SegRet, image_rgb: np.ndarray,
+            input_size: tuple[int, int] | None = None) -> np.ndarray:
+    """
+    Give the label of an image by the reference semantics that every engine must reproduce.
+
+    :param network: in evaluation mode.
+    :param image_rgb: (H, W, 3) uint8.
+    :param input_size: (height, width) that the image is resized to first; its own if left out.
+    :return: (H, W) uint8.
+    """
+    resized = image_rgb
+    if input_size is not None and input_size != image_rgb.shape[:2]:
+        resized = cv2.resize(image_rgb, input_size[::-1], interpolation=cv2.INTER_LINEAR)
+    normalised = ((resized - np.array(MEAN)) / np.array(STD)).astype(np.float32)
+    batch = torch.from_numpy(normalised.transpose(2, 0, 1))[None]  # (1, 3, H, W)
+    logits = network(batch.contiguous(memory_format=torch.channels_last))
+    logits = functional.interpolate(logits, image_rgb.shape[:2], mode='bilinear',
+                                    align_corners=False)
+    return logits[0].argmax(0).to(torch.uint8).numpy()

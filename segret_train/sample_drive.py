@@ -1,0 +1,76 @@
+"""Make the sample drive from CamVid's val split: `python -m segret_train.sample_drive --help`."""
+
+import argparse
+from pathlib import Path
+import shutil
+import sys
+
+import cv2
+import numpy as np
+from segret_ros.bags import BagWriter, serialize, TYPESTORE
+from segret_train import camvid
+from tqdm import tqdm
+
+VIDEO_HZ = 30  # of the recording whose frame numbers the file names hold
+FRAME_ID = 'camera_optical'
+# Not published for CamVid's camera; a pinhole of this horizontal view is close to what it shows.
+FIELD_OF_VIEW_DEGREES = 50
+
+Header = TYPESTORE.types['std_msgs/msg/Header']
+Time = TYPESTORE.types['builtin_interfaces/msg/Time']
+CompressedImage = TYPESTORE.types['sensor_msgs/msg/CompressedImage']
+CameraInfo = TYPESTORE.types['sensor_msgs/msg/CameraInfo']
+RegionOfInterest = TYPESTORE.types['sensor_msgs/msg/RegionOfInterest']
+
+
+def write_drive(samples: list[camvid.Sample], bag: Path) -> None:
+    """
+    Write frames, labels and camera info as a bag, stamped by the frames' numbers.
+
+    :param bag: folder of the MCAP bag, made anew.
+    """
+    shutil.rmtree(bag, ignore_errors=True)
+    with BagWriter(bag) as writer:
+        for sample in tqdm(samples, unit='frame'):
+            number = int(sample.name.rsplit('_', 1)[1])
+            time_ns = number * 1_000_000_000 // VIDEO_HZ
+            header = Header(stamp=Time(*divmod(time_ns, 1_000_000_000)), frame_id=FRAME_ID)
+            label_png = cv2.imencode('.png', sample.label(), [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+            for topic, message in (
+                    ('/camera/camera_info', camera_info(header, *sample.label().shape)),
+                    ('/camera/image_raw/compressed', CompressedImage(
+                        header, 'jpeg', np.fromfile(sample.image_path, np.uint8))),
+                    ('/camera/label/compressed', CompressedImage(header, 'png', label_png))):
+                writer.write(serialize(topic, time_ns, message))
+
+
+def camera_info(header, height: int, width: int):
+    """Give the camera info of a pinhole without distortion."""
+    focal = width / 2 / np.tan(np.radians(FIELD_OF_VIEW_DEGREES / 2))
+    k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
+    p = np.insert(k.reshape(3, 3), 3, 0, axis=1).ravel()
+    return CameraInfo(header=header, height=height, width=width, distortion_model='plumb_bob',
+                      d=np.zeros(5), k=k, r=np.eye(3).ravel(), p=p, binning_x=0, binning_y=0,
+                      roi=RegionOfInterest(0, 0, 0, 0, False))
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    parser = argparse.ArgumentParser(
+        prog='python -m segret_train.sample_drive',
+        description="Write CamVid's val drive as an MCAP bag: camera (JPEG), label (PNG of class "
+                    'ids, 255 unknown) and camera info at 15 Hz, stamped since the drive began.')
+    parser.add_argument('--data', type=Path, required=True, help='CamVid: ' + camvid.LAYOUT)
+    parser.add_argument('--output', type=Path, default=Path('data/sample_drive'),
+                        help='folder of the bag (default: %(default)s); replaced if it exists')
+    arguments = parser.parse_args()
+    try:
+        write_drive(camvid.samples(arguments.data, 'val'), arguments.output)
+    except (ValueError, OSError) as error:
+        print(f'sample_drive: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

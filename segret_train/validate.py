@@ -1,0 +1,63 @@
+"""Mean IoU of a checkpoint or a model file: `segret_validate models/segret_nano_camvid.onnx`."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+import sys
+
+import numpy as np
+from segret_ros.inference import Segmenter
+from segret_ros.label_set import load_label_set
+from segret_ros.metrics import ConfusionMatrix
+from segret_ros.network import load_checkpoint
+from segret_train import camvid
+from segret_train.evaluation import predict, score
+from tqdm import tqdm
+
+
+def labeller(model: Path, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """
+    Give what labels an image: a model file on its engine, or a checkpoint in PyTorch.
+
+    :param device: of the engine; a checkpoint runs on the CPU.
+    """
+    if model.suffix == '.onnx':
+        segmenter = Segmenter(model, device, confidence=False)
+        return lambda image_rgb: segmenter(image_rgb).label
+    network = load_checkpoint(model)
+    return lambda image_rgb: predict(network, image_rgb)
+
+
+def table(names: tuple[str, ...], confusion: ConfusionMatrix) -> str:
+    """Give the scores as text, a line a class."""
+    rows = [f'{name:<14}{iou:8.2%}' for name, iou in zip(names, confusion.iou())]
+    return '\n'.join([*rows, f'{"mean IoU":<14}{confusion.mean_iou():8.2%}',
+                      f'{"pixel accuracy":<14}{confusion.pixel_accuracy():8.2%}'])
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    parser = argparse.ArgumentParser(
+        prog='segret_validate', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description='Measure a checkpoint or a model file on CamVid.')
+    parser.add_argument('model', type=Path, help='.safetensors, .pth or .onnx')
+    parser.add_argument('--data', type=Path, required=True, default=argparse.SUPPRESS,
+                        help='CamVid: ' + camvid.LAYOUT)
+    parser.add_argument('--split', choices=('train', 'val'), default='val', help='of CamVid')
+    parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, cuda, '
+                        'cuda:N or tensorrt')
+    arguments = parser.parse_args()
+    try:
+        names = load_label_set('camvid').names
+        label = labeller(arguments.model, arguments.device)
+        samples = camvid.samples(arguments.data, arguments.split)
+        confusion = score(tqdm(samples, unit='frame'), label, len(names))
+    except (ValueError, OSError) as error:
+        print(f'segret_validate: {error}', file=sys.stderr)
+        return 1
+    print(table(names, confusion))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

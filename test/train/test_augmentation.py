@@ -1,0 +1,119 @@
+"""Random views: image and label stay one, ids stay ids."""
+
+import cv2
+import numpy as np
+import pytest
+from segret_train.augmentation import augment
+
+IDS = (0, 7, 10, 255)
+
+
+def labelled_image(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give an image whose brightness tells its label: bands and columns of ids."""
+    cells = np.add.outer(np.arange(height) // 9, np.arange(width) // 7)
+    label = np.array(IDS, np.uint8)[cells % 4]
+    grey = np.array([40, 90, 140, 190], np.uint8)[np.searchsorted(IDS, label)]
+    return np.stack([grey] * 3, axis=-1), label
+
+
+@pytest.mark.parametrize('size', [(48, 64), (20, 200), (33, 17)])
+@pytest.mark.parametrize('crop', [(32, 32), (64, 48)])
+def test_views_have_the_crops_size_and_the_labels_ids(size: tuple[int, int],
+                                                      crop: tuple[int, int]) -> None:
+    image, label = labelled_image(*size)
+    for seed in range(20):
+        view, ids = augment(image, label, crop, np.random.default_rng(seed))
+        assert view.shape == (*crop, 3)
+        assert ids.shape == crop
+        assert view.dtype == ids.dtype == np.uint8
+        assert set(np.unique(ids)) <= set(IDS)
+
+
+def test_padding_is_black_and_unknown() -> None:
+    image, label = np.full((16, 16, 3), 200, np.uint8), np.zeros((16, 16), np.uint8)
+    label[:, ::2] = 1
+    for seed in range(10):
+        view, ids = augment(image, label, (64, 64), np.random.default_rng(seed))
+        rows, columns = np.nonzero(ids != 255)
+        height, width = rows.max() + 1, columns.max() + 1
+        assert 8 <= height == width <= 32  # scaled by 0.5 to 2
+        assert (ids[:height, :width] != 255).all()
+        assert view[:height, :width].min() > 0
+        assert not view[height:].any() and not view[:, width:].any()
+
+
+def test_image_and_label_move_together() -> None:
+    """The view's brightness, monotonous in that of the image, must tell the label apart."""
+    image, label = labelled_image(90, 120)
+    for seed in range(20):
+        view, ids = augment(image, label, (64, 64), np.random.default_rng(seed))
+        inner = cv2.erode((ids == 0).astype(np.uint8), np.ones((5, 5), np.uint8)) == 1
+        others = cv2.erode((ids == 10).astype(np.uint8), np.ones((5, 5), np.uint8)) == 1
+        if inner.any() and others.any():
+            assert view[inner].max() < view[others].min()
+
+
+def test_half_of_the_views_are_mirrored() -> None:
+    label = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    image = np.stack([label] * 3, axis=-1)
+    mirrored = 0
+    for seed in range(100):
+        ids = augment(image, label, (32, 32), np.random.default_rng(seed))[1][0].astype(int)
+        ids = ids[ids != 255]
+        assert (np.diff(ids) >= 0).all() or (np.diff(ids) <= 0).all()
+        mirrored += ids[0] > ids[-1]
+    assert 30 < mirrored < 70
+
+
+def test_scales_span_half_to_double() -> None:
+    label = np.zeros((40, 40), np.uint8)
+    label[:, ::2] = 1
+    image = np.full((40, 40, 3), 9, np.uint8)
+    sides = [np.count_nonzero((augment(image, label, (100, 100),
+                                       np.random.default_rng(seed))[1] != 255).any(axis=1))
+             for seed in range(100)]
+    assert 20 <= min(sides) < 26
+    assert 74 < max(sides) <= 80
+
+
+def test_no_class_takes_more_than_its_share_of_a_crop() -> None:
+    """Of crops taken blindly from these bands, 40 % would hold too much of one class."""
+    label = np.tile((np.arange(144) // 24 % 2).astype(np.uint8), (144, 1))
+    image = np.zeros((144, 144, 3), np.uint8)
+    views = [augment(image, label, (32, 32), np.random.default_rng(seed))[1]
+             for seed in range(200)]
+    shares = [np.bincount(view.ravel()).max() / view.size for view in views]
+    assert sum(share >= 0.75 for share in shares) <= 8  # ten tries miss in 1 % of the cases
+
+
+def test_an_image_of_one_class_is_still_cropped() -> None:
+    label = np.full((64, 64), 3, np.uint8)
+    ids = augment(np.zeros((64, 64, 3), np.uint8), label, (16, 16), np.random.default_rng(0))[1]
+    assert (ids == 3).all()
+
+
+def test_a_view_is_a_function_of_its_seed() -> None:
+    image, label = labelled_image(48, 64)
+    first, again, other = (augment(image, label, (32, 32), np.random.default_rng(seed))
+                           for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_colours_change_and_stay_within_their_ranges() -> None:
+    image, label = np.full((32, 32, 3), 100, np.uint8), np.zeros((32, 32), np.uint8)
+    means = [augment(image, label, (16, 16), np.random.default_rng(seed))[0].mean()
+             for seed in range(100)]
+    assert len(set(means)) > 30
+    assert (100 - 32) * 0.5 - 1 <= min(means) < 80  # the darkest: brightness, then contrast
+    assert 130 < max(means) <= (100 + 32) * 1.5 + 1
+
+
+def test_the_original_stays_as_it_is() -> None:
+    image, label = labelled_image(48, 64)
+    kept = image.copy(), label.copy()
+    for seed in range(10):
+        augment(image, label, (32, 32), np.random.default_rng(seed))
+    np.testing.assert_array_equal(image, kept[0])
+    np.testing.assert_array_equal(label, kept[1])

@@ -1,0 +1,117 @@
+"""Exports that do what their checkpoint does, or are not written."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from segret_ros.inference import read_model_info
+from segret_ros.network import save_checkpoint, SegRet
+from segret_train import export as export_module
+from segret_train.export import export, ExportError
+import torch
+
+FRAMES = [np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
+          for seed in range(2)]
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a checkpoint of two classes."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('checkpoint') / 'two.safetensors'
+    save_checkpoint(SegRet('nano', 2), path, ['road', 'other'], [[1, 2, 3], [4, 5, 6]],
+                    {'data': 'two streets', 'val_miou': 0.5, 'val_data': 'a third'})
+    return path
+
+
+def test_the_file_tells_what_the_checkpoint_told(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / 'two.onnx'
+    share, _ = export(checkpoint, output, (64, 96), FRAMES)
+    info = read_model_info(output)
+    assert share >= 0.999
+    assert info.labels.names == ('road', 'other')
+    assert info.labels.colors == ((1, 2, 3), (4, 5, 6))
+    assert (info.input_size, info.variant) == ((64, 96), 'nano')
+    assert (info.training_data, info.miou, info.miou_data) == ('two streets', 0.5, 'a third')
+    assert info.source.startswith('two.safetensors, sha256 ')
+
+
+def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*arguments) -> onnx.ModelProto:
+        model = to_onnx(*arguments)
+        weights = next(tensor for tensor in model.graph.initializer
+                       if tensor.name.endswith('classify.weight'))
+        array = onnx.numpy_helper.to_array(weights).astype(np.float32)
+        weights.CopyFrom(onnx.numpy_helper.from_array(-array, weights.name))
+        return model
+
+    def to_onnx(network: SegRet, size: tuple[int, int], half_weights: bool) -> onnx.ModelProto:
+        return original(network, size, False)
+
+    original = export_module.to_onnx
+    monkeypatch.setattr(export_module, 'to_onnx', damaged)
+    with pytest.raises(ExportError, match=r'two.onnx: not written, for only \d+'):
+        export(checkpoint, tmp_path / 'two.onnx', (64, 64), FRAMES)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['missing.safetensors'], 'missing.safetensors: no such checkpoint file'),
+    (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
+    (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
+    (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
+    (['CHECKPOINT', '--frames', 'EMPTY'], 'holds no .jpg or .png'),
+    (['CHECKPOINT', '--frames', 'DAMAGED'], "holds an image that can't be read"),
+])
+def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],
+                                     message: str) -> None:
+    for folder in ('empty', 'damaged'):
+        (tmp_path / folder).mkdir()
+    (tmp_path / 'damaged' / 'image.jpg').write_bytes(b'no image')
+    places = {'CHECKPOINT': str(checkpoint), 'EMPTY': str(tmp_path / 'empty'),
+              'DAMAGED': str(tmp_path / 'damaged')}
+    arguments = [places.get(argument, argument) for argument in arguments]
+    result = subprocess.run([sys.executable, '-m', 'segret_train.export', *arguments,
+                             '--output', tmp_path / 'x.onnx'], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1 and message in result.stderr
+    assert not (tmp_path / 'x.onnx').exists()
+
+
+def camvid_tree(root: Path) -> Path:
+    """Write one validation frame in CamVid's layout."""
+    for kind in ('images', 'labels'):
+        (root / kind / 'val').mkdir(parents=True)
+    cv2.imwrite(str(root / 'images' / 'val' / 'drive_00030.jpg'), FRAMES[0])
+    label = np.random.default_rng(2).integers(0, 12, (64, 64), np.uint8)
+    cv2.imwrite(str(root / 'labels' / 'val' / 'drive_00030.png'), label)
+    return root
+
+
+def test_checkpoint_and_model_file_validate_alike(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    palette = [[index] * 3 for index in range(11)]
+    checkpoint = tmp_path / 'eleven.safetensors'
+    save_checkpoint(SegRet('nano', 11), checkpoint, list('abcdefghijk'), palette, {})
+    export(checkpoint, tmp_path / 'eleven.onnx', (64, 64), FRAMES)
+    data = camvid_tree(tmp_path / 'camvid')
+    command = [sys.executable, '-m', 'segret_train.validate', '--data', data]
+    tables = [subprocess.run([*command, model], capture_output=True, text=True, check=True).stdout
+              for model in (checkpoint, tmp_path / 'eleven.onnx')]
+    scores = [[float(line.split()[-1].rstrip('%')) for line in table.splitlines()]
+              for table in tables]
+    np.testing.assert_allclose(scores[0], scores[1], atol=0.1)
+
+
+def test_the_sample_drive_is_stamped_by_frame_number(tmp_path: Path) -> None:
+    from segret_ros.bags import read_bag, stamp_ns
+    subprocess.run([sys.executable, '-m', 'segret_train.sample_drive', '--data',
+                    camvid_tree(tmp_path / 'camvid'), '--output', tmp_path / 'drive'],
+                   check=True, capture_output=True)
+    recorded = list(read_bag(tmp_path / 'drive', ['/camera/image_raw/compressed']))
+    assert [stamp_ns(item.message().header) for item in recorded] == [1_000_000_000]
