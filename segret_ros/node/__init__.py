@@ -1,0 +1,1 @@
+"""The lifecycle node: with the demo, the only place that imports rclpy."""

@@ -1,0 +1,28 @@
+"""Fixtures of the node's tests: a peer to talk from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from node_process import Diagnostics, Peer
+import pytest
+from segret_ros.inference import Segmenter
+
+
+@pytest.fixture(scope='module')
+def peer() -> Iterator[Peer]:
+    """Give the tests' own node."""
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture(scope='module')
+def diagnostics(peer: Peer) -> Diagnostics:
+    """Give what the node tells on /diagnostics."""
+    return Diagnostics(peer)
+
+
+@pytest.fixture(scope='session')
+def segmenter(model_file: Path) -> Segmenter:
+    """Give the library's own way from an image to labels."""
+    return Segmenter(model_file)

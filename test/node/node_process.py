@@ -1,0 +1,278 @@
+"""What the tests of the node share: its process, and a ROS node of their own to talk to it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import itertools
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+import segret_ros
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+WAIT_S = 20.0  # longest wait for anything; a busy machine needs some of it
+PROBE_PERIOD_S = 0.1
+ALL = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+FRAME_ID = 'camera_optical_frame'
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE,
+    'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'cleanup': Transition.TRANSITION_CLEANUP,
+}
+# What leads to a primary state from `unconfigured`.
+WAY_TO = {'unconfigured': (), 'inactive': ('configure',), 'active': ('configure', 'activate')}
+
+_counter = itertools.count()
+
+
+class NodeProcess:
+    """
+    The node `segret`, started in a process of its own.
+
+    :param folder: for its logs.
+    :param arguments: of its command line.
+    """
+
+    def __init__(self, folder: Path, arguments: list[str]) -> None:
+        self._log = folder / f'segret_{next(_counter)}.log'
+        package_root = str(Path(segret_ros.__file__).parents[1])
+        environment = dict(os.environ, ROS_LOG_DIR=str(folder), PYTHONPATH=os.pathsep.join(
+            filter(None, (package_root, os.environ.get('PYTHONPATH')))))
+        with self._log.open('wb') as log:
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', 'segret_ros.node.main', *arguments],
+                stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+    def log(self) -> str:
+        """Give all that the node has written so far."""
+        return self._log.read_text()
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Give the exit code, once the process has ended."""
+        try:
+            return self._process.wait(WAIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f'the node still runs; its log:\n{self.log()}') from error
+
+    def end(self) -> None:
+        """End the process, if it still runs; gently, for it shares memory with the tests."""
+        self.interrupt()
+        try:
+            self._process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(WAIT_S)
+
+
+class Inbox(list):
+    """The messages of a topic, oldest first; `numbers` are the publisher's sequence numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: list[int] = []
+        self.subscription: Subscription | None = None
+
+    def receive(self, message: Any, info: dict[str, Any]) -> None:
+        """Keep a message."""
+        self.numbers.append(info.get('publication_sequence_number'))
+        self.append(message)
+
+    def of(self, stamp: Time) -> list:
+        """Give the messages with a stamp."""
+        return [message for message in self if message.header.stamp == stamp]
+
+
+class Peer:
+    """A node of the tests' own, which sees nothing of the node under test but its topics."""
+
+    def __init__(self) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self.node = rclpy.create_node('peer', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._clients = {}
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def spin(self, seconds: float) -> None:
+        """Receive for some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
+        """Receive until the condition holds and give its value; an error names `what`."""
+        end = time.monotonic() + WAIT_S
+        while not (value := condition()):
+            assert time.monotonic() < end, f'waited {WAIT_S} s in vain for {what}'
+            self._executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def listen(self, kind: type, topic: str, qos: QoSProfile = ALL) -> Inbox:
+        """Give the inbox of a topic."""
+        inbox = Inbox()
+        inbox.subscription = self.node.create_subscription(
+            kind, topic, lambda message, info: inbox.receive(message, info), qos)
+        return inbox
+
+    def close_inbox(self, inbox: Inbox) -> None:
+        """Stop listening."""
+        self.node.destroy_subscription(inbox.subscription)
+
+    def advertise(self, kind: type, topic: str, qos: QoSProfile = ALL) -> Publisher:
+        """Give a publisher."""
+        return self.node.create_publisher(kind, topic, qos)
+
+    def connect(self, publisher: Publisher, probe: Callable[[], Any], *inboxes: Inbox) -> int:
+        """
+        Send probes until each inbox has got something, for discovery ends on both sides unseen.
+
+        :return: how many were sent.
+        """
+        for sent in range(1, round(WAIT_S / PROBE_PERIOD_S)):
+            publisher.publish(probe())
+            self.spin(PROBE_PERIOD_S)
+            if all(inboxes):
+                return sent
+        raise AssertionError(f'{sent} frames were sent, but nothing came back on '
+                             f'{[box.subscription.topic_name for box in inboxes if not box]}')
+
+    def ask(self, publisher: Publisher, frame: Any, *inboxes: Inbox) -> list:
+        """Send a frame; give each inbox's message with the frame's stamp."""
+        publisher.publish(frame)
+        stamp = frame.header.stamp
+        return [self.wait_for(lambda: inbox.of(stamp),
+                              f'the answer on {inbox.subscription.topic_name}')[0]
+                for inbox in inboxes]
+
+    def call(self, kind: type, service: str, request: Any) -> Any:
+        """Give the response of one of the node's services."""
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, f'/segret/{service}')
+        client = self._clients[service]
+        self.wait_for(client.service_is_ready, f'the service {service}')
+        future = client.call_async(request)
+        self.wait_for(future.done, f'the answer of {service}')
+        return future.result()
+
+    def state(self) -> str:
+        """Give the label of the node's lifecycle state."""
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
+
+    def change(self, *transitions: str | int) -> bool:
+        """Make transitions through the lifecycle service; tell whether all succeeded."""
+        return all(self.call(ChangeState, 'change_state', ChangeState.Request(
+            transition=Transition(id=TRANSITIONS.get(transition, transition)))).success
+            for transition in transitions)
+
+    def go_to(self, state: str) -> None:
+        """Bring the node to a primary state by way of `unconfigured`."""
+        way_back = {'active': ('deactivate', 'cleanup'), 'inactive': ('cleanup',)}
+        assert self.change(*way_back.get(self.state(), ()), *WAY_TO[state])
+
+    def set_parameters(self, **values: object) -> list[SetParametersResult]:
+        """Set parameters of the node; give the result of each."""
+        return self.call(SetParameters, 'set_parameters', SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()
+                        for name, value in values.items()])).results
+
+
+class Diagnostics:
+    """What the node tells on /diagnostics."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._inbox = peer.listen(DiagnosticArray, '/diagnostics')
+
+    def newest(self, part: str) -> DiagnosticStatus:
+        """Give a status that is made from now on: of `node` or `camera NAME`."""
+        now = self._peer.node.get_clock().now()
+        return self._peer.wait_for(
+            lambda: [status for array in self._inbox
+                     if rclpy.time.Time.from_msg(array.header.stamp) > now
+                     for status in array.status if status.name == f'/segret: {part}'],
+            f'the diagnostics of {part}')[0]
+
+    def counts(self, part: str) -> dict[str, int]:
+        """Give the numbers of a camera's next status."""
+        return {item.key: int(item.value) for item in self.newest(part).values
+                if item.key not in ('last_problem', 'topic')}
+
+
+@contextmanager
+def running_node(folder: Path, **parameters: object) -> Iterator[NodeProcess]:
+    """Give a node with these parameters; it runs until the block ends."""
+    process = NodeProcess(folder, ['--ros-args', *(
+        word for name, value in parameters.items()
+        for word in ('-p', f'{name}:={json.dumps(value)}'))])
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def new_header() -> Header:
+    """Give a header with a stamp of its own, odd to the nanosecond."""
+    number = next(_counter)
+    return Header(frame_id=FRAME_ID, stamp=Time(
+        sec=1_700_000_000 + number, nanosec=999_999_999 - 2 * number))
+
+
+def image_message(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
+    """
+    Give an image message with a new header.
+
+    :param pixels: (H, W) or (H, W, channels), uint8 or uint16; the latter as little endian.
+    :param padding: bytes at the end of each row, which are no part of the image.
+    """
+    height, width = pixels.shape[:2]
+    rows = np.frombuffer(np.ascontiguousarray(pixels).tobytes(), np.uint8).reshape(height, -1)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=0xEE)
+    return Image(header=new_header(), height=height, width=width, encoding=encoding,
+                 step=rows.shape[1], data=rows.tobytes())
+
+
+def pixels_of(message: Image) -> np.ndarray:
+    """Give the (H, W) or (H, W, channels) uint8 pixels of an image message without padding."""
+    shape = (message.height, message.width, message.step // message.width)
+    return np.frombuffer(message.data, np.uint8).reshape(
+        shape if shape[2] > 1 else shape[:2])
+
+
+def street(height: int, width: int) -> np.ndarray:
+    """Give a small picture with edges and gradients, (H, W, 3) uint8 RGB."""
+    rows, columns = np.mgrid[:height, :width]
+    picture = np.stack([255 * columns // width, 255 * rows // height,
+                        128 + 0 * rows], axis=-1).astype(np.uint8)
+    picture[height // 2:, width // 3:width // 2] = (250, 20, 30)
+    picture[:height // 3, width // 2:] = (20, 200, 60)
+    return picture

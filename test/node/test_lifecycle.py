@@ -1,0 +1,156 @@
+"""Every lifecycle transition, through the node's own services."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lifecycle_msgs.msg import Transition, TransitionEvent
+from lifecycle_msgs.srv import GetAvailableTransitions
+from node_process import (
+    Diagnostics, image_message, NodeProcess, Peer, running_node, street, TRANSITIONS, WAY_TO)
+import pytest
+from sensor_msgs.msg import Image
+
+SHUTDOWN_FROM = {'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+                 'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
+                 'active': Transition.TRANSITION_ACTIVE_SHUTDOWN}
+OUTPUTS = ('label', 'confidence', 'color', 'overlay', 'camera_info', 'status')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """Run a node that waits for its transitions."""
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
+                      autostart=False) as node:
+        yield node
+
+
+def frame() -> Image:
+    """Give a new frame."""
+    return image_message(street(45, 61), 'rgb8')
+
+
+def wait_for_topics(peer: Peer, publishers: int, subscriptions: int) -> None:
+    """Wait until the node's topics are offered and taken that often."""
+    peer.wait_for(
+        lambda: all(peer.node.count_publishers(f'/segmentation/{output}') == publishers
+                    for output in OUTPUTS) and
+        all(peer.node.count_subscribers(topic) == subscriptions
+            for topic in ('/image', '/camera_info')),
+        f'{publishers} publishers of each output and {subscriptions} subscriptions')
+
+
+def test_without_autostart_the_node_waits_unconfigured(peer: Peer, diagnostics: Diagnostics
+                                                       ) -> None:
+    assert peer.state() == 'unconfigured'
+    status = diagnostics.newest('node')
+    assert (status.level, status.message) == (status.WARN, 'not configured')
+
+
+@pytest.mark.parametrize('state, publishers, subscriptions', [
+    ('unconfigured', 0, 0), ('inactive', 1, 0), ('active', 1, 1)])
+def test_a_state_has_its_topics(peer: Peer, state: str, publishers: int,
+                                subscriptions: int) -> None:
+    peer.go_to('active')  # else the first state would have them because nothing happened yet
+    wait_for_topics(peer, 1, 1)
+    peer.go_to(state)
+    assert peer.state() == state
+    wait_for_topics(peer, publishers, subscriptions)
+
+
+def test_diagnostics_tell_an_inactive_from_an_active_node(peer: Peer,
+                                                          diagnostics: Diagnostics) -> None:
+    peer.go_to('inactive')
+    status = diagnostics.newest('node')
+    assert (status.level, status.message) == (status.WARN, 'not activated')
+    assert peer.change('activate')
+    status = diagnostics.newest('node')
+    assert (status.level, status.message) == (status.OK, 'active')
+    camera = diagnostics.newest('camera')
+    assert camera.level == camera.WARN
+    assert camera.message.startswith('no image on /image yet')
+
+
+def test_labels_come_only_while_active(peer: Peer) -> None:
+    peer.go_to('active')
+    label = peer.listen(Image, '/segmentation/label')
+    camera = peer.advertise(Image, '/image')
+    peer.connect(camera, frame, label)
+    assert peer.change('deactivate')
+    unanswered = [frame() for _ in range(3)]
+    for message in unanswered:
+        camera.publish(message)
+        peer.spin(0.1)
+    assert peer.change('activate')
+    peer.connect(camera, frame, label)
+    peer.ask(camera, frame(), label)
+    assert not [message for message in unanswered if label.of(message.header.stamp)]
+
+
+def test_counts_begin_anew_with_each_activation(peer: Peer, diagnostics: Diagnostics) -> None:
+    peer.go_to('active')
+    label = peer.listen(Image, '/segmentation/label')
+    peer.connect(peer.advertise(Image, '/image'), frame, label)
+    assert diagnostics.counts('camera')['received'] > 0
+    assert peer.change('deactivate', 'activate')
+    assert set(diagnostics.counts('camera').values()) == {0}
+
+
+def test_a_second_configuration_works_like_the_first(peer: Peer) -> None:
+    camera = peer.advertise(Image, '/image')
+    for _ in range(3):
+        peer.go_to('unconfigured')
+        peer.go_to('active')
+        label = peer.listen(Image, '/segmentation/label')
+        peer.connect(camera, frame, label)
+        answer = frame()
+        peer.ask(camera, answer, label)
+        peer.spin(0.1)
+        assert len(label.of(answer.header.stamp)) == 1  # no worker of the last turn is left
+        peer.close_inbox(label)
+    wait_for_topics(peer, 1, 1)
+
+
+def test_each_transition_is_announced(peer: Peer) -> None:
+    peer.go_to('unconfigured')
+    events = peer.listen(TransitionEvent, '/segret/transition_event')
+    peer.wait_for(lambda: events.subscription.get_publisher_count() == 1, 'the announcer')
+    peer.go_to('active')
+    peer.go_to('unconfigured')
+    goals = [event.goal_state.label for event in peer.wait_for(
+        lambda: len(events) >= 8 and events, 'the events')]
+    assert goals == ['configuring', 'inactive', 'activating', 'active', 'deactivating', 'inactive',
+                     'cleaningup', 'unconfigured']
+
+
+@pytest.mark.parametrize('state', WAY_TO)
+def test_a_transition_that_does_not_start_here_is_refused(peer: Peer, state: str) -> None:
+    peer.go_to(state)
+    possible = {item.transition.id for item in peer.call(
+        GetAvailableTransitions, 'get_available_transitions',
+        GetAvailableTransitions.Request()).available_transitions}
+    refused = set(TRANSITIONS.values()) - possible
+    assert refused
+    for transition in refused:
+        assert not peer.change(transition)
+        assert peer.state() == state
+
+
+def test_transitions_leave_no_trace_of_an_error(node: NodeProcess) -> None:
+    assert 'Traceback' not in node.log()
+    assert 'Exception' not in node.log()
+
+
+@pytest.mark.parametrize('state', WAY_TO)
+def test_shutdown_ends_in_finalized_and_takes_the_topics_down(
+        peer: Peer, node: NodeProcess, model_file: Path, tmp_path: Path, state: str) -> None:
+    node.end()  # two nodes of one name would both answer
+    peer.wait_for(lambda: peer.node.count_publishers('/diagnostics') == 0, 'the end of the last')
+    with running_node(tmp_path, model=str(model_file), autostart=False) as another:
+        peer.wait_for(lambda: peer.node.count_publishers('/diagnostics') == 1, 'the node')
+        peer.go_to(state)
+        assert peer.change(SHUTDOWN_FROM[state])
+        assert peer.state() == 'finalized'
+        wait_for_topics(peer, 0, 0)
+        another.interrupt()
+        assert another.wait() == 0
+        assert 'Traceback' not in another.log()

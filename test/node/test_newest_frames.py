@@ -1,0 +1,92 @@
+"""The slots between the executor and the worker."""
+
+from collections.abc import Iterator
+import threading
+
+import pytest
+from segret_ros.node.newest_frames import NewestFrames
+
+WAIT_S = 10.0
+
+
+@pytest.fixture
+def frames() -> Iterator[NewestFrames]:
+    """Give the slots of two cameras; they are closed at the end, so that no thread waits on."""
+    frames = NewestFrames(['front', 'rear'])
+    yield frames
+    frames.close()
+
+
+class Taker(threading.Thread):
+    """Takes one frame in a thread of its own."""
+
+    def __init__(self, frames: NewestFrames) -> None:
+        super().__init__(daemon=True)
+        self._frames = frames
+        self.taken: object = 'nothing yet'
+        self.start()
+
+    def run(self) -> None:
+        """Wait for a frame."""
+        self.taken = self._frames.take()
+
+
+def test_the_newest_frame_replaces_the_waiting_one(frames: NewestFrames) -> None:
+    for number in range(5):
+        frames.put('front', number)
+    assert frames.take() == ('front', 4)
+    assert frames.dropped == {'front': 4}
+
+
+def test_a_frame_taken_in_time_is_not_dropped(frames: NewestFrames) -> None:
+    for number in range(3):
+        frames.put('front', number)
+        assert frames.take() == ('front', number)
+    assert frames.dropped['front'] == 0
+
+
+def test_each_camera_has_a_slot_and_a_count_of_its_own(frames: NewestFrames) -> None:
+    frames.put('front', 1)
+    frames.put('rear', 2)
+    frames.put('rear', 3)
+    assert sorted([frames.take(), frames.take()]) == [('front', 1), ('rear', 3)]
+    assert frames.dropped['front'] == 0 and frames.dropped['rear'] == 1
+
+
+def test_a_fast_camera_does_not_starve_the_other(frames: NewestFrames) -> None:
+    served = []
+    for number in range(6):
+        frames.put('front', number)
+        frames.put('rear', number)
+        served.append(frames.take()[0])
+    assert served == ['front', 'rear'] * 3
+
+
+def test_a_camera_alone_is_served_each_time(frames: NewestFrames) -> None:
+    for number in range(3):
+        frames.put('rear', number)
+        assert frames.take() == ('rear', number)
+
+
+def test_take_waits_for_a_frame(frames: NewestFrames) -> None:
+    taker = Taker(frames)
+    taker.join(0.1)
+    assert taker.is_alive()
+    frames.put('rear', 'image')
+    taker.join(WAIT_S)
+    assert taker.taken == ('rear', 'image')
+
+
+def test_close_wakes_a_waiting_take(frames: NewestFrames) -> None:
+    taker = Taker(frames)
+    taker.join(0.1)
+    assert taker.is_alive()
+    frames.close()
+    taker.join(WAIT_S)
+    assert taker.taken is None
+
+
+def test_close_forgets_what_waits(frames: NewestFrames) -> None:
+    frames.put('front', 'image')
+    frames.close()
+    assert frames.take() is None

@@ -1,0 +1,110 @@
+"""Who gets messages: best effort and reliable cameras, and subscribers that come late."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from node_process import ALL, image_message, Peer, pixels_of, running_node, street
+import numpy as np
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from segret_ros.inference import Segmenter
+from sensor_msgs.msg import Image
+
+PICTURE = street(45, 61)
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run a node."""
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), autostart=False):
+        yield
+
+
+def frame() -> Image:
+    """Give a new frame."""
+    return image_message(PICTURE, 'rgb8')
+
+
+def activate(peer: Peer, image_reliability: str) -> None:
+    """Bring the node to `active` with a fresh configuration."""
+    peer.go_to('unconfigured')
+    assert peer.set_parameters(image_reliability=image_reliability)[0].successful
+    peer.go_to('active')
+
+
+@pytest.mark.parametrize('image_reliability, camera_qos', [
+    ('best_effort', BEST_EFFORT), ('best_effort', ALL), ('reliable', ALL)])
+def test_frames_of_a_fitting_camera_are_labelled(peer: Peer, image_reliability: str,
+                                                 camera_qos: QoSProfile) -> None:
+    activate(peer, image_reliability)
+    label = peer.listen(Image, '/segmentation/label')
+    camera = peer.advertise(Image, '/image', camera_qos)
+    peer.connect(camera, frame, label)
+    for _ in range(5):
+        peer.ask(camera, frame(), label)
+
+
+def test_a_reliable_subscription_gets_nothing_from_a_best_effort_camera(peer: Peer) -> None:
+    activate(peer, 'reliable')
+    label = peer.listen(Image, '/segmentation/label')
+    fitting = peer.advertise(Image, '/image', ALL)
+    peer.connect(fitting, frame, label)
+    camera = peer.advertise(Image, '/image', BEST_EFFORT)
+    unanswered = frame()
+    camera.publish(unanswered)
+    peer.ask(fitting, frame(), label)
+    assert not label.of(unanswered.header.stamp)
+    assert (camera.get_subscription_count(), fitting.get_subscription_count()) == (0, 1)
+
+
+@pytest.mark.parametrize('image_reliability', ['best_effort', 'reliable'])
+def test_the_image_subscription_keeps_one_frame(peer: Peer, image_reliability: str) -> None:
+    activate(peer, image_reliability)
+    peer.wait_for(lambda: peer.node.count_subscribers('/image') == 1, 'the subscription')
+    qos = peer.node.get_subscriptions_info_by_topic('/image')[0].qos_profile
+    assert qos.reliability == ReliabilityPolicy[image_reliability.upper()]
+    assert qos.durability == DurabilityPolicy.VOLATILE
+    assert qos.depth in (1, 0)  # 0 where discovery does not tell it
+
+
+@pytest.mark.parametrize('qos', [BEST_EFFORT, ALL])
+def test_a_late_subscriber_gets_the_next_label(peer: Peer, segmenter: Segmenter,
+                                               qos: QoSProfile) -> None:
+    activate(peer, 'best_effort')
+    camera = peer.advertise(Image, '/image')
+    first = peer.listen(Image, '/segmentation/label')
+    peer.connect(camera, frame, first)
+    late = peer.listen(Image, '/segmentation/label', qos)
+    earlier = {(message.header.stamp.sec, message.header.stamp.nanosec) for message in first}
+    peer.connect(camera, frame, late)
+    assert (late[0].header.stamp.sec, late[0].header.stamp.nanosec) not in earlier
+    np.testing.assert_array_equal(pixels_of(late[0]), segmenter(PICTURE).label)
+
+
+@pytest.mark.parametrize('output', ['color', 'overlay'])
+def test_a_picture_is_published_only_when_somebody_listens(peer: Peer, output: str) -> None:
+    """The publisher's own count tells a late subscriber how many messages it missed."""
+    activate(peer, 'best_effort')
+    camera = peer.advertise(Image, '/image')
+    label = peer.listen(Image, '/segmentation/label')
+    peer.connect(camera, frame, label)
+    if label.numbers[0] is None:
+        pytest.skip('this RMW does not number the messages of a publisher')
+    unheard = 10
+    for _ in range(unheard):
+        peer.ask(camera, frame(), label)
+    assert label.numbers[-1] > unheard  # the label, for comparison, is always published
+
+    picture = peer.listen(Image, f'/segmentation/{output}')
+    sent = peer.connect(camera, frame, picture)
+    assert sent <= unheard and picture.numbers[0] <= sent
+
+    peer.close_inbox(picture)
+    peer.wait_for(lambda: peer.node.count_subscribers(f'/segmentation/{output}') == 0, 'the end')
+    peer.spin(0.2)  # the node learns it from the same announcement
+    for _ in range(unheard):
+        peer.ask(camera, frame(), label)
+    again = peer.listen(Image, f'/segmentation/{output}')
+    sent_again = peer.connect(camera, frame, again)
+    assert again.numbers[0] <= picture.numbers[-1] + sent_again < picture.numbers[-1] + unheard

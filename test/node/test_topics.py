@@ -1,0 +1,257 @@
+"""What the node answers to an image, over DDS from its own process."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray
+from node_process import (
+    ALL, Diagnostics, image_message, Inbox, new_header, Peer, pixels_of, running_node, street)
+import numpy as np
+import pytest
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+from segret_ros.inference import Segmenter
+from segret_ros.node.messages import decode_image
+from sensor_msgs.msg import CameraInfo, Image
+
+SIZE = (45, 61)
+# Each encoding with what its bytes are, given the RGB picture.
+ENCODERS = {
+    'rgb8': lambda rgb: rgb,
+    'bgr8': lambda rgb: rgb[..., ::-1],
+    'rgba8': lambda rgb: with_alpha(rgb),
+    'bgra8': lambda rgb: with_alpha(rgb[..., ::-1]),
+    'rgb16': lambda rgb: rgb * np.uint16(257),
+    'bgr16': lambda rgb: rgb[..., ::-1] * np.uint16(257),
+    'rgba16': lambda rgb: with_alpha(rgb) * np.uint16(257),
+    'bgra16': lambda rgb: with_alpha(rgb[..., ::-1]) * np.uint16(257),
+}
+GREY_ENCODERS = {
+    'mono8': lambda grey: grey,
+    'mono16': lambda grey: grey * np.uint16(257),
+}
+# Of these the picture is whatever noise means, so the converter itself tells what to expect.
+OTHER_ENCODINGS = {
+    'yuv422': 2, 'uyvy': 2, 'yuv422_yuy2': 2, 'yuyv': 2,
+    **{f'bayer_{pattern}{bits}': bits // 8
+       for pattern in ('rggb', 'bggr', 'gbrg', 'grbg') for bits in (8, 16)},
+}
+
+
+def with_alpha(color: np.ndarray) -> np.ndarray:
+    """Give an image with a fourth channel that means nothing."""
+    return np.concatenate([color, color[..., :1] // 2], axis=-1)
+
+
+@dataclass
+class Topics:
+    """All topics of the node's one camera, seen from outside."""
+
+    peer: Peer
+    image: Publisher
+    camera_info: Publisher
+    label: Inbox
+    confidence: Inbox
+    color: Inbox
+    overlay: Inbox
+    info: Inbox
+    status: Inbox
+
+    def ask(self, frame: Image, *outputs: str) -> list:
+        """Give the outputs with the frame's stamp."""
+        return self.peer.ask(self.image, frame, *(getattr(self, name) for name in outputs))
+
+
+@pytest.fixture(scope='module')
+def topics(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
+           peer: Peer) -> Iterator[Topics]:
+    """Give the topics of a node that runs and has answered on each once."""
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), overlay_alpha=0.25):
+        images = [peer.listen(Image, f'/segmentation/{name}')
+                  for name in ('label', 'confidence', 'color', 'overlay')]
+        topics = Topics(peer, peer.advertise(Image, '/image'),
+                        peer.advertise(CameraInfo, '/camera_info'), *images,
+                        peer.listen(CameraInfo, '/segmentation/camera_info'),
+                        peer.listen(DiagnosticArray, '/segmentation/status'))
+
+        def probe() -> Image:
+            topics.camera_info.publish(CameraInfo(
+                header=new_header(), width=SIZE[1], height=SIZE[0],
+                k=[float(n) for n in range(9)]))
+            return image_message(street(*SIZE), 'rgb8')
+
+        peer.connect(topics.image, probe, *images, topics.info, topics.status)
+        yield topics
+
+
+def test_every_output_has_the_header_of_the_image(topics: Topics) -> None:
+    frame = image_message(street(*SIZE), 'rgb8')
+    outputs = ('label', 'confidence', 'color', 'overlay', 'info', 'status')
+    for output, message in zip(outputs, topics.ask(frame, *outputs)):
+        assert message.header == frame.header, output
+
+
+@pytest.mark.parametrize('nanosec', [0, 1, 123_456_789, 999_999_999])
+@pytest.mark.parametrize('sec', [0, 1_700_000_000, 2_147_483_647])
+def test_a_stamp_is_kept_to_the_nanosecond(topics: Topics, sec: int, nanosec: int) -> None:
+    frame = image_message(street(*SIZE), 'rgb8')
+    frame.header.stamp.sec, frame.header.stamp.nanosec = sec, nanosec
+    label, status = topics.ask(frame, 'label', 'status')
+    assert (label.header.stamp.sec, label.header.stamp.nanosec) == (sec, nanosec)
+    assert status.header == frame.header
+
+
+@pytest.mark.parametrize('frame_id', ['', 'camera/ä'])
+def test_any_frame_id_is_kept(topics: Topics, frame_id: str) -> None:
+    frame = image_message(street(*SIZE), 'rgb8')
+    frame.header.frame_id = frame_id
+    label, = topics.ask(frame, 'label')
+    assert label.header.frame_id == frame_id
+
+
+@pytest.mark.parametrize('output, encoding, channels', [
+    ('label', 'mono8', 1), ('confidence', 'mono8', 1), ('color', 'rgb8', 3),
+    ('overlay', 'rgb8', 3)])
+def test_an_output_image_has_the_size_of_the_camera(topics: Topics, output: str, encoding: str,
+                                                    channels: int) -> None:
+    message, = topics.ask(image_message(street(*SIZE), 'rgb8'), output)
+    assert (message.height, message.width) == SIZE
+    assert message.encoding == encoding
+    assert message.is_bigendian == 0
+    assert message.step == SIZE[1] * channels
+    assert len(message.data) == SIZE[0] * message.step
+
+
+@pytest.mark.parametrize('size', [(1, 1), (3, 200), (64, 96), (121, 159)])
+def test_labels_fit_a_camera_of_any_size(topics: Topics, segmenter: Segmenter,
+                                         size: tuple[int, int]) -> None:
+    picture = street(*size)
+    label, = topics.ask(image_message(picture, 'rgb8'), 'label')
+    np.testing.assert_array_equal(pixels_of(label), segmenter(picture).label)
+
+
+def test_label_and_confidence_are_those_of_the_library(topics: Topics,
+                                                       segmenter: Segmenter) -> None:
+    picture = street(*SIZE)
+    label, confidence = topics.ask(image_message(picture, 'rgb8'), 'label', 'confidence')
+    expected = segmenter(picture)
+    assert len(np.unique(expected.label)) == 3  # else the comparison would say little
+    np.testing.assert_array_equal(pixels_of(label), expected.label)
+    np.testing.assert_array_equal(pixels_of(confidence), expected.confidence)
+
+
+def test_color_is_the_palette_of_the_label(topics: Topics, segmenter: Segmenter) -> None:
+    label, color = topics.ask(image_message(street(*SIZE), 'rgb8'), 'label', 'color')
+    palette = np.array(segmenter.info.labels.colors)
+    np.testing.assert_array_equal(pixels_of(color), palette[pixels_of(label)])
+
+
+def test_overlay_blends_the_color_into_the_image(topics: Topics) -> None:
+    picture = street(*SIZE)
+    color, blended = topics.ask(image_message(picture, 'rgb8'), 'color', 'overlay')
+    expected = 0.75 * picture + 0.25 * pixels_of(color)
+    np.testing.assert_allclose(pixels_of(blended), expected, atol=0.51)
+
+
+def test_camera_info_is_repeated_with_the_header_of_the_image(topics: Topics) -> None:
+    frame = image_message(street(*SIZE), 'rgb8')
+    frame.header.frame_id = 'another_frame_than_that_of_camera_info'
+    info, = topics.ask(frame, 'info')
+    assert info.header == frame.header
+    assert (info.height, info.width) == SIZE
+    assert list(info.k) == list(range(9))
+
+
+def test_status_tells_model_device_and_times(topics: Topics) -> None:
+    frame = image_message(street(*SIZE), 'rgb8')
+    age_s = 5
+    frame.header.stamp = Time(
+        nanoseconds=topics.peer.node.get_clock().now().nanoseconds - age_s * 10**9).to_msg()
+    array, = topics.ask(frame, 'status')
+    status, = array.status
+    assert (status.name, status.level, status.message) == ('segmentation', b'\0', 'valid')
+    values = {item.key: item.value for item in status.values}
+    assert values.pop('model') == status.hardware_id == 'segret_nano_random'
+    assert values.pop('device') == 'cpu'
+    times = {key: float(value) for key, value in values.items()}
+    assert set(times) == {'age_ms', 'waiting_ms', 'decode_ms', 'resize_ms', 'network_ms',
+                          'labels_ms', 'publish_ms', 'processing_time_ms'}
+    assert all(value >= 0 for value in times.values())
+    assert times['age_ms'] > age_s * 1000 + times['processing_time_ms']
+    parts = sum(times[f'{stage}_ms']
+                for stage in ('decode', 'resize', 'network', 'labels', 'publish'))
+    assert 0 < parts <= times['processing_time_ms'] + 0.01  # for the rounding of each
+
+
+@pytest.mark.parametrize('padding', [0, 7])
+@pytest.mark.parametrize('encoding', ENCODERS)
+def test_color_images_are_labelled(topics: Topics, segmenter: Segmenter, encoding: str,
+                                   padding: int) -> None:
+    picture = street(*SIZE)
+    frame = image_message(ENCODERS[encoding](picture), encoding, padding)
+    label, = topics.ask(frame, 'label')
+    np.testing.assert_array_equal(pixels_of(label), segmenter(picture).label)
+
+
+@pytest.mark.parametrize('padding', [0, 7])
+@pytest.mark.parametrize('encoding', GREY_ENCODERS)
+def test_grey_images_are_labelled(topics: Topics, segmenter: Segmenter, encoding: str,
+                                  padding: int) -> None:
+    grey = street(*SIZE)[..., 0]
+    frame = image_message(GREY_ENCODERS[encoding](grey), encoding, padding)
+    label, = topics.ask(frame, 'label')
+    np.testing.assert_array_equal(pixels_of(label),
+                                  segmenter(np.stack([grey] * 3, axis=-1)).label)
+
+
+@pytest.mark.parametrize('padding', [0, 6])
+@pytest.mark.parametrize('encoding', OTHER_ENCODINGS)
+def test_yuv_and_bayer_images_are_labelled(topics: Topics, segmenter: Segmenter, encoding: str,
+                                           padding: int) -> None:
+    noise = np.random.default_rng(0).integers(
+        0, 256, (44, 60, OTHER_ENCODINGS[encoding]), np.uint8)
+    frame = image_message(noise, encoding, padding)
+    label, = topics.ask(frame, 'label')
+    np.testing.assert_array_equal(pixels_of(label), segmenter(decode_image(frame)).label)
+
+
+@pytest.mark.parametrize('change, problem', [
+    ({'encoding': '32FC1'}, "encoding '32FC1' is not supported: send one of rgb8"),
+    ({'step': 3}, 'step is 3: a row of 61 pixels of rgb8 takes 183 bytes'),
+    ({'width': 0}, 'the image is 0 x 45 pixels: it must have at least one')])
+def test_a_bad_frame_is_counted_and_the_next_is_labelled(
+        topics: Topics, diagnostics: Diagnostics, change: dict[str, object], problem: str) -> None:
+    before = diagnostics.counts('camera')
+    bad = image_message(street(*SIZE), 'rgb8')
+    for name, value in change.items():
+        setattr(bad, name, value)
+    topics.image.publish(bad)
+    after = topics.peer.wait_for(
+        lambda: (now := diagnostics.counts('camera'))['received'] > before['received'] and now,
+        'the count of the bad frame')
+    assert {key: after[key] - before[key] for key in before if after[key] != before[key]} == {
+        'received': 1, 'rejected': 1}
+    values = {item.key: item.value for item in diagnostics.newest('camera').values}
+    assert values['last_problem'].startswith(f'rejected: {problem}')
+    topics.ask(image_message(street(*SIZE), 'rgb8'), 'label')
+    assert not topics.label.of(bad.header.stamp)
+    assert not topics.status.of(bad.header.stamp)
+
+
+def test_label_info_is_latched_and_names_every_class(topics: Topics,
+                                                     segmenter: Segmenter) -> None:
+    vision_msgs = pytest.importorskip('vision_msgs.msg',
+                                      reason='needs vision_msgs of a ROS 2 installation')
+    inbox = topics.peer.listen(
+        vision_msgs.LabelInfo, '/segmentation/label_info',
+        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    info = topics.peer.wait_for(lambda: inbox, 'the label info')[0]
+    assert [(item.class_id, item.class_name) for item in info.class_map] == list(
+        enumerate(segmenter.info.labels.names))
+
+
+def test_the_label_topic_is_offered_as_reliable(topics: Topics) -> None:
+    endpoint, = topics.peer.node.get_publishers_info_by_topic('/segmentation/label')
+    assert endpoint.qos_profile.reliability == ALL.reliability
