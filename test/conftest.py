@@ -1,0 +1,65 @@
+"""A small network of lively random weights, its model file, and a ROS domain of the run's."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+import os
+from pathlib import Path
+
+import pytest
+from segret_ros.inference import ModelInfo
+from segret_ros.label_set import LabelSet
+from segret_ros.share import share_directory
+
+# A ROS 2 installation without torch runs the other tests.
+NEED_TORCH = ['inference', 'network', 'train']
+WITHOUT_TORCH = f'no torch: left out {", ".join(NEED_TORCH)}; install segret_ros[train] for them'
+collect_ignore = [] if find_spec('torch') else NEED_TORCH
+INPUT_SIZE = (64, 96)
+LABELS = LabelSet(('road', 'car', 'tree'), ((128, 64, 128), (0, 0, 142), (107, 142, 35)))
+
+
+def pytest_report_header() -> list[str]:
+    """Say at the top of a run what it leaves out."""
+    return [WITHOUT_TORCH] if collect_ignore else []
+
+
+@pytest.fixture(scope='session', autouse=True)
+def own_domain() -> Iterator[None]:
+    """Keep this run's nodes apart from all others, on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        # For the camera's side, as docs/ros2.md tells; a process reads it once, at its first node.
+        patch.setenv('FASTDDS_DEFAULT_PROFILES_FILE',
+                     str(share_directory() / 'config' / 'fastdds.xml'))
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+        yield
+
+
+@pytest.fixture(scope='session')
+def network():
+    """Give a nano SegRet whose three classes all occur in most images; do not change it."""
+    torch = pytest.importorskip('torch', reason=WITHOUT_TORCH)
+    from segret_ros.network import SegRet
+    torch.manual_seed(0)
+    network = SegRet('nano', num_classes=len(LABELS)).eval()
+    for level in network.decoder.levels:
+        torch.nn.init.normal_(level.residual.weight, std=0.1)
+    classify = network.decoder.classify
+    with torch.inference_mode():
+        logits = network(torch.randn(1, 3, *INPUT_SIZE))[0].flatten(1)  # (classes, cells)
+        scale = 1 / logits.std(1)
+        classify.weight *= scale[:, None, None, None]
+        classify.bias -= logits.mean(1) * scale
+    return network
+
+
+@pytest.fixture(scope='session')
+def model_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the model file of `network`, for 64 x 96, as segret_export writes it."""
+    from segret_train.onnx_model import save_model, to_onnx
+    path = tmp_path_factory.mktemp('model') / 'segret_nano_random.onnx'
+    info = ModelInfo(labels=LABELS, input_size=INPUT_SIZE, variant='nano',
+                     training_data='none: random weights', miou=None, miou_data='',
+                     source='the tests')
+    save_model(to_onnx(network, INPUT_SIZE, half_weights=False), info, path)
+    return path

@@ -1,0 +1,70 @@
+"""Who imports what: the vehicle's code runs without torch, the library without ROS."""
+
+import ast
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROS = {'rclpy', 'cv_bridge', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'lifecycle_msgs',
+       'vision_msgs', 'rcl_interfaces', 'rosgraph_msgs', 'launch', 'launch_ros'}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Give the dotted names that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{path}: imports are absolute'
+            found |= {f'{node.module}.{alias.name}' for alias in node.names}
+    return found
+
+
+def importers(names: set[str]) -> set[str]:
+    """Give the files, relative to the source tree, that import one of some packages."""
+    files = [*ROOT.glob('segret_ros/**/*.py'), *ROOT.glob('segret_train/**/*.py')]
+    assert len(files) > 20
+    return {str(path.relative_to(ROOT)) for path in files
+            if names & {name.split('.')[0] for name in imports_of(path)}}
+
+
+def outside(files: set[str], *folders: str) -> set[str]:
+    """Give the files that lie in none of some folders."""
+    return {file for file in files if not file.startswith(folders)}
+
+
+def test_only_the_node_and_the_demo_import_ros() -> None:
+    assert importers(ROS)
+    assert not outside(importers(ROS), 'segret_ros/node/', 'segret_ros/demo/')
+
+
+def test_only_the_network_and_the_training_import_torch() -> None:
+    assert importers({'torch'})
+    assert not outside(importers({'torch'}), 'segret_ros/network/', 'segret_train/')
+
+
+def test_the_runtime_never_imports_the_training() -> None:
+    assert importers({'segret_train'})
+    assert not outside(importers({'segret_train'}), 'segret_train/')
+
+
+def test_the_runtime_never_imports_onnx() -> None:
+    assert not outside(importers({'onnx', 'onnxscript'}), 'segret_train/')
+
+
+@pytest.mark.parametrize(('module', 'absent'), [
+    ('segret_ros.inference', {'torch', 'rclpy', 'segret_train', 'onnx'}),
+    ('segret_ros.network', {'rclpy', 'onnxruntime', 'cv2', 'segret_train'}),
+    ('segret_ros.metrics', {'torch', 'rclpy', 'onnxruntime', 'cv2'}),
+    ('segret_ros.visualization', {'torch', 'rclpy', 'onnxruntime'}),
+    ('segret_train.train', {'rclpy', 'onnx'}),
+])
+def test_importing_a_module_loads_no_more(module: str, absent: set[str]) -> None:
+    code = f'import sys, {module}; print(*({absent!r} & sys.modules.keys()))'
+    ran = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True,
+                         cwd=ROOT)
+    assert ran.stdout.split() == []

@@ -1,0 +1,294 @@
+"""The installed launch files: what they start, and that an image sent to the node is labelled."""
+
+import os
+from pathlib import Path
+import time
+
+from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
+import cv2
+from lifecycle_msgs.srv import GetState
+import numpy as np
+import pytest
+from rcl_interfaces.srv import GetParameters
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from segret_ros.label_set import load_label_set
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+import yaml
+
+WHY = 'needs the launch packages of a ROS 2 installation'
+# The folder launch/ of this package can pass for `launch` itself, hence first one of its modules.
+pytest.importorskip('launch.actions', reason=WHY)
+launch = pytest.importorskip('launch', reason=WHY)
+launch_pytest = pytest.importorskip('launch_pytest', reason=WHY)
+ros_actions = pytest.importorskip('launch_ros.actions', reason=WHY)
+
+try:
+    LAUNCH = Path(get_package_share_directory('segret_ros')) / 'launch'
+except (PackageNotFoundError, OSError):
+    pytest.skip('needs segret_ros built by colcon and its setup file sourced',
+                allow_module_level=True)
+
+START_S = 30  # a cold start on a busy machine; 3 s are usual
+HEIGHT, WIDTH = 45, 61
+
+
+class Observer:
+    """A node of the test's own beside the launched ones."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node('observer', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def collect(self, kind: type, topic: str, qos: QoSProfile | int = 5) -> list:
+        """Give a list that fills with the messages of a topic."""
+        messages = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def call(self, kind: type, name: str, request: object) -> object:
+        """Give the response of a service, or None when it does not come in time."""
+        client = self.node.create_client(kind, name)
+        try:
+            if not client.wait_for_service(timeout_sec=START_S):
+                return None
+            future = client.call_async(request)
+            self.executor.spin_until_future_complete(future, timeout_sec=5.0)
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def wait_until_active(self, name: str) -> None:
+        """Return once a lifecycle node is active; fail when it does not become so."""
+        deadline = time.monotonic() + START_S
+        label = None
+        while label != 'active' and time.monotonic() < deadline:
+            response = self.call(GetState, f'{name}/get_state', GetState.Request())
+            label = response.current_state.label if response is not None else None
+            time.sleep(0.1)
+        assert label == 'active'
+
+    def parameters(self, name: str, wanted: list[str]) -> dict[str, object]:
+        """Give parameters of a node."""
+        response = self.call(GetParameters, f'{name}/get_parameters',
+                             GetParameters.Request(names=wanted))
+        return dict(zip(wanted, map(parameter_value_to_python, response.values)))
+
+    def send_until(self, publications: list[tuple], *received: list) -> None:
+        """Publish the (publisher, message) pairs 10 times a second until every list has one."""
+        deadline = time.monotonic() + START_S
+        while not all(received) and time.monotonic() < deadline:
+            for publisher, message in publications:
+                publisher.publish(message)
+            end = time.monotonic() + 0.1
+            while time.monotonic() < end:
+                self.executor.spin_once(timeout_sec=0.02)
+        assert all(received), f'nothing came within {START_S} s'
+
+
+@pytest.fixture(scope='module', autouse=True)
+def own_domain():
+    """Keep the launched nodes apart from all others, on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+        yield
+
+
+@pytest.fixture
+def observer():
+    """Give a node for one test."""
+    made = Observer()
+    yield made
+    made.close()
+
+
+def picture() -> np.ndarray:
+    """Give (HEIGHT, WIDTH, 3) uint8 pixels."""
+    return np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+def stamped(message: object) -> object:
+    """Give the message with a frame and with a stamp that no clock of this machine shows."""
+    message.header.frame_id = 'optical'
+    message.header.stamp.sec, message.header.stamp.nanosec = 1700000000, 123456789
+    return message
+
+
+def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
+    """Give segret.launch.py with arguments, and where the node's exit code will be."""
+    exit_codes = []
+    source = launch.launch_description_sources.PythonLaunchDescriptionSource(
+        str(LAUNCH / 'segret.launch.py'))
+    ended = launch.event_handlers.OnProcessExit(
+        on_exit=lambda event, context: exit_codes.append(event.returncode))
+    return launch.LaunchDescription([
+        launch.actions.RegisterEventHandler(ended),
+        launch.actions.IncludeLaunchDescription(source, launch_arguments=arguments.items()),
+        launch_pytest.actions.ReadyToTest()]), exit_codes
+
+
+@launch_pytest.fixture
+def one_camera():
+    """Start the node in a namespace on one raw camera, with the model of the package."""
+    return started(device='cpu', image='/drive/image_raw', namespace='car')
+
+
+@launch_pytest.fixture
+def two_cameras(model_file, tmp_path):
+    """Start the node on two compressed cameras, with a parameter file of the user's own."""
+    file = tmp_path / 'own.yaml'
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
+        'model': str(model_file), 'device': 'cpu', 'overlay_alpha': 0.25}}}))
+    return started(params_file=str(file), cameras='front, rear',
+                   image='/{camera}/image_raw/compressed')
+
+
+@pytest.mark.launch(fixture=one_camera)
+def test_labels_the_image_of_the_remapped_topic(observer, one_camera):
+    """An image and a camera_info on the camera's own names come back with the labels."""
+    _, exit_codes = one_camera
+    labels = observer.collect(Image, '/car/segmentation/label')
+    infos = observer.collect(CameraInfo, '/car/segmentation/camera_info')
+    observer.wait_until_active('/car/segret')
+    image = stamped(Image(height=HEIGHT, width=WIDTH, encoding='rgb8', step=WIDTH * 3,
+                          data=picture().tobytes()))
+    info = stamped(CameraInfo(height=HEIGHT, width=WIDTH))
+    observer.send_until(
+        [(observer.node.create_publisher(CameraInfo, '/drive/camera_info', 1), info),
+         (observer.node.create_publisher(Image, '/drive/image_raw', 1), image)], labels, infos)
+    assert labels[0].header == image.header
+    assert (labels[0].height, labels[0].width) == (HEIGHT, WIDTH)
+    assert (labels[0].encoding, labels[0].step, len(labels[0].data)) == (
+        'mono8', WIDTH, HEIGHT * WIDTH)
+    assert infos[0].header == info.header
+    yield  # here the launch system sends SIGINT
+    assert exit_codes == [0]
+
+
+@pytest.mark.launch(fixture=one_camera)
+def test_latches_the_meaning_of_the_labels(observer):
+    """Who subscribes late still gets the class names."""
+    messages = pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
+    observer.wait_until_active('/car/segret')
+    latched = observer.collect(
+        messages.LabelInfo, '/car/segmentation/label_info',
+        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    observer.send_until([], latched)
+    classes = [(entry.class_id, entry.class_name) for entry in latched[0].class_map]
+    assert classes == list(enumerate(load_label_set('camvid').names))
+
+
+@pytest.mark.launch(fixture=two_cameras)
+def test_arguments_add_cameras_to_a_parameter_file(observer, model_file):
+    """Each camera's JPEG is labelled, and what no argument names is as in the file."""
+    boxes = {camera: observer.collect(Image, f'/{camera}/segmentation/label')
+             for camera in ('front', 'rear')}
+    observer.wait_until_active('/segret')
+    jpeg = cv2.imencode('.jpg', picture())[1].tobytes()
+    image = stamped(CompressedImage(format='jpeg', data=jpeg))
+    observer.send_until(
+        [(observer.node.create_publisher(CompressedImage, f'/{camera}/image_raw/compressed', 1),
+          image) for camera in boxes], *boxes.values())
+    for labels in boxes.values():
+        assert labels[0].header == image.header
+        assert (labels[0].height, labels[0].width) == (HEIGHT, WIDTH)
+    assert observer.parameters('/segret', [
+        'overlay_alpha', 'model', 'device', 'cameras', 'image_transport',
+    ]) == {'overlay_alpha': 0.25, 'model': str(model_file), 'device': 'cpu',
+           'cameras': ['front', 'rear'], 'image_transport': 'compressed'}
+
+
+def expand(name: str, **arguments: str) -> tuple['launch.LaunchContext', list]:
+    """Give the actions that a launch file comes to with arguments; nothing is started."""
+    context = launch.LaunchContext()
+    context.launch_configurations.update(arguments)
+    source = launch.launch_description_sources.PythonLaunchDescriptionSource(str(LAUNCH / name))
+    actions = []
+    for entity in source.get_launch_description(context).entities:
+        actions += entity.visit(context) or []
+    return context, actions
+
+
+def text_of(context: 'launch.LaunchContext', substitutions) -> str:
+    """Give the text of one or several substitutions."""
+    return launch.utilities.perform_substitutions(
+        context, launch.utilities.normalize_to_list_of_substitutions(substitutions))
+
+
+def bag_with(folder: Path, **types: str) -> Path:
+    """Write the metadata of a bag that has the topics; a bag is played by others, not read."""
+    topics = [{'topic_metadata': {'name': f'/{name.replace("__", "/")}', 'type': kind}}
+              for name, kind in types.items()]
+    (folder / 'metadata.yaml').write_text(yaml.safe_dump(
+        {'rosbag2_bagfile_information': {'topics_with_message_count': topics}}))
+    return folder
+
+
+def started_programs(**arguments: str) -> list[tuple[str, str]]:
+    """Give (package, executable) of each node that segret.launch.py starts."""
+    context, nodes = expand('segret.launch.py', **arguments)
+    return [(text_of(context, node.node_package), text_of(context, node.node_executable))
+            for node in nodes if isinstance(node, ros_actions.Node)]
+
+
+def test_rviz_is_started_when_asked_for():
+    """The node comes with RViz only for rviz:=true."""
+    node = ('segret_ros', 'segret_node')
+    assert started_programs() == [node]
+    assert started_programs(rviz='true') == [node, ('rviz2', 'rviz2')]
+
+
+def test_rviz_shows_the_topics_of_the_arguments():
+    """The layout for RViz names the remapped camera and the node's own outputs."""
+    context, (_, rviz) = expand('segret.launch.py', rviz='true', namespace='car', cameras='front',
+                                image='/{camera}/jpeg/compressed')
+    # The first part is RViz itself, which need not be installed for this test.
+    option, path = (text_of(context, part) for part in rviz.cmd[1:3])
+    assert option == '-d'
+    layout = yaml.safe_load(Path(path).read_text())
+    assert [display['Topic']['Value'] for display in layout['Visualization Manager']['Displays']
+            ] == ['/front/jpeg/compressed', '/car/front/segmentation/overlay',
+                  '/car/front/segmentation/color']
+
+
+@pytest.mark.parametrize('rviz', ['true', 'false'])
+def test_replay_plays_the_bag_beside_the_node(tmp_path, rviz):
+    """The player comes with the node on the bag's clock and on the bag's camera topic."""
+    bag = bag_with(tmp_path, camera__image_raw__compressed='sensor_msgs/msg/CompressedImage',
+                   camera__label='sensor_msgs/msg/Image')
+    context, (included, player) = expand('replay.launch.py', bag=str(bag), rate='0.5', rviz=rviz)
+    assert isinstance(player, launch.actions.ExecuteProcess)
+    assert [text_of(context, part) for part in player.cmd] == [
+        'ros2', 'bag', 'play', str(bag), '--clock', '100', '--rate', '0.5', '--delay', '5.0']
+    assert isinstance(included, launch.actions.IncludeLaunchDescription)
+    arguments = dict(included.launch_arguments)
+    assert (arguments['image'], arguments['use_sim_time'], arguments['rviz']) == (
+        '/camera/image_raw/compressed', 'true', rviz)
+    assert ('rviz2', 'rviz2') in started_programs(**arguments) or rviz == 'false'
+
+
+def test_replay_refuses_a_bag_that_is_not_there(tmp_path):
+    """The message names the path."""
+    with pytest.raises(FileNotFoundError, match='no bag at .*lost_drive'):
+        expand('replay.launch.py', bag=str(tmp_path / 'lost_drive'))
+
+
+def test_replay_asks_which_of_several_cameras(tmp_path):
+    """Of topics with unusual names none is guessed."""
+    bag = bag_with(tmp_path, left='sensor_msgs/msg/Image', right='sensor_msgs/msg/Image')
+    with pytest.raises(ValueError, match='/left, /right.*image:=TOPIC'):
+        expand('replay.launch.py', bag=str(bag))
+    context, (included, _) = expand('replay.launch.py', bag=str(bag), image='/right')
+    assert dict(included.launch_arguments)['image'] == '/right'

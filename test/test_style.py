@@ -1,0 +1,25 @@
+"""Style: ament's own linters where they are installed, else flake8 with the same rules."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PATHS = ['segret_ros', 'segret_train', 'test', 'launch', 'setup.py']
+
+
+def test_flake8() -> None:
+    ran = subprocess.run([sys.executable, '-m', 'flake8', *PATHS], cwd=ROOT, capture_output=True,
+                         text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize('linter', ['ament_flake8', 'ament_pep257'])
+def test_ament(linter: str) -> None:
+    pytest.importorskip(f'{linter}.main', reason='comes with a ROS 2 installation')
+    paths = [ROOT / path for path in PATHS]
+    ran = subprocess.run([sys.executable, '-m', f'{linter}.main', *paths], cwd=ROOT,
+                         capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
