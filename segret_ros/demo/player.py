@@ -124,7 +124,9 @@ class Player:
     def _connected(self) -> bool:
         outputs = (self._node.count_publishers(f'{self._namespace}/segmentation/{output}')
                    for output in OUTPUTS)
-        return self._image.get_subscription_count() > 0 and all(outputs)
+        inputs = (publisher.get_subscription_count()
+                  for publisher in (self._image, self._camera_info))
+        return all(inputs) and all(outputs)
 
     def _wait_until_due(self, time_ns: int, process: subprocess.Popen) -> None:
         """Let the drive's time pass to a message's, and the last image be answered."""

@@ -72,12 +72,12 @@ class Camera:
         reliability = ReliabilityPolicy[self._parameters.image_reliability.upper()]
         newest = QoSProfile(depth=1, reliability=reliability)
         kind = CompressedImage if self._compressed else Image
+        newest_info = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        # The camera info first: an image never comes before the node can hear of its camera.
         self._subscriptions = [
-            self._node.create_subscription(kind, self.topic(self._image), on_image, newest),
             self._node.create_subscription(CameraInfo, self.topic('camera_info'),
-                                           self._on_camera_info,
-                                           QoSProfile(depth=1,
-                                                      reliability=ReliabilityPolicy.BEST_EFFORT))]
+                                           self._on_camera_info, newest_info),
+            self._node.create_subscription(kind, self.topic(self._image), on_image, newest)]
 
     def unsubscribe(self) -> None:
         """Stop listening."""

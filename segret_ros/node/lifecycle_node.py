@@ -57,12 +57,13 @@ class SegretNode(LifecycleNode):
         try:
             self._configured = read_parameters(self)
             model = self._configured.model or default_model()
-            self._segmenter = Segmenter(model, self._configured.device)
-            self._segmenter.warm_up()
+            segmenter = Segmenter(model, self._configured.device)
+            segmenter.warm_up()
         except Exception as error:  # rclpy swallows what leaves a transition, without a word
             self._configure_error = str(error)
             self.get_logger().error(f'not configured: {error}')
             return TransitionCallbackReturn.FAILURE
+        self._segmenter = segmenter
         self._cameras = {name: Camera(self, name, self._configured, self._segmenter.info)
                          for name in self._configured.cameras}
         self.get_logger().info(f'model {self._segmenter.model_name} on {self._segmenter.device}, '
