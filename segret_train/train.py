@@ -221,7 +221,8 @@ def train_step(network: SegRet, optimizer: torch.optim.Optimizer, images: Tensor
     for group in optimizer.param_groups:
         group['lr'] = recipe.learning_rate_at(iteration)
     logits = network(images.to(memory_format=torch.channels_last))
-    logits = functional.interpolate(logits, targets.shape[1:], mode='bilinear',
+    # Class by class in memory, as the cross-entropy wants it: cheaper here than at full size.
+    logits = functional.interpolate(logits.contiguous(), targets.shape[1:], mode='bilinear',
                                     align_corners=False)
     counted = (targets != UNKNOWN).sum().clamp(min=1)  # a batch without labels teaches nothing
     loss = functional.cross_entropy(logits, targets, ignore_index=UNKNOWN,

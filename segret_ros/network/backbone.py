@@ -1,6 +1,9 @@
 """SegRet's backbone: a stem and four stages of retention blocks (RMT of December 2023)."""
 
-from segret_ros.network.retention import DepthwiseConv2d, ManhattanDecay, Retention
+from segret_ros.network.attention import Attention, attention_over
+from segret_ros.network.decay import ManhattanDecay
+from segret_ros.network.folding import FoldingSequential
+from segret_ros.network.retention import DepthwiseConv2d, Retention
 from segret_ros.network.variants import Variant
 import torch
 from torch import nn, Tensor
@@ -44,7 +47,7 @@ class Backbone(nn.Module):
         return features
 
 
-def stem(channels: int) -> nn.Sequential:
+def stem(channels: int) -> FoldingSequential:
     """Give the four 3x3 convolutions to stride 4, (B, 3, H, W) to (B, channels, H/4, W/4)."""
     half = channels // 2
     layers = []
@@ -52,13 +55,13 @@ def stem(channels: int) -> nn.Sequential:
                                     (half, channels, 2), (channels, channels, 1)):
         layers += [nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.BatchNorm2d(outputs),
                    nn.GELU()]
-    return nn.Sequential(*layers[:-1])  # no GELU after the last
+    return FoldingSequential(*layers[:-1])  # no GELU after the last
 
 
-def downsample(inputs: int, outputs: int) -> nn.Sequential:
+def downsample(inputs: int, outputs: int) -> FoldingSequential:
     """Give the 3x3 convolution of stride 2 between two stages."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
-                         nn.BatchNorm2d(outputs))
+    return FoldingSequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
+                             nn.BatchNorm2d(outputs))
 
 
 class Stage(nn.Module):
@@ -85,13 +88,9 @@ class Stage(nn.Module):
         :param x: (B, H, W, C).
         :return: (B, H, W, C).
         """
-        height, width = x.shape[1:3]
-        if self.decomposed:
-            biases = (self.decay.line(width), self.decay.line(height))
-        else:
-            biases = (self.decay.grid(height, width),)
+        attend = attention_over(x.shape[1:3], self.decay, self.decomposed)
         for block in self.blocks:
-            x = block(x, biases)
+            x = block(x, attend)
         return x
 
 
@@ -123,18 +122,19 @@ class RetentionBlock(nn.Module):
             nn.init.trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, x: Tensor, biases: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, x: Tensor, attend: Attention) -> Tensor:
         """
         Give the block's cells.
 
         :param x: (B, H, W, C).
-        :param biases: see `Retention`.
+        :param attend: see `Retention`.
         :return: (B, H, W, C).
         """
-        x = x + self.position(x)
-        x = x + self._residual(self.retention(self.retention_norm(x), biases),
-                               self.retention_scale)
-        return x + self._residual(self.ffn(self.ffn_norm(x)), self.ffn_scale)
+        # In place on each branch's last result, which no gradient needs: no new memory.
+        x = self.position(x).add_(x)
+        x = self._residual(self.retention(self.retention_norm(x), attend),
+                           self.retention_scale).add_(x)
+        return self._residual(self.ffn(self.ffn_norm(x)), self.ffn_scale).add_(x)
 
     def _residual(self, branch: Tensor, scale: Tensor | None) -> Tensor:
         if scale is not None:

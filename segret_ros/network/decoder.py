@@ -1,6 +1,6 @@
 """SegRet's decoder: four levels with zero-initialised residuals (SegRet, arXiv 2502.14014)."""
 
-import torch
+from segret_ros.network.folding import folded
 from torch import nn, Tensor
 from torch.nn import functional
 
@@ -35,11 +35,20 @@ class Decoder(nn.Module):
         :return: (B, classes, H / 4, W / 4).
         """
         size = features[0].shape[2:]
-        levels = [functional.interpolate(level(feature), size, mode='bilinear',
-                                         align_corners=False) if index > 0 else level(feature)
-                  for index, (level, feature) in enumerate(zip(self.levels, features))]
-        fused = self.fuse(torch.cat(levels[::-1], dim=1))  # deepest level first
-        return self.classify(self.dropout(functional.relu(self.fuse_norm(fused))))
+        weight, bias = self.fuse.weight, None
+        if not self.training:
+            weight, bias = folded(weight, None, self.fuse_norm)
+        # The fusing convolution comes before the resizing, which is linear and channel by channel:
+        # the same sum, with a third of the work. Its weights begin with the deepest level.
+        weights = weight.chunk(len(self.levels), dim=1)[::-1]
+        fused = functional.conv2d(self.levels[0](features[0]), weights[0], bias)
+        for feature, level, weight in zip(features[1:], self.levels[1:], weights[1:]):
+            part = functional.conv2d(level(feature), weight)
+            part = functional.interpolate(part, size, mode='bilinear', align_corners=False)
+            fused = part.add_(fused)
+        if self.training:
+            fused = self.fuse_norm(fused)
+        return self.classify(self.dropout(fused.relu_()))
 
 
 class Level(nn.Module):
@@ -65,5 +74,12 @@ class Level(nn.Module):
         :param x: (B, C, H, W).
         :return: (B, E, H, W).
         """
-        linear = self.linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return functional.relu(linear + self.residual_norm(self.residual(x)))
+        if self.training:
+            linear = self.linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            return self.residual_norm(self.residual(x)).add_(linear).relu_()
+        return functional.conv2d(x, *self.merged()).relu_()
+
+    def merged(self) -> tuple[Tensor, Tensor]:
+        """Give the one linear layer that both paths are at evaluation: (E, C, 1, 1) and (E,)."""
+        weight, bias = folded(self.residual.weight, self.residual.bias, self.residual_norm)
+        return weight + self.linear.weight[:, :, None, None], bias + self.linear.bias

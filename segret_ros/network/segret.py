@@ -3,6 +3,7 @@
 from segret_ros.network.backbone import Backbone
 from segret_ros.network.decoder import Decoder
 from segret_ros.network.variants import VARIANTS
+import torch
 from torch import nn, Tensor
 
 MEAN = (123.675, 116.28, 103.53)  # RGB on 0..255, ImageNet's
@@ -51,4 +52,4 @@ class SegRet(nn.Module):
         if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[2:]) < SMALLEST_SIDE:
             raise ValueError(f'the input has shape {tuple(x.shape)}: it must be (B, 3, H, W) with '
                              f'H and W of at least {SMALLEST_SIDE}')
-        return self.decoder(self.backbone(x))
+        return self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last)))

@@ -3,20 +3,15 @@
 import math
 
 import pytest
-from segret_ros.network.retention import ManhattanDecay, Retention
+from segret_ros.network.attention import attention_over
+from segret_ros.network.decay import ManhattanDecay
+from segret_ros.network.retention import Retention
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 CHANNELS, HEADS, DECAY_RANGE = 8, 2, 4
 GRIDS = [(3, 5), (4, 2), (1, 1)]
-
-
-def biases_of(decay: ManhattanDecay, grid: tuple[int, int],
-              decomposed: bool) -> tuple[Tensor, ...]:
-    """Give the biases of one kind of attention over a grid of (height, width)."""
-    height, width = grid
-    return (decay.line(width), decay.line(height)) if decomposed else (decay.grid(height, width),)
 
 
 def attend(query: Tensor, keys: list[Tensor], values: list[Tensor],
@@ -62,8 +57,8 @@ def test_retention_is_the_formula(grid: tuple[int, int], decomposed: bool) -> No
         torch.nn.init.normal_(parameter, std=0.5)
     x = torch.randn(*grid, CHANNELS, dtype=torch.float64)
     with torch.inference_mode():
-        biases = biases_of(ManhattanDecay(HEADS, DECAY_RANGE).double(), grid, decomposed)
-        found = retention(x[None], biases)[0]
+        decay = ManhattanDecay(HEADS, DECAY_RANGE).double()
+        found = retention(x[None], attention_over(grid, decay, decomposed))[0]
 
         query, key, value = retention.query(x), retention.key(x), retention.value(x)
         attended = []
@@ -74,24 +69,13 @@ def test_retention_is_the_formula(grid: tuple[int, int], decomposed: bool) -> No
         local = functional.conv2d(value.permute(2, 0, 1)[None], retention.local.weight,
                                   retention.local.bias, padding=2, groups=CHANNELS)
         expected = retention.output(torch.cat(attended, dim=-1) + local[0].permute(1, 2, 0))
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)  # the decay is a float32
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize('decomposed', [False, True])
 def test_gradient_is_the_difference_quotient(decomposed: bool) -> None:
     torch.manual_seed(0)
     retention = Retention(4, HEADS).double()
-    biases = biases_of(ManhattanDecay(HEADS, DECAY_RANGE).double(), (2, 3), decomposed)
+    attend = attention_over((2, 3), ManhattanDecay(HEADS, DECAY_RANGE).double(), decomposed)
     x = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda cells: retention(cells, biases), (x,))
-
-
-def test_decay_grows_with_distance_and_shrinks_with_the_head() -> None:
-    decay = ManhattanDecay(HEADS, DECAY_RANGE)
-    line = decay.line(4)
-    assert line.shape == (HEADS, 4, 4)
-    assert line[0, 0].tolist() == pytest.approx([n * math.log(0.75) for n in range(4)])
-    assert line[1, 3, 0] == pytest.approx(3 * math.log(1 - 2 ** -4))
-    grid = decay.grid(2, 3)
-    assert grid.shape == (HEADS, 6, 6)
-    assert grid[0, 0, 5] == pytest.approx(3 * math.log(0.75))  # one row down, two columns right
+    assert torch.autograd.gradcheck(lambda cells: retention(cells, attend), (x,))

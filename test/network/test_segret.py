@@ -2,9 +2,10 @@
 
 import pytest
 from segret_ros.network import SegRet, VARIANTS
+from segret_ros.network.attention import attention_over
 from segret_ros.network.backbone import Backbone, RetentionBlock
+from segret_ros.network.decay import ManhattanDecay
 from segret_ros.network.decoder import Level
-from segret_ros.network.retention import ManhattanDecay
 import torch
 from torch import Tensor
 
@@ -88,7 +89,7 @@ def test_the_decoders_residual_starts_at_zero_and_learns() -> None:
     x = images(2)[:, :1].repeat(1, 8, 1, 1) * torch.arange(1, 9)[:, None, None]
     linear = level.linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).relu()
     for mode in (True, False):
-        assert torch.equal(level.train(mode)(x), linear)
+        torch.testing.assert_close(level.train(mode)(x), linear)
     level(x).sum().backward()
     assert level.residual.weight.grad.any()
     torch.nn.init.ones_(level.residual.weight)
@@ -102,7 +103,8 @@ def test_stochastic_depth_drops_each_residual_only_in_training(training: bool,
     block = RetentionBlock(channels=8, heads=2, ffn_ratio=3, layer_scale=False, drop_path=0.5)
     one = images(1, 4, 4).mean(1)[..., None].repeat(1, 1, 1, 8)
     with torch.inference_mode():
-        cells = block.train(training)(one.repeat(64, 1, 1, 1), (ManhattanDecay(2, 4).grid(4, 4),))
+        attend = attention_over((4, 4), ManhattanDecay(2, 4), decomposed=False)
+        cells = block.train(training)(one.repeat(64, 1, 1, 1), attend)
     assert len(cells.flatten(1).round(decimals=4).unique(dim=0)) == kinds
 
 
@@ -112,11 +114,11 @@ def test_stochastic_depth_keeps_the_mean() -> None:
     torch.nn.init.zeros_(block.retention_scale)
     torch.nn.init.ones_(block.ffn_scale)
     x = images(1, 2, 2).mean(1)[..., None].repeat(2000, 1, 1, 8)
-    biases = (ManhattanDecay(2, 4).grid(2, 2),)
+    attend = attention_over((2, 2), ManhattanDecay(2, 4), False)
     with torch.inference_mode():
         position = x + block.position(x)
-        whole = (block.eval()(x[:1], biases) - position[:1]).abs().mean().item()
-        dropped = (block.train()(x, biases) - position).abs().mean().item()
+        whole = (block.eval()(x[:1], attend) - position[:1]).abs().mean().item()
+        dropped = (block.train()(x, attend) - position).abs().mean().item()
     assert dropped == pytest.approx(whole, rel=0.05)
 
 

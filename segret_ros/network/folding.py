@@ -1,0 +1,39 @@
+"""BatchNorm at evaluation: a scale and an offset that the layer before can take in."""
+
+import torch
+from torch import nn, Tensor
+
+
+class FoldingSequential(nn.Sequential):
+    """Layers in order; a convolution and its BatchNorm are one pass at evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the last layer's result, (B, C, H, W)."""
+        layers = iter(self)
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d):
+                x = conv_and_norm(x, layer, next(layers))
+            else:
+                x = layer(x)
+        return x
+
+
+def conv_and_norm(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    """Give norm(conv(x)), (B, C, H, W); at evaluation in one pass over x."""
+    if norm.training:
+        return norm(conv(x))
+    return conv._conv_forward(x, *folded(conv.weight, conv.bias, norm))
+
+
+def folded(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """
+    Give the weight and bias of one layer that does what a layer and its norm do at evaluation.
+
+    :param weight: (outputs, ...).
+    :param bias: (outputs,), or None for zeros.
+    """
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # (outputs,)
+    offset = norm.bias - norm.running_mean * scale
+    if bias is not None:
+        offset = offset + bias * scale
+    return weight * scale.view(-1, *[1] * (weight.ndim - 1)), offset
