@@ -17,7 +17,7 @@ def colorize(label: np.ndarray, color_table: np.ndarray) -> np.ndarray:
     :param color_table: (256, 3) uint8 RGB, of `LabelSet.color_table`.
     :return: (H, W, 3) uint8 RGB.
     """
-    return cv2.LUT(cv2.merge([label] * 3), color_table[None])
+    return cv2.applyColorMap(label, color_table[:, None])
 
 
 def overlay(image_rgb: np.ndarray, label: np.ndarray, color_table: np.ndarray,

@@ -6,8 +6,12 @@ import time
 
 import cv2
 import numpy as np
-from segret_ros.inference.labels import labels_and_confidence
-from segret_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
+from segret_ros.inference.confidence import confidence_of
+from segret_ros.inference.engine import open_engine
+from segret_ros.inference.labels import Blocks
+from segret_ros.inference.model_file import read_model_info
+
+STAGES = ('resize', 'network', 'labels', 'confidence')
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class Segmentation:
 
     :param label: (H, W) uint8 class ids of the model; 255 is unknown.
     :param confidence: (H, W) uint8, the label's probability times 255, or None when not asked for.
-    :param stages_ms: wall time of `resize`, `network` and `labels` (confidence included).
+    :param stages_ms: wall time of `resize`, `network`, `labels` and `confidence`; of the last
+        about 0 when not asked for.
     """
 
     label: np.ndarray
@@ -34,17 +39,19 @@ class Segmenter:
     several threads at once are safe.
 
     :param model: path of a model file of `segret_export`.
-    :param device: `auto`, `cpu`, `cuda`, `cuda:1`, `tensorrt`; only `auto` may fall back.
+    :param device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1`, `tensorrt`; only `auto` may fall
+        back.
     :param confidence: compute `Segmentation.confidence` too.
     :raises ModelError: for a file that is missing, damaged or does not explain itself.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
     def __init__(self, model: str | Path, device: str = 'auto', confidence: bool = True) -> None:
-        self._engine = OnnxRuntimeEngine(model, device)
+        self.info = read_model_info(model)
+        self._engine = open_engine(model, device)
         self._confidence = confidence
-        self.info = self._engine.info
         self.device = self._engine.device
+        self.engine = self._engine.name
         self.model_name = Path(model).stem
 
     def __call__(self, image_rgb: np.ndarray) -> Segmentation:
@@ -63,11 +70,13 @@ class Segmenter:
         times.append(time.perf_counter())
         logits = self._engine.run(resized)
         times.append(time.perf_counter())
-        label, confidence = labels_and_confidence(logits, image_rgb.shape[:2], self._confidence)
+        blocks = Blocks(logits, image_rgb.shape[:2])
+        label = blocks.labels()
         times.append(time.perf_counter())
-        milliseconds = np.diff(times) * 1e3
-        return Segmentation(label, confidence,
-                            dict(zip(('resize', 'network', 'labels'), milliseconds.tolist())))
+        confidence = confidence_of(blocks) if self._confidence else None
+        times.append(time.perf_counter())
+        stages_ms = dict(zip(STAGES, (np.diff(times) * 1e3).tolist()))
+        return Segmentation(label, confidence, stages_ms)
 
     def warm_up(self) -> None:
         """Run once on a black image, so that the first camera image is as fast as the next."""

@@ -49,7 +49,10 @@ def test_labels_and_confidence_are_the_references(segmenter: Segmenter, network:
     assert result.label.shape == result.confidence.shape == (height, width)
     assert result.label.dtype == result.confidence.dtype == np.uint8
     assert np.mean(result.label == label) >= 0.999
-    assert np.abs(result.confidence - probability * 255).max() <= 1
+    error = result.confidence - probability * 255
+    assert error.max() <= 0.52  # of rounding: never more confident
+    assert error.min() >= -4  # see confidence_of
+    assert np.abs(error).mean() < 0.4 or height < 37
     if height >= 37:  # the comparison means something
         assert len(np.unique(label)) == 3
         assert np.ptp(result.confidence) > 50
@@ -83,7 +86,7 @@ def test_it_tells_its_stages_device_and_name(segmenter: Segmenter) -> None:
     assert segmenter.device == 'cpu'
     assert segmenter.model_name == 'segret_nano_random'
     stages_ms = segmenter(camera_image(37, 53)).stages_ms
-    assert list(stages_ms) == ['resize', 'network', 'labels']
+    assert list(stages_ms) == ['resize', 'network', 'labels', 'confidence']
     assert all(stage_ms > 0 for stage_ms in stages_ms.values())
     segmenter.warm_up()
 

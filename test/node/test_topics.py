@@ -177,11 +177,11 @@ def test_status_tells_model_device_and_times(topics: Topics) -> None:
     assert values.pop('device') == 'cpu'
     times = {key: float(value) for key, value in values.items()}
     assert set(times) == {'age_ms', 'waiting_ms', 'decode_ms', 'resize_ms', 'network_ms',
-                          'labels_ms', 'publish_ms', 'processing_time_ms'}
+                          'labels_ms', 'confidence_ms', 'publish_ms', 'processing_time_ms'}
     assert all(value >= 0 for value in times.values())
     assert times['age_ms'] > age_s * 1000 + times['processing_time_ms']
     parts = sum(times[f'{stage}_ms']
-                for stage in ('decode', 'resize', 'network', 'labels', 'publish'))
+                for stage in ('decode', 'resize', 'network', 'labels', 'confidence', 'publish'))
     assert 0 < parts <= times['processing_time_ms'] + 0.01  # for the rounding of each
 
 
