@@ -19,11 +19,11 @@ test: develop
 	$(BIN)/python -m pytest test
 
 $(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
-	$(BIN)/pip install --quiet --editable '.[ros,demo]'
+	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo]'
 	@touch $@
 
 $(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
-	$(BIN)/pip install --quiet --editable '.[ros,demo,train,test]'
+	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo,train,test]'
 	@touch $@
 
 $(VENV)/made:

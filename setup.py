@@ -38,6 +38,7 @@ setup(
         'ros': ['ros-kilted-rclpy[fastrtps]', 'ros-kilted-sensor-msgs', 'ros-kilted-std-msgs',
                 'ros-kilted-diagnostic-msgs', 'ros-kilted-lifecycle-msgs',
                 'ros-kilted-rosgraph-msgs', 'rosbags-image>=0.10'],
+        'openvino': ['openvino>=2024.0'],
         'demo': ['Jinja2', 'rosbags>=0.10', 'tqdm'],
         'train': ['onnx>=1.16', 'onnxscript', 'rosbags>=0.10', 'safetensors', 'torch>=2.6',
                   'tqdm'],
@@ -46,6 +47,7 @@ setup(
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.node.main:main',
+        'segret_bench = segret_ros.bench.main:main',
         'segret_demo = segret_ros.demo.main:main',
         'segret_export = segret_train.export:main',
         'segret_train = segret_train.train:main',

@@ -15,7 +15,8 @@ CONFIG = Path(get_package_share_directory('segret_ros')) / 'config'
 COMPRESSED = '/compressed'
 ARGUMENTS = {
     'model': ('', 'Model file (.onnx); empty keeps the one of params_file.'),
-    'device': ('', 'auto, cpu, cuda, cuda:1 or tensorrt; empty keeps the one of params_file.'),
+    'device': ('', 'auto, cpu, openvino, cuda, cuda:1 or tensorrt; empty keeps the one of '
+               'params_file.'),
     'image': ('/camera/image_raw',
               'Camera topic; camera_info is taken from beside it. A name that ends in /compressed '
               'is received compressed. With several cameras, {camera} stands for the name of '

@@ -10,51 +10,29 @@ from onnx import helper, numpy_helper, TensorProto
 from onnxscript import optimizer
 from segret_ros.atomic import atomic_path
 from segret_ros.inference.model_info import ModelInfo
-from segret_ros.network import MEAN, SegRet, STD
+from segret_ros.network import SegRet
+from segret_train.deployed import DeployedSegRet
 import torch
-from torch import nn, Tensor
 
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
 LARGEST_FOLDED = 256  # bytes or elements of a constant expression that is stored as its value
 SMALLEST_STORED_AS_HALF = 1024  # elements; norms and biases stay in float32
 
 
-class ImageToLogits(nn.Module):
-    """
-    The network with the normalisation in front, as the model file holds it.
-
-    :param network: its weights are used, not copied.
-    """
-
-    def __init__(self, network: SegRet) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer('mean', torch.tensor(MEAN), persistent=False)
-        self.register_buffer('scale', 1 / torch.tensor(STD), persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """
-        Give the logits of an image.
-
-        :param image: (1, H, W, 3) uint8 RGB.
-        :return: (1, classes, H / 4, W / 4) float32.
-        """
-        normalised = (image.float() - self.mean) * self.scale
-        return self.network(normalised.permute(0, 3, 1, 2))
-
-
 def to_onnx(network: SegRet, input_size: tuple[int, int], half_weights: bool) -> onnx.ModelProto:
     """
-    Give the ONNX model of a network: input `image`, output `logits` (see `ImageToLogits`).
+    Give the ONNX model of a network: input `image`, output `logits` (see `DeployedSegRet`).
 
     :param input_size: (height, width).
     :param half_weights: store large weights as float16; they are computed with in float32.
     """
     image = torch.zeros(1, *input_size, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        deployed = DeployedSegRet(network.eval()).eval()
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # it warns of a missing torchvision
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)  # PyTorch's, of its own use of itself
-        program = torch.onnx.export(ImageToLogits(network).eval(), (image,), dynamo=True,
+        program = torch.onnx.export(deployed, (image,), dynamo=True,
                                     input_names=['image'], output_names=['logits'],
                                     opset_version=OPSET, optimize=False, verbose=False)
     # The optimiser's own limits would fold the decay into a cells-by-cells constant.

@@ -44,8 +44,8 @@ def main() -> int:
     parser.add_argument('--data', type=Path, required=True, default=argparse.SUPPRESS,
                         help='CamVid: ' + camvid.LAYOUT)
     parser.add_argument('--split', choices=('train', 'val'), default='val', help='of CamVid')
-    parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, cuda, '
-                        'cuda:N or tensorrt')
+    parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, '
+                        'openvino, cuda, cuda:N or tensorrt')
     arguments = parser.parse_args()
     try:
         names = load_label_set('camvid').names

@@ -12,7 +12,7 @@ from segret_ros.demo.node_process import isolate, node_process, NodeError, peak_
 from segret_ros.demo.pictures import contact_sheet, encode, frame_panels, side_by_side
 from segret_ros.demo.player import Playback, Player
 from segret_ros.demo.report import write_report
-from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info
+from segret_ros.inference import DeviceError, DEVICES, ModelError, ModelInfo, read_model_info
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.node.messages import decode_compressed
 from segret_ros.share import default_model, share_directory
@@ -169,7 +169,7 @@ def main() -> int:
         description='Play a drive to the real node over DDS and leave a bag of its labels, '
                     'pictures and a report.')
     parser.add_argument('--model', type=Path, default=default_model(), help='model file')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:N or tensorrt')
+    parser.add_argument('--device', default='auto', help=DEVICES)
     parser.add_argument('--bag', type=Path, default=share_directory() / 'data' / 'sample_drive',
                         help=f'drive with {IMAGE}, {CAMERA_INFO} and {TRUE_LABEL}')
     parser.add_argument('--output', type=Path, default=Path('out/demo'),

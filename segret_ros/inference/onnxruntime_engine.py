@@ -1,64 +1,37 @@
-"""The network on ONNX Runtime, on a CPU or a CUDA device."""
+"""The network on ONNX Runtime, on a CPU or a CUDA device, in float32."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
-
-logger = logging.getLogger(__name__)
+from segret_ros.inference.engine import DeviceError, DEVICES
+from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 
 CPU = 'CPUExecutionProvider'
 CUDA = 'CUDAExecutionProvider'
 TENSORRT = 'TensorrtExecutionProvider'
-DEVICES = 'auto, cpu, cuda, cuda:N or tensorrt'
-
-
-class DeviceError(ValueError):
-    """A device that does not exist here; the message names what is missing and what is there."""
 
 
 class OnnxRuntimeEngine:
     """
     A model file, loaded on a device.
 
-    :param path: of the model file.
-    :param device: `auto`, `cpu`, `cuda`, `cuda:1`, `tensorrt`; only `auto` may fall back.
-    :raises ModelError: for a file that is missing, damaged or does not explain itself.
-    :raises DeviceError: for a device asked for by name that is missing.
+    :param path: of a sound model file.
+    :param device: `cpu`, `cuda`, `cuda:1` or `tensorrt`.
+    :raises ModelError: for a file that ONNX Runtime can't load.
+    :raises DeviceError: for a device that is missing.
     """
 
-    def __init__(self, path: str | Path, device: str = 'auto') -> None:
+    def __init__(self, path: str | Path, device: str) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}')
-        if device == 'auto':
-            self._session, self.device = self._open_best()
-        else:
-            self._session, self.device = self._open(device), device
-        self.info = ModelInfo.from_metadata(
-            self._session.get_modelmeta().custom_metadata_map, str(path))
-        self._check_signature()
+        self.device = device
+        version = '.'.join(onnxruntime.__version__.split('.')[:2])
+        self.name = f'ONNX Runtime {version}, float32'
+        self._session = self._open(device)
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
-        """
-        Give the logits of an image of the network's input size.
-
-        :param image_rgb: (height, width, 3) uint8, contiguous, of `info.input_size`.
-        :return: (classes, height / 4, width / 4) float32, rounded up.
-        """
+        """Give the logits of an image; see `Engine`."""
         return self._session.run(['logits'], {'image': image_rgb[None]})[0][0]
-
-    def _open_best(self) -> tuple[onnxruntime.InferenceSession, str]:
-        if CUDA in onnxruntime.get_available_providers():
-            try:
-                return self._open('cuda'), 'cuda'
-            except DeviceError as error:
-                logger.warning('%s; falling back to the CPU', error)
-        else:
-            logger.info('this ONNX Runtime has no %s: running on the CPU', CUDA)
-        return self._open('cpu'), 'cpu'
 
     def _open(self, device: str) -> onnxruntime.InferenceSession:
         providers = providers_of(device)
@@ -81,15 +54,10 @@ class OnnxRuntimeEngine:
                               'tell which, or use cpu')
         return session
 
-    def _check_signature(self) -> None:
-        """Refuse a graph whose input or output is not what its metadata promises."""
-        stride_4 = [-(-side // 4) for side in self.info.input_size]
-        expected = {'image': ['tensor(uint8)', [1, *self.info.input_size, 3]],
-                    'logits': ['tensor(float)', [1, len(self.info.labels), *stride_4]]}
-        found = {value.name: [value.type, value.shape] for value in
-                 (*self._session.get_inputs(), *self._session.get_outputs())}
-        if found != expected:
-            raise ModelError(f'{self.path}: its graph has {found}, not {expected}; {HOW_TO_MAKE}')
+
+def has_cuda() -> bool:
+    """Tell whether this ONNX Runtime was built for CUDA; a device may still be missing."""
+    return CUDA in onnxruntime.get_available_providers()
 
 
 def providers_of(device: str) -> list[tuple[str, dict]]:
@@ -107,12 +75,3 @@ def providers_of(device: str) -> list[tuple[str, dict]]:
     if name == 'cuda' and (number.isdecimal() or device == 'cuda'):
         return [(CUDA, {'device_id': int(number or 0)}), (CPU, {})]
     raise DeviceError(f'no device {device!r}: use {DEVICES}')
-
-
-def read_model_info(path: str | Path) -> ModelInfo:
-    """
-    Give what a model file tells of itself.
-
-    :raises ModelError: for a file that is missing, damaged or does not explain itself.
-    """
-    return OnnxRuntimeEngine(path, 'cpu').info

@@ -28,8 +28,9 @@ class Parameters:
         '', 'Path of the model file (.onnx of segret_export); empty: the one shipped with the '
         'package.')
     device: str = _parameter(
-        'auto', 'Where the network runs: auto, cpu, cuda, cuda:N or tensorrt. A device asked for '
-        'by name must be there; auto takes CUDA where it works and else the CPU.')
+        'auto', 'Where the network runs: auto, cpu, openvino, cuda, cuda:N or tensorrt. A device '
+        'asked for by name must be there; auto takes CUDA where it works, else OpenVINO where it '
+        'is installed, else the CPU.')
     cameras: list[str] = _parameter(
         [''], 'Names of the cameras, which prefix the topics of each (front: front/image, '
         'front/segmentation/label); one empty name: a single camera without prefix.')

@@ -27,7 +27,8 @@ WRONG = [
     ({'model': '/nowhere/drive.onnx'}, '/nowhere/drive.onnx: no such model file; make a right one '
      'with: segret_export'),
     ({'model': __file__}, "test_parameters.py: ONNX Runtime can't load it"),
-    ({'device': 'quantum'}, "no device 'quantum': use auto, cpu, cuda, cuda:N or tensorrt"),
+    ({'device': 'quantum'},
+     "no device 'quantum': use auto, cpu, openvino, cuda, cuda:N or tensorrt"),
     ({'cameras': ['front', 'front']}, "parameter cameras is ['front', 'front']: each name "
      'must occur once'),
     ({'cameras': ['front', 'my camera']}, "parameter cameras holds 'my camera'"),

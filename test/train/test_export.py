@@ -100,7 +100,8 @@ def test_checkpoint_and_model_file_validate_alike(tmp_path: Path) -> None:
     save_checkpoint(SegRet('nano', 11), checkpoint, list('abcdefghijk'), palette, {})
     export(checkpoint, tmp_path / 'eleven.onnx', (64, 64), FRAMES)
     data = camvid_tree(tmp_path / 'camvid')
-    command = [sys.executable, '-m', 'segret_train.validate', '--data', data]
+    command = [sys.executable, '-m', 'segret_train.validate', '--data', data,
+               '--device', 'cpu']
     tables = [subprocess.run([*command, model], capture_output=True, text=True, check=True).stdout
               for model in (checkpoint, tmp_path / 'eleven.onnx')]
     scores = [[float(line.split()[-1].rstrip('%')) for line in table.splitlines()]

@@ -1,0 +1,83 @@
+"""The one interface of all engines, and which of them runs a model on a device."""
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from segret_ros.inference.model_info import ModelError
+
+logger = logging.getLogger(__name__)
+
+DEVICES = 'auto, cpu, openvino, cuda, cuda:N or tensorrt'
+
+
+class DeviceError(ValueError):
+    """A device that does not exist here; the message names what is missing and what is there."""
+
+
+class Engine(Protocol):
+    """
+    A model file, loaded on a device; calls from several threads at once are safe.
+
+    :param name: of the library, its version and the precision it computes in.
+    :param device: where it runs, as it is asked for by name.
+    """
+
+    name: str
+    device: str
+
+    def run(self, image_rgb: np.ndarray) -> np.ndarray:
+        """
+        Give the logits of an image of the network's input size.
+
+        :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
+        :return: (classes, height / 4, width / 4) float32, rounded up.
+        """
+
+
+def open_engine(path: str | Path, device: str) -> Engine:
+    """
+    Give a model file loaded on a device.
+
+    `auto` takes the first that is here: a CUDA device, OpenVINO on the CPU, ONNX Runtime on the
+    CPU.
+
+    :param path: of a sound model file, as `read_model_info` finds it.
+    :param device: one of `DEVICES`; only `auto` may fall back.
+    :raises ModelError: for a file that the engine can't load.
+    :raises DeviceError: for a device asked for by name that is missing.
+    """
+    if device == 'auto':
+        return _open_best(path)
+    if device == 'openvino':
+        return _open_with_openvino(path)
+    from segret_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
+    return OnnxRuntimeEngine(path, device)
+
+
+def _open_best(path: str | Path) -> Engine:
+    from segret_ros.inference.onnxruntime_engine import has_cuda
+    if has_cuda():
+        try:
+            return open_engine(path, 'cuda')
+        except DeviceError as error:
+            logger.warning('%s; falling back to the CPU', error)
+    else:
+        logger.info('this ONNX Runtime has no CUDA: running on the CPU')
+    try:
+        return open_engine(path, 'openvino')
+    except DeviceError:
+        logger.info('OpenVINO is not installed, which would be faster: running on ONNX Runtime')
+    except ModelError as error:
+        logger.warning('%s; falling back to ONNX Runtime', error)
+    return open_engine(path, 'cpu')
+
+
+def _open_with_openvino(path: str | Path) -> Engine:
+    try:
+        from segret_ros.inference.openvino_engine import OpenVinoEngine
+    except ImportError as error:
+        raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
+                          "pip install 'segret_ros[openvino]', or use cpu") from error
+    return OpenVinoEngine(path)

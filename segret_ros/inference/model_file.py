@@ -1,0 +1,41 @@
+"""What a model file holds, before any engine runs it."""
+
+from pathlib import Path
+
+import onnxruntime
+from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
+
+
+def read_model_info(path: str | Path) -> ModelInfo:
+    """
+    Give what a model file tells of itself, once its graph is known to be what it tells.
+
+    :raises ModelError: for a file that is missing, damaged or does not explain itself.
+    """
+    if not Path(path).is_file():
+        raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}')
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(str(path), options,
+                                               providers=['CPUExecutionProvider'])
+    except Exception as error:  # ONNX Runtime has a type of its own for each kind of damage
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason}); {HOW_TO_MAKE}"
+                         ) from error
+    info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
+    _check_signature(session, info, path)
+    return info
+
+
+def _check_signature(session: onnxruntime.InferenceSession, info: ModelInfo,
+                     path: str | Path) -> None:
+    """Refuse a graph whose input or output is not what its metadata promises."""
+    stride_4 = [-(-side // 4) for side in info.input_size]
+    expected = {'image': ['tensor(uint8)', [1, *info.input_size, 3]],
+                'logits': ['tensor(float)', [1, len(info.labels), *stride_4]]}
+    found = {value.name: [value.type, value.shape] for value in
+             (*session.get_inputs(), *session.get_outputs())}
+    if found != expected:
+        raise ModelError(f'{path}: its graph has {found}, not {expected}; {HOW_TO_MAKE}')

@@ -1,0 +1,126 @@
+"""The engines against each other, on a real model and real frames, and how one is chosen."""
+
+from itertools import islice
+import logging
+from pathlib import Path
+import subprocess
+import sys
+from threading import Thread
+
+import cv2
+import numpy as np
+import pytest
+from segret_ros.bags import read_bag
+from segret_ros.inference import DeviceError, ModelError, Segmenter
+from segret_ros.inference import engine as engine_module
+from segret_ros.inference.engine import open_engine
+from segret_ros.network import SegRet
+from segret_ros.share import default_model, share_directory
+from segret_train.evaluation import predict
+
+openvino = pytest.importorskip('openvino', reason='needs openvino, an extra')
+
+
+@pytest.fixture(scope='module')
+def frames() -> list[np.ndarray]:
+    """Give frames of the sample drive, (360, 480, 3) uint8 RGB."""
+    drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
+    return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
+            for recorded in islice(drive, 0, None, 25)]
+
+
+def test_openvino_labels_real_frames_as_onnxruntime_does(frames: list[np.ndarray]) -> None:
+    fast, exact = (Segmenter(default_model(), device) for device in ('openvino', 'cpu'))
+    for frame in frames:
+        found, expected = fast(frame), exact(frame)
+        assert np.mean(found.label == expected.label) >= 0.995
+        error = found.confidence.astype(float) - expected.confidence
+        assert np.abs(error).mean() < 1.5
+        assert len(np.unique(expected.label)) > 5  # the comparison means something
+
+
+def test_openvino_in_float32_is_the_network(monkeypatch: pytest.MonkeyPatch, model_file: Path,
+                                            network: SegRet) -> None:
+    monkeypatch.setattr(openvino.Core, 'get_property', lambda *arguments: ['FP32'])
+    segmenter = Segmenter(model_file, 'openvino')
+    assert segmenter.engine.endswith('float32')
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    assert np.mean(segmenter(image).label == predict(network, image)) >= 0.999
+
+
+@pytest.mark.parametrize('device', ['cpu', 'openvino'])
+def test_threads_may_share_an_engine(model_file: Path, device: str) -> None:
+    engine = open_engine(model_file, device)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
+    expected = [engine.run(image) for image in images]
+    results: dict[int, list[np.ndarray]] = {}
+
+    def work(index: int) -> None:
+        results[index] = [engine.run(images[index]) for _ in range(20)]
+
+    threads = [Thread(target=work, args=(index,)) for index in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, logits in enumerate(expected):
+        for found in results[index]:
+            np.testing.assert_array_equal(found, logits)
+
+
+def test_an_engine_tells_its_name(model_file: Path) -> None:
+    assert open_engine(model_file, 'cpu').name.startswith('ONNX Runtime 1.')
+    assert open_engine(model_file, 'openvino').name.startswith('OpenVINO 20')
+
+
+def test_openvino_refuses_what_it_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / 'damaged.onnx'
+    path.write_bytes(b'no model')
+    with pytest.raises(ModelError, match="damaged.onnx: OpenVINO can't load it"):
+        open_engine(path, 'openvino')
+
+
+def test_without_openvino_it_is_an_error_and_auto_goes_on(model_file: Path) -> None:
+    code = f"""
+import sys
+sys.modules['openvino'] = None  # as if it were not installed
+from segret_ros.inference import DeviceError, Segmenter
+print(Segmenter({str(model_file)!r}, 'auto').device)
+try:
+    Segmenter({str(model_file)!r}, 'openvino')
+except DeviceError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    device, message = ran.stdout.splitlines()
+    assert device in ('cpu', 'cuda')
+    assert "device 'openvino' needs the package openvino" in message
+    assert "pip install 'segret_ros[openvino]'" in message
+
+
+@pytest.mark.parametrize(('failing', 'error', 'chosen', 'said'), [
+    ([], None, ['cuda'], ''),
+    (['cuda'], DeviceError, ['cuda', 'openvino'], 'no luck; falling back to the CPU'),
+    (['cuda', 'openvino'], ModelError, ['cuda', 'openvino', 'cpu'],
+     'no luck; falling back to ONNX Runtime'),
+])
+def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
+                                      caplog: pytest.LogCaptureFixture, failing: list[str],
+                                      error: type, chosen: list[str], said: str) -> None:
+    tried = []
+
+    def attempt(path: str, device: str) -> str:
+        tried.append(device)
+        if device in failing:
+            raise (DeviceError if device == 'cuda' else error)('no luck')
+        return device
+
+    logger = logging.getLogger(engine_module.__name__)
+    logger.addHandler(caplog.handler)
+    monkeypatch.setattr('segret_ros.inference.onnxruntime_engine.has_cuda', lambda: True)
+    open_best = engine_module._open_best
+    monkeypatch.setattr(engine_module, 'open_engine', attempt)
+    assert open_best('model.onnx') == chosen[-1]
+    logger.removeHandler(caplog.handler)
+    assert tried == chosen
+    assert said in caplog.text
