@@ -1,0 +1,75 @@
+"""The command `segret_bench`."""
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+from segret_ros.atomic import atomic_path
+from segret_ros.bench.chart import chart
+from segret_ros.bench.measure import benchmark
+from segret_ros.bench.report import to_json, to_text
+from segret_ros.share import default_model
+from tqdm import tqdm
+
+RUNS = 50
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Give the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog='segret_bench',
+        description='Measure how fast a model file labels camera images on this machine, stage by '
+                    'stage; or two models, or two devices, in turns on the same frames. Frames '
+                    "are the sample drive's, at the camera's size.")
+    parser.add_argument('model', type=Path, nargs='?', default=default_model(),
+                        metavar='MODEL.onnx', help='model file (default: the shipped one)')
+    parser.add_argument('--device', default='auto',
+                        help='auto, cpu, openvino, cuda, cuda:N or tensorrt (default: auto)')
+    parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                        help="of the camera's images (default: the model's input size)")
+    parser.add_argument('--runs', type=int, default=RUNS, help=f'to measure (default: {RUNS})')
+    parser.add_argument('--against', type=Path, metavar='OTHER.onnx',
+                        help='second model file, to run in turns with the first (default, with '
+                             '--against-device: the same file)')
+    parser.add_argument('--against-device', metavar='DEVICE',
+                        help='of the second (default: that of --device)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
+    parser.add_argument('--plot', type=Path, metavar='FILE.svg', help='write a bar chart here')
+    return parser
+
+
+def candidates(arguments: argparse.Namespace) -> list[tuple[Path, str]]:
+    """Give the one or two models to measure, each with its device."""
+    first = (arguments.model, arguments.device)
+    if arguments.against is None and arguments.against_device is None:
+        return [first]
+    return [first, (arguments.against or arguments.model,
+                    arguments.against_device or arguments.device)]
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    arguments = arguments_parser().parse_args()
+    try:
+        if arguments.plot and arguments.plot.suffix != '.svg':
+            raise ValueError(f'--plot is {arguments.plot}: the chart is an SVG, name it FILE.svg')
+        size = tuple(arguments.size) if arguments.size else None
+        bench = benchmark(candidates(arguments), size, arguments.runs,
+                          lambda runs: tqdm(runs, 'measure', unit='run'))
+        outputs = {arguments.json: lambda: json.dumps(to_json(bench), indent=2) + '\n',
+                   arguments.plot: lambda: str(chart(bench))}
+        for path, content in outputs.items():
+            if path:
+                with atomic_path(path) as partial:
+                    partial.write_text(content(), encoding='utf-8')
+    except (ValueError, OSError) as error:
+        print(f'segret_bench: {error}', file=sys.stderr)
+        return 1
+    sys.stdout.reconfigure(errors='replace')  # for terminals without block characters
+    print(to_text(bench))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
