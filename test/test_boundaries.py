@@ -57,8 +57,9 @@ def test_the_runtime_never_imports_onnx() -> None:
 
 
 @pytest.mark.parametrize(('module', 'absent'), [
-    ('segret_ros.inference', {'torch', 'rclpy', 'segret_train', 'onnx'}),
+    ('segret_ros.inference', {'torch', 'rclpy', 'segret_train', 'onnx', 'openvino'}),
     ('segret_ros.network', {'rclpy', 'onnxruntime', 'cv2', 'segret_train'}),
+    ('segret_ros.bench.main', {'torch', 'rclpy', 'openvino', 'segret_train', 'onnx'}),
     ('segret_ros.metrics', {'torch', 'rclpy', 'onnxruntime', 'cv2'}),
     ('segret_ros.visualization', {'torch', 'rclpy', 'onnxruntime'}),
     ('segret_train.train', {'rclpy', 'onnx'}),

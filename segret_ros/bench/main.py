@@ -9,6 +9,7 @@ from segret_ros.atomic import atomic_path
 from segret_ros.bench.chart import chart
 from segret_ros.bench.measure import benchmark
 from segret_ros.bench.report import to_json, to_text
+from segret_ros.inference import DEVICES
 from segret_ros.share import default_model
 from tqdm import tqdm
 
@@ -25,7 +26,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument('model', type=Path, nargs='?', default=default_model(),
                         metavar='MODEL.onnx', help='model file (default: the shipped one)')
     parser.add_argument('--device', default='auto',
-                        help='auto, cpu, openvino, cuda, cuda:N or tensorrt (default: auto)')
+                        help=f'{DEVICES} (default: auto)')
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="of the camera's images (default: the model's input size)")
     parser.add_argument('--runs', type=int, default=RUNS, help=f'to measure (default: {RUNS})')

@@ -148,7 +148,7 @@ def test_a_model_that_fails_when_run_fails_configure(
     path = tmp_path / 'fails.onnx'
     from segret_train.onnx_model import save_model
     save_model(failing_model(segmenter.info), segmenter.info, path)
-    peer.set_parameters(model=str(path))
+    peer.set_parameters(model=str(path), device='cpu')
     assert not peer.change('configure')
     assert peer.state() == 'unconfigured'
     assert 'not configured:' in node.log().splitlines()[-1]

@@ -164,7 +164,7 @@ def test_camera_info_is_repeated_with_the_header_of_the_image(topics: Topics) ->
     assert list(info.k) == list(range(9))
 
 
-def test_status_tells_model_device_and_times(topics: Topics) -> None:
+def test_status_tells_model_device_and_times(topics: Topics, segmenter: Segmenter) -> None:
     frame = image_message(street(*SIZE), 'rgb8')
     age_s = 5
     frame.header.stamp = Time(
@@ -174,7 +174,7 @@ def test_status_tells_model_device_and_times(topics: Topics) -> None:
     assert (status.name, status.level, status.message) == ('segmentation', b'\0', 'valid')
     values = {item.key: item.value for item in status.values}
     assert values.pop('model') == status.hardware_id == 'segret_nano_random'
-    assert values.pop('device') == 'cpu'
+    assert values.pop('device') == segmenter.device
     times = {key: float(value) for key, value in values.items()}
     assert set(times) == {'age_ms', 'waiting_ms', 'decode_ms', 'resize_ms', 'network_ms',
                           'labels_ms', 'confidence_ms', 'publish_ms', 'processing_time_ms'}
