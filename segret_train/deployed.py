@@ -8,7 +8,6 @@ scale and the output its layer scale. Each level meets the fusing convolution at
 
 from segret_ros.network import MEAN, SegRet, STD
 from segret_ros.network.backbone import RetentionBlock, Stage
-from segret_ros.network.decay import distances
 from segret_ros.network.decoder import Decoder
 from segret_ros.network.folding import folded
 import torch
@@ -65,9 +64,7 @@ class DeployedStage(nn.Module):
         super().__init__()
         self.decay = stage.decay
         self.decomposed = stage.decomposed
-        self.blocks = nn.ModuleList(
-            DeployedBlock(block, None if stage.decomposed else stage.decay.log_decay)
-            for block in stage.blocks)
+        self.blocks = nn.ModuleList(map(DeployedBlock, stage.blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the stage's cells, (1, C, H, W)."""
@@ -75,7 +72,7 @@ class DeployedStage(nn.Module):
         if self.decomposed:
             biases = (self.decay.line(width), self.decay.line(height))
         else:
-            biases = (grid_distances(height, width),)
+            biases = (self.decay.grid(height, width),)
         cells = cells_of(x)
         for block in self.blocks:
             cells = block(cells, grid, biases)
@@ -86,25 +83,17 @@ class DeployedBlock(nn.Module):
     """
     A retention block on rows of cells.
 
-    Over all cells a bias for each head would be the largest thing in memory. So the heads share
-    the distances, (cells, cells): queries are divided by the log decay and logits multiplied.
-
     :param block: of the backbone.
-    :param log_decay: (heads,) for attention over all cells, None for attention along lines.
     """
 
-    def __init__(self, block: RetentionBlock, log_decay: Tensor | None) -> None:
+    def __init__(self, block: RetentionBlock) -> None:
         super().__init__()
-        self.register_buffer('log_decay', log_decay, persistent=False)
         retention = block.retention
         self.heads = retention.heads
         self.channels = retention.query.in_features
         self.position = with_residual(block.position)
         self.local = retention.local
         self.query = after_norm(block.retention_norm, retention.query)
-        if log_decay is not None:
-            self.query = scaled(self.query, (1 / log_decay).repeat_interleave(
-                self.channels // self.heads))
         key_scale = (self.channels // self.heads) ** -0.5
         self.key = after_norm(block.retention_norm, retention.key, key_scale)
         self.value = after_norm(block.retention_norm, retention.value)
@@ -118,8 +107,7 @@ class DeployedBlock(nn.Module):
 
         :param x: (H W, C).
         :param grid: (H, W).
-        :param biases: of rows and columns, (heads, W, W) and (heads, H, H), or the distances of
-            all cells, (H W, H W).
+        :param biases: of rows and columns, (heads, W, W) and (heads, H, H), or of all cells.
         :return: (H W, C).
         """
         x = convolve(self.position, x, grid)
@@ -136,9 +124,9 @@ class DeployedBlock(nn.Module):
         return functional.layer_norm(x, (self.channels,), eps=1e-6)
 
     def _attend_to_all_cells(self, query: Tensor, key: Tensor, value: Tensor,
-                             distances: Tensor) -> Tensor:
+                             bias: Tensor) -> Tensor:
         cells = (heads.flatten(0, 1)[None] for heads in (query, key, value))
-        return attention(*cells, distances, self.log_decay[:, None, None])  # (1, H W, heads, dim)
+        return attention(*cells, bias)  # (1, H W, heads, dim)
 
     def _attend_to_lines(self, query: Tensor, key: Tensor, value: Tensor, row_bias: Tensor,
                          column_bias: Tensor) -> Tensor:
@@ -188,12 +176,6 @@ def image_of(cells: Tensor, grid: tuple[int, int]) -> Tensor:
     return cells.view(1, *grid, -1).permute(0, 3, 1, 2)
 
 
-def grid_distances(height: int, width: int) -> Tensor:
-    """Give the Manhattan distances between all cells of a grid, (H W, H W) float32."""
-    rows, columns = distances(height).float(), distances(width).float()
-    return (rows[:, None, :, None] + columns[None, :, None, :]).flatten(2).flatten(0, 1)
-
-
 def transposed(cells: Tensor) -> Tensor:
     """Give (W, H, heads, dim) of (H, W, heads, dim), moving whole cells."""
     return cells.flatten(2).permute(1, 0, 2).reshape(*cells.shape[1::-1], *cells.shape[2:])
@@ -204,8 +186,7 @@ def convolve(convolution: nn.Conv2d, cells: Tensor, grid: tuple[int, int]) -> Te
     return cells_of(nn.Conv2d.forward(convolution, image_of(cells, grid)))
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor,
-              scale: Tensor | None = None) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """
     Attend along the second axis.
 
@@ -214,13 +195,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor,
     wrong numbers where a grid was as high as it had heads.
 
     :param query, key, value: (lines, cells, heads, dim).
-    :param bias: (heads, cells, cells), or (cells, cells) for all heads.
-    :param scale: (heads, 1, 1) of the sum of logits and bias; 1 if left out.
+    :param bias: (heads, cells, cells).
     :return: (lines, cells, heads, dim).
     """
     logits = query.permute(0, 2, 1, 3) @ key.permute(0, 2, 3, 1) + bias
-    if scale is not None:
-        logits = logits * scale
     return (logits.softmax(-1) @ value.permute(0, 2, 1, 3)).permute(0, 2, 1, 3)
 
 

@@ -42,6 +42,8 @@ class OnnxRuntimeEngine:
                               'pip install onnxruntime-gpu in place of onnxruntime, or use cpu')
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; a missing device is told by ours
+        # Threads that go on spinning after an image would slow whatever else the machine does.
+        options.add_session_config_entry('session.force_spinning_stop', '1')
         try:
             session = onnxruntime.InferenceSession(str(self.path), options, providers=providers)
         except Exception as error:  # ONNX Runtime has a type of its own for each kind of damage

@@ -76,13 +76,9 @@ def log_decay(heads: int, decay_range: int, device: torch.device | None = None,
 def line_bias(heads: int, decay_range: int, length: int, device: torch.device,
               dtype: torch.dtype) -> Tensor:
     """Give (heads, length, length): see `ManhattanDecay.line`."""
-    return log_decay(heads, decay_range, device, dtype)[:, None, None] * distances(length, device)
-
-
-def distances(length: int, device: torch.device | None = None) -> Tensor:
-    """Give (length, length): the cells between two cells of a line, int64."""
     cells = torch.arange(length, device=device)
-    return (cells[:, None] - cells[None, :]).abs()
+    distance = (cells[:, None] - cells[None, :]).abs()  # (length, length)
+    return log_decay(heads, decay_range, device, dtype)[:, None, None] * distance
 
 
 def grid_bias(heads: int, decay_range: int, height: int, width: int, device: torch.device,
