@@ -132,3 +132,12 @@ def test_layer_scale_starts_at_almost_nothing() -> None:
     block = RetentionBlock(channels=8, heads=2, ffn_ratio=3, layer_scale=True, drop_path=0)
     assert block.ffn_scale.tolist() == pytest.approx([1e-6] * 8)
     assert block.retention_scale.tolist() == pytest.approx([1e-6] * 8)
+
+
+def test_the_network_is_one_graph_to_a_compiler(network: SegRet) -> None:
+    batch = images(2)
+    compiled = torch.compile(network, backend='eager', fullgraph=True)  # a break would raise
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled(batch), network(batch))
+    program = torch.export.export(network, (batch,))
+    torch.testing.assert_close(program.module()(batch), network(batch))
