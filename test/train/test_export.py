@@ -30,14 +30,32 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_file_tells_what_the_checkpoint_told(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / 'two.onnx'
-    share, _ = export(checkpoint, output, (64, 96), FRAMES)
+    agreement = export(checkpoint, output, (64, 96), FRAMES)
     info = read_model_info(output)
-    assert share >= 0.999
+    assert agreement.share >= 0.999
     assert info.labels.names == ('road', 'other')
     assert info.labels.colors == ((1, 2, 3), (4, 5, 6))
     assert (info.input_size, info.variant) == ((64, 96), 'nano')
     assert (info.training_data, info.miou, info.miou_data) == ('two streets', 0.5, 'a third')
     assert info.source.startswith('two.safetensors, sha256 ')
+
+
+@pytest.mark.parametrize(('openvino_share', 'lines', 'said'), [
+    (None, 1, '99.9500% of labels'), (0.9991, 2, 'on OpenVINO, as this processor rounds, 99.91'),
+    (0.99, 3, 'less than 99.5%: run this model on device cpu')])
+def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: float | None,
+                                                lines: int, said: str) -> None:
+    (tmp_path / 'model.onnx').write_bytes(b'')
+    told = export_module.report(tmp_path / 'model.onnx',
+                                export_module.Agreement(0.9995, True, openvino_share))
+    assert len(told.splitlines()) == lines
+    assert said in told
+
+
+def test_openvino_is_compared_too_where_it_is_installed(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip('openvino', reason='needs openvino, an extra')
+    agreement = export(checkpoint, tmp_path / 'two.onnx', (64, 96), FRAMES)
+    assert 0.9 < agreement.openvino_share <= 1
 
 
 def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
