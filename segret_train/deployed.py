@@ -10,6 +10,7 @@ from segret_ros.network import MEAN, SegRet, STD
 from segret_ros.network.backbone import RetentionBlock, Stage
 from segret_ros.network.decoder import Decoder
 from segret_ros.network.folding import folded
+from segret_ros.network.retention import DepthwiseConv2d
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -181,9 +182,9 @@ def transposed(cells: Tensor) -> Tensor:
     return cells.flatten(2).permute(1, 0, 2).reshape(*cells.shape[1::-1], *cells.shape[2:])
 
 
-def convolve(convolution: nn.Conv2d, cells: Tensor, grid: tuple[int, int]) -> Tensor:
+def convolve(convolution: DepthwiseConv2d, cells: Tensor, grid: tuple[int, int]) -> Tensor:
     """Give a depthwise convolution of cells, (H W, C)."""
-    return cells_of(nn.Conv2d.forward(convolution, image_of(cells, grid)))
+    return convolution(cells.view(1, *grid, -1)).reshape(cells.shape)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -211,13 +212,12 @@ def deployed_convolution(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Con
     return result
 
 
-def with_residual(convolution: nn.Conv2d) -> nn.Conv2d:
+def with_residual(convolution: DepthwiseConv2d) -> DepthwiseConv2d:
     """Give a depthwise convolution that adds its input."""
     weight, bias = convolution.weight.clone(), convolution.bias
     middle = weight.shape[2] // 2
     weight[:, :, middle, middle] += 1
-    result = nn.Conv2d(len(weight), len(weight), weight.shape[2:], padding=middle,
-                       groups=len(weight))
+    result = DepthwiseConv2d(len(weight), weight.shape[2])
     result.load_state_dict({'weight': weight, 'bias': bias})
     return result
 

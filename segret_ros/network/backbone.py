@@ -130,8 +130,8 @@ class RetentionBlock(nn.Module):
         :param attend: see `Retention`.
         :return: (B, H, W, C).
         """
+        x = x + self.position(x)
         # In place on each branch's last result, which no gradient needs: no new memory.
-        x = self.position(x).add_(x)
         x = self._residual(self.retention(self.retention_norm(x), attend),
                            self.retention_scale).add_(x)
         return self._residual(self.ffn(self.ffn_norm(x)), self.ffn_scale).add_(x)

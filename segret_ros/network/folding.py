@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn, Tensor
+from torch.nn import functional
 
 
 class FoldingSequential(nn.Sequential):
@@ -22,7 +23,8 @@ def conv_and_norm(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
     """Give norm(conv(x)), (B, C, H, W); at evaluation in one pass over x."""
     if norm.training:
         return norm(conv(x))
-    return conv._conv_forward(x, *folded(conv.weight, conv.bias, norm))
+    weight, bias = folded(conv.weight, conv.bias, norm)
+    return functional.conv2d(x, weight, bias, conv.stride, conv.padding)
 
 
 def folded(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -66,7 +66,8 @@ class SegretNode(LifecycleNode):
         self._segmenter = segmenter
         self._cameras = {name: Camera(self, name, self._configured, self._segmenter.info)
                          for name in self._configured.cameras}
-        self.get_logger().info(f'model {self._segmenter.model_name} on {self._segmenter.device}, '
+        self.get_logger().info(f'model {self._segmenter.model_name} on {self._segmenter.device} '
+                               f'({self._segmenter.engine}), '
                                f'{len(self._segmenter.info.labels)} classes')
         return TransitionCallbackReturn.SUCCESS
 
