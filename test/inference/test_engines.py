@@ -19,6 +19,7 @@ from segret_ros.share import default_model, share_directory
 from segret_train.evaluation import predict
 
 openvino = pytest.importorskip('openvino', reason='needs openvino, an extra')
+bfloat16_is_faster = pytest.importorskip('segret_ros.inference.openvino_engine').bfloat16_is_faster
 
 
 @pytest.fixture(scope='module')
@@ -46,6 +47,17 @@ def test_openvino_in_float32_is_the_network(monkeypatch: pytest.MonkeyPatch, mod
     assert segmenter.engine.endswith('float32')
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     assert np.mean(segmenter(image).label == predict(network, image)) >= 0.999
+
+
+@pytest.mark.parametrize(('cpuinfo', 'faster'), [
+    ('vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512_bf16 amx_bf16\n', True),
+    ('vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512_bf16\n', False),  # AMX switched off
+    ('vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512_bf16\n', True),
+    ('vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2\n', False),
+    ('CPU implementer\t: 0x41\nFeatures\t: fp asimd bf16\n', False),
+    ('', False)])
+def test_openvino_rounds_only_where_that_is_faster(cpuinfo: str, faster: bool) -> None:
+    assert bfloat16_is_faster(cpuinfo) == faster
 
 
 @pytest.mark.parametrize('device', ['cpu', 'openvino'])
