@@ -1,0 +1,1 @@
+"""What consumers of the label topics demand, and the check of a live graph or a bag."""

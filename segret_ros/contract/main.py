@@ -1,0 +1,94 @@
+"""The command `segret_check_contract`."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+from segret_ros.contract.observation import Observation, TopicNames
+from segret_ros.contract.rules import check, CONSUMERS, Finding
+
+SECONDS = 5.0
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Give the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog='segret_check_contract',
+        description='Listen to the label topics of a camera, or read them from a bag, and tell '
+                    'what a consumer would stumble over. Exit code 1 says that there is an error.')
+    parser.add_argument('--bag', type=Path, metavar='PATH',
+                        help='folder or file of a bag (default: listen to the live graph)')
+    parser.add_argument('--consumer', choices=CONSUMERS, default=CONSUMERS[0],
+                        help='nav2: the costmap plugin semantic_segmentation_layer; mono8: a node '
+                             'that reads the label image alone (default: nav2)')
+    parser.add_argument('--prefix', default='', metavar='NAME',
+                        help="of the camera's topics, such as front (default: none)")
+    parser.add_argument('--label-topic', metavar='TOPIC',
+                        help='where the labels are; confidence and label_info are beside it '
+                             '(default: PREFIX/segmentation/label)')
+    parser.add_argument('--camera-topic', metavar='TOPIC',
+                        help="the camera's Image, CompressedImage or CameraInfo (default: "
+                             'PREFIX/image, image/compressed or camera_info, the first that is '
+                             'there)')
+    parser.add_argument('--seconds', type=float, default=SECONDS,
+                        help=f'to listen (default: {SECONDS:g})')
+    return parser
+
+
+def observe(arguments: argparse.Namespace) -> Observation:
+    """
+    Look where the command line says.
+
+    :raises ValueError: for a bag, a topic or a time that can't be used; for what is not installed.
+    """
+    names = TopicNames.of(arguments.label_topic
+                          or f'{arguments.prefix.strip("/")}/segmentation/label',
+                          arguments.camera_topic)
+    if arguments.bag:
+        try:
+            from segret_ros.contract.bag import observe_bag
+        except ModuleNotFoundError as error:
+            raise ValueError(f'{error}: bags are read with rosbags (pip install rosbags)'
+                             ) from error
+        return observe_bag(arguments.bag, names)
+    if not arguments.seconds > 0:
+        raise ValueError(f'--seconds is {arguments.seconds:g}: listen for longer than 0')
+    try:
+        from segret_ros.contract.live import observe_graph
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}: source a ROS 2 installation or pip install 'segret_ros[ros]'; "
+                         '--bag needs neither') from error
+    return observe_graph(names, arguments.seconds)
+
+
+def report(findings: Sequence[Finding], consumer: str) -> str:
+    """Give the lines for the terminal."""
+    width = max(len(finding.topic) for finding in findings)
+    lines = [f'{finding.level:<8} {finding.topic:<{width}}  {finding.text}'
+             for finding in findings]
+    counts = Counter(finding.level for finding in findings)
+    verdict = 'stumbles' if counts['error'] else 'gets what it demands'
+    return '\n'.join([*lines, f'{consumer} {verdict}: {_number(counts["error"], "error")}, '
+                              f'{_number(counts["warning"], "warning")}'])
+
+
+def _number(count: int, noun: str) -> str:
+    return f'{count} {noun}{"" if count == 1 else "s"}'
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    arguments = arguments_parser().parse_args()
+    try:
+        findings = check(observe(arguments), arguments.consumer)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f'segret_check_contract: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    print(report(findings, arguments.consumer))
+    return int(any(finding.level == 'error' for finding in findings))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What was seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+MOST_FRAMES = 300  # that are looked at
+
+
+@dataclass(frozen=True)
+class Offer:
+    """
+    What a publisher offers.
+
+    :param reliability: `reliable`, `best_effort` or what else its QoS profile says.
+    :param durability: `transient_local`, `volatile` or what else its QoS profile says.
+    """
+
+    reliability: str
+    durability: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    What a message tells about its image; a CameraInfo tells stamp and size alone.
+
+    :param data_size: bytes of pixels and padding.
+    :param ids: the label ids that occur.
+    """
+
+    stamp_ns: int
+    height: int
+    width: int
+    encoding: str = ''
+    step: int = 0
+    data_size: int = 0
+    ids: frozenset[int] = frozenset()
+
+    @property
+    def size(self) -> str:
+        """Give the size as people write it."""
+        return f'{self.width} x {self.height}'
+
+
+@dataclass
+class Topic:
+    """
+    What was seen of one topic.
+
+    :param type_name: such as `sensor_msgs/msg/Image`; empty where there is no such topic.
+    :param offers: of its publishers, as far as known.
+    :param frames: of its messages, in order of arrival.
+    :param classes: id and name of the newest LabelInfo; None where none was read.
+    :param readable: whether the messages' type is installed.
+    """
+
+    name: str
+    type_name: str = ''
+    offers: list[Offer] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    classes: list[tuple[int, str]] | None = None
+    readable: bool = True
+
+    def add(self, message: object) -> None:
+        """Keep what a message of the topic's type tells; of images the first `MOST_FRAMES`."""
+        if self.type_name == LABEL_INFO:
+            self.classes = [(item.class_id, item.class_name) for item in message.class_map]
+        elif self.type_name in FRAME_OF and len(self.frames) < MOST_FRAMES:
+            self.frames.append(FRAME_OF[self.type_name](message))
+
+
+@dataclass(frozen=True)
+class TopicNames:
+    """
+    The topics of one camera.
+
+    :param camera: those that may hold the camera's images or CameraInfo, the best first.
+    """
+
+    label: str
+    confidence: str
+    label_info: str
+    camera: tuple[str, ...]
+
+    @classmethod
+    def of(cls, label: str, camera: str | None = None) -> 'TopicNames':
+        """
+        Give the names that stand beside a label topic, as the node publishes them.
+
+        :param camera: topic of the camera's Image, CompressedImage or CameraInfo; None for those
+            that the node takes by default.
+        :raises ValueError: for a label topic without a folder.
+        """
+        folder, _, name = ('/' + label.strip('/')).rpartition('/')
+        if not folder or not name:
+            raise ValueError(f'label topic {label!r} is in no folder: confidence and label_info '
+                             'are looked for beside it, so name it like /segmentation/label')
+        base = folder.rpartition('/')[0]
+        names = (camera,) if camera else ('image', 'image/compressed', 'camera_info',
+                                          'segmentation/camera_info')
+        return cls(label=f'{folder}/{name}', confidence=f'{folder}/confidence',
+                   label_info=f'{folder}/label_info',
+                   camera=tuple(item if item.startswith('/') else f'{base}/{item}'
+                                for item in names))
+
+    def all(self) -> tuple[str, ...]:
+        """Give every name."""
+        return (self.label, self.confidence, self.label_info, *self.camera)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """
+    What was seen of one camera.
+
+    :param camera: its Image, CompressedImage or CameraInfo; without a type where there is none.
+    :param where: that it was seen, such as `in 5 s`; goes into the findings.
+    """
+
+    label: Topic
+    confidence: Topic
+    label_info: Topic
+    camera: Topic
+    where: str
+
+    @classmethod
+    def of(cls, topics: Iterable[Topic], names: TopicNames, where: str) -> 'Observation':
+        """Give each topic its part; of the camera's the first that has been read."""
+        found = {topic.name: topic for topic in topics}
+        cameras = [found[name] for name in names.camera if name in found and found[name].frames]
+        return cls(*(found.get(name, Topic(name))
+                     for name in (names.label, names.confidence, names.label_info)),
+                   camera=cameras[0] if cameras else Topic(names.camera[0]), where=where)
+
+
+def _stamp_ns(message: object) -> int:
+    stamp = message.header.stamp
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def _image_frame(message: object) -> Frame:
+    data = np.frombuffer(message.data, np.uint8)
+    ids = frozenset()
+    if message.encoding == 'mono8' and 0 < message.step * message.height == data.size:
+        rows = data.reshape(message.height, message.step)[:, :message.width]
+        ids = frozenset(np.flatnonzero(np.bincount(rows.ravel())).tolist())
+    return Frame(_stamp_ns(message), message.height, message.width, message.encoding, message.step,
+                 data.size, ids)
+
+
+def _compressed_frame(message: object) -> Frame:
+    image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    height, width = (0, 0) if image is None else image.shape
+    return Frame(_stamp_ns(message), height, width)
+
+
+def _camera_info_frame(message: object) -> Frame:
+    return Frame(_stamp_ns(message), message.height, message.width)
+
+
+FRAME_OF = {IMAGE: _image_frame, COMPRESSED_IMAGE: _compressed_frame,
+            CAMERA_INFO: _camera_info_frame}

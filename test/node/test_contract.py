@@ -1,0 +1,202 @@
+"""What the node's consumers demand, replayed on its real process; docs/contracts.md tells it."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+import subprocess
+import sys
+
+from builtin_interfaces.msg import Time
+from node_process import (
+    ALL, image_message, Inbox, Peer, PROBE_PERIOD_S, running_node, street)
+import numpy as np
+import pytest
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+from segret_ros.inference import Segmenter
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+
+SIZE = (45, 61)
+FRAMES = 20
+LISTEN_S = 4  # on a busy machine discovery takes a second or two of them
+# Of the layer's subscriptions to label, confidence and cloud.
+SENSOR_DATA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT,
+                         durability=DurabilityPolicy.VOLATILE)
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+BY_IMAGE = {'label', 'confidence', 'color', 'overlay', 'camera_info', 'status'}
+
+
+@pytest.fixture(scope='module')
+def image(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
+          peer: Peer) -> Iterator[Publisher]:
+    """Run a node that has labelled an image; give the camera's publisher."""
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file)):
+        image, label = peer.advertise(Image, '/image'), peer.listen(Image, '/segmentation/label')
+        peer.connect(image, frame, label)
+        peer.close_inbox(label)
+        yield image
+
+
+def frame() -> Image:
+    """Give a new frame."""
+    return image_message(street(*SIZE), 'rgb8')
+
+
+def check_contract(peer: Peer, publish: Callable[[], None], *words: str) -> tuple[int, list[str]]:
+    """Give the command's exit code and lines, while something is published."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'segret_ros.contract.main', '--seconds', str(LISTEN_S), *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while process.poll() is None:
+        publish()
+        peer.spin(PROBE_PERIOD_S)
+    return process.returncode, process.stdout.read().splitlines()
+
+
+def test_the_node_gives_what_a_reader_of_mono8_demands(image: Publisher, peer: Peer) -> None:
+    code, lines = check_contract(peer, lambda: image.publish(frame()), '--consumer', 'mono8')
+    assert (code, lines[-1]) == (0, 'mono8 gets what it demands: 0 errors, 0 warnings'), lines
+    assert any('have the stamp of a message on /image' in line for line in lines)
+    assert any('mono8, 61 x 45 pixels, no padding' in line for line in lines)
+
+
+def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
+    """Where vision_msgs is missing, label_info is, and nothing else."""
+    code, lines = check_contract(peer, lambda: image.publish(frame()))
+    assert [line for line in lines if line.startswith('warning')] == []
+    errors = [line for line in lines if line.startswith('error')]
+    if find_spec('vision_msgs'):
+        assert (code, errors) == (0, []), lines
+    else:
+        assert code == 1
+        assert [line.split()[1] for line in errors] == ['/segmentation/label_info'], lines
+        assert 'no such topic' in errors[0] and 'install vision_msgs' in errors[0]
+    assert any('have the stamp of a message on /segmentation/confidence' in line
+               for line in lines)
+
+
+def test_a_faulty_publisher_is_told(peer: Peer) -> None:
+    camera = peer.advertise(Image, '/faulty/image')
+    label = peer.advertise(Image, '/faulty/segmentation/label', BEST_EFFORT)
+    confidence = peer.advertise(Image, '/faulty/segmentation/confidence')
+    names = peer.advertise(CameraInfo, '/faulty/segmentation/label_info')
+    grey = street(*SIZE)[..., 0]
+
+    def publish() -> None:
+        messages = [image_message(pixels, encoding, padding) for pixels, encoding, padding in (
+            (street(*SIZE), 'rgb8', 0), (grey, 'mono8', 3), (grey[:, 1:], '8UC1', 0))]
+        for message in messages[1:]:
+            message.header.frame_id = messages[0].header.frame_id
+            message.header.stamp.sec = messages[0].header.stamp.sec
+            message.header.stamp.nanosec = messages[0].header.stamp.nanosec
+        messages[2].header.stamp.nanosec -= 1
+        for publisher, message in zip((camera, label, confidence), messages):
+            publisher.publish(message)
+        names.publish(CameraInfo())
+
+    code, lines = check_contract(peer, publish, '--prefix', 'faulty')
+    assert code == 1
+    found = [(line.split()[0], line.split()[1].removeprefix('/faulty/segmentation/'))
+             for line in lines[:-1] if not line.startswith('ok')]
+    text = '\n'.join(lines)
+    assert found == [('error', 'label'), ('warning', 'label'), ('error', 'confidence'),
+                     ('error', 'label'), ('error', 'confidence'), ('error', 'label_info')], text
+    for part in ('step is 64 for rows of 61 pixels', 'offered as best effort',
+                 "encoding is '8UC1'", ' is 1 ns beside ', '60 x 45 pixels, but',
+                 'is of type sensor_msgs/msg/CameraInfo'):
+        assert part in text
+
+
+def cloud(header: object) -> PointCloud2:
+    """Give an organised cloud with a point a pixel."""
+    height, width = SIZE
+    fields = [PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+              for index, name in enumerate('xyz')]
+    return PointCloud2(header=header, height=height, width=width, fields=fields, point_step=12,
+                       row_step=12 * width, data=bytes(12 * height * width), is_dense=True)
+
+
+def exact_time(*inboxes: Inbox) -> list[tuple]:
+    """Give the messages whose stamp every inbox has, as message_filters' exact time does."""
+    by_stamp = [{(message.header.stamp.sec, message.header.stamp.nanosec): message
+                 for message in inbox} for inbox in inboxes]
+    return [tuple(messages[stamp] for messages in by_stamp) for stamp in by_stamp[0]
+            if all(stamp in messages for messages in by_stamp)]
+
+
+def test_each_frame_passes_the_layers_checks(image: Publisher, peer: Peer,
+                                             segmenter: Segmenter) -> None:
+    """Label, confidence and cloud pair by exact time, are of one size and read by one index."""
+    label, confidence = (peer.listen(Image, f'/segmentation/{name}', SENSOR_DATA)
+                         for name in ('label', 'confidence'))
+    points = peer.listen(PointCloud2, '/points', SENSOR_DATA)
+    camera = peer.advertise(PointCloud2, '/points')
+    peer.connect(image, frame, label, confidence)
+    peer.connect(camera, lambda: cloud(frame().header), points)
+    for inbox in (label, confidence, points):
+        inbox.clear()
+    frames = [frame() for _ in range(FRAMES)]
+    for sent in frames:
+        camera.publish(cloud(sent.header))
+        peer.ask(image, sent, label, confidence)
+    peer.wait_for(lambda: len(exact_time(label, confidence, points)) == FRAMES, 'all triples')
+    expected = segmenter(street(*SIZE))
+    for mask, certainty, organised in exact_time(label, confidence, points):
+        assert mask.width * mask.height == organised.width * organised.height
+        assert len(mask.data) >= mask.width * mask.height
+        assert len(certainty.data) >= mask.width * mask.height  # which the layer does not check
+        index = np.arange(mask.width * mask.height)  # v * width + u, whatever the step
+        ids = np.frombuffer(mask.data, np.uint8)[index]
+        np.testing.assert_array_equal(ids, expected.label.ravel())
+        np.testing.assert_array_equal(np.frombuffer(certainty.data, np.uint8)[index],
+                                      expected.confidence.ravel())
+        assert set(ids) <= set(range(len(segmenter.info.labels)))
+
+
+def outputs(peer: Peer) -> dict[str, str]:
+    """Give the type of each topic that the node publishes for an image."""
+    prefix = '/segmentation/'
+    return {name.removeprefix(prefix): types[0] for name, types in
+            peer.node.get_publisher_names_and_types_by_node('segret', '/')
+            if name.startswith(prefix) and not name.endswith('/label_info')}
+
+
+def message_type(name: str) -> type:
+    """Give the class of a type such as `sensor_msgs/msg/Image`."""
+    package, _, kind = name.split('/')
+    return getattr(import_module(f'{package}.msg'), kind)
+
+
+@pytest.fixture(scope='module')
+def all_outputs(image: Publisher, peer: Peer) -> dict[str, Inbox]:
+    """Give the inbox of every topic that the node publishes for an image."""
+    camera_info = peer.advertise(CameraInfo, '/camera_info', ALL)
+    inboxes = {name: peer.listen(message_type(kind), f'/segmentation/{name}')
+               for name, kind in outputs(peer).items()}
+
+    def probe() -> Image:
+        camera_info.publish(CameraInfo(width=SIZE[1], height=SIZE[0]))
+        return frame()
+
+    peer.connect(image, probe, *inboxes.values())
+    return inboxes
+
+
+def test_every_output_is_listened_to(all_outputs: dict[str, Inbox]) -> None:
+    assert BY_IMAGE <= all_outputs.keys()
+
+
+@pytest.mark.parametrize('nanosec', [0, 1, 536_870_913, 999_999_999])
+@pytest.mark.parametrize('sec', [0, 1, 1_700_000_000, 2_147_483_647])
+def test_a_stamp_comes_out_bit_for_bit_on_every_output(
+        image: Publisher, peer: Peer, all_outputs: dict[str, Inbox], sec: int,
+        nanosec: int) -> None:
+    """At 1.7e9 s a double is off by up to 119 ns: a way through float seconds shows."""
+    sent = frame()
+    sent.header.stamp = Time(sec=sec, nanosec=nanosec)
+    answers = peer.ask(image, sent, *all_outputs.values())
+    expected = serialize_message(sent.header)
+    for name, message in zip(all_outputs, answers):
+        assert serialize_message(message.header) == expected, name
