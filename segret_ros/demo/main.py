@@ -15,6 +15,7 @@ from segret_ros.demo.report import write_report
 from segret_ros.inference import DeviceError, DEVICES, ModelError, ModelInfo, read_model_info
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.node.messages import decode_compressed
+from segret_ros.node.parameters import Parameters
 from segret_ros.share import default_model, share_directory
 from tqdm import tqdm
 
@@ -140,8 +141,8 @@ def write_pictures(output: Path, drive: list[Recorded], labels: dict[int, np.nda
     overlays, pictures = {}, {}
     for index, stamp in enumerate(stamps):
         true_label = decode_label(true_labels[stamp]) if stamp in true_labels else None
-        panels = frame_panels(decode_compressed(images[stamp]), labels[stamp], true_label,
-                              info.labels)
+        panels = frame_panels(decode_compressed(images[stamp], Parameters.max_pixels),
+                              labels[stamp], true_label, info.labels)
         caption = f'{(stamp - stamps[0]) / 1e9:.2f} s'
         (output / 'overlays' / f'{index:04d}.jpg').write_bytes(encode(panels['overlay'], '.jpg'))
         if index % -(-len(stamps) // SHEET_FRAMES) == 0:

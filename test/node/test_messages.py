@@ -1,16 +1,28 @@
 """From messages to pixels and back, against values worked out without the code under test."""
 
+import array
+from io import BytesIO
+import time
+import tracemalloc
+
 import cv2
+from hypothesis import given, settings, strategies
+from malformed import BOMB, GIF, jpeg_of_size, png_of_size
 from node_process import FRAME_ID, image_message, new_header, pixels_of, street
 import numpy as np
+from PIL import Image as PillowImage
 import pytest
 from segret_ros.node.messages import (
     BYTES_PER_PIXEL, decode_compressed, decode_image, encode_image, ImageError, key_values)
 from sensor_msgs.msg import CompressedImage, Image
 
+MAX_PIXELS = 320
 PATTERNS = ('rggb', 'bggr', 'gbrg', 'grbg')
 # Pure colours in limited-range BT.601, the YUV of video.
 YUV_OF_RED, YUV_OF_GREEN, YUV_OF_BLUE = (81, 90, 240), (145, 54, 34), (41, 240, 110)
+
+ALIKE = settings(derandomize=True, database=None, deadline=None, max_examples=400)  # each run
+UINT32 = strategies.integers(0, 2**32 - 1)
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -30,13 +42,28 @@ def any_image(encoding: str, padding: int = 0) -> Image:
     return image_message(pixels, encoding, padding)
 
 
+def compressed(data: bytes | array.array) -> CompressedImage:
+    """Give a compressed image."""
+    return CompressedImage(format='jpeg', data=data)
+
+
+def file_of(picture: np.ndarray, suffix: str) -> bytes:
+    """Give the file of an RGB or grey picture."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(suffix, picture)[1].tobytes()
+
+
+JPEG, PNG = file_of(street(16, 20), '.jpg'), file_of(street(16, 20), '.png')
+
+
 @pytest.mark.parametrize('height, width', [(1, 1), (3, 5), (6, 8)])
 @pytest.mark.parametrize('encoding, channels', [
     ('rgb8', (0, 1, 2)), ('bgr8', (2, 1, 0)), ('rgba8', (0, 1, 2)), ('bgra8', (2, 1, 0))])
 def test_color_channels_become_rgb(encoding: str, channels: tuple[int, int, int], height: int,
                                    width: int) -> None:
     pixels = noise(height, width, BYTES_PER_PIXEL[encoding])
-    decoded = decode_image(image_message(pixels, encoding))
+    decoded = decode_image(image_message(pixels, encoding), MAX_PIXELS)
     np.testing.assert_array_equal(decoded, pixels[..., channels])
 
 
@@ -45,14 +72,14 @@ def test_color_channels_become_rgb(encoding: str, channels: tuple[int, int, int]
 def test_16_bit_channels_are_scaled_to_8_bit(encoding: str,
                                              channels: tuple[int, int, int]) -> None:
     pixels = noise(3, 5, BYTES_PER_PIXEL[encoding] // 2, dtype=np.uint16)
-    decoded = decode_image(image_message(pixels, encoding))
+    decoded = decode_image(image_message(pixels, encoding), MAX_PIXELS)
     np.testing.assert_array_equal(decoded, np.rint(pixels[..., channels] / 257))
 
 
 @pytest.mark.parametrize('height, width', [(1, 1), (3, 5)])
 def test_mono8_becomes_grey(height: int, width: int) -> None:
     pixels = noise(height, width)
-    decoded = decode_image(image_message(pixels, 'mono8'))
+    decoded = decode_image(image_message(pixels, 'mono8'), MAX_PIXELS)
     np.testing.assert_array_equal(decoded, np.stack([pixels] * 3, axis=-1))
 
 
@@ -61,7 +88,7 @@ def test_mono16_becomes_grey_in_either_byte_order(is_bigendian: int) -> None:
     values = np.array([[0, 257, 258], [0x8000, 65534, 65535]], np.uint16)
     message = image_message(values.byteswap() if is_bigendian else values, 'mono16')
     message.is_bigendian = is_bigendian
-    decoded = decode_image(message)
+    decoded = decode_image(message, MAX_PIXELS)
     grey = np.array([[0, 1, 1], [128, 255, 255]])
     np.testing.assert_array_equal(decoded, np.stack([grey] * 3, axis=-1))
 
@@ -72,7 +99,7 @@ def test_yuv_becomes_rgb(encoding: str, byte_order: str) -> None:
     pairs = [[color['yuv'.index(letter)] for letter in byte_order]
              for color in (YUV_OF_RED, YUV_OF_GREEN, YUV_OF_BLUE)]
     pixels = np.tile(np.array(pairs, np.uint8).reshape(1, 6, 2), (3, 1, 1))
-    decoded = decode_image(image_message(pixels, encoding))
+    decoded = decode_image(image_message(pixels, encoding), MAX_PIXELS)
     row = np.repeat([(255, 0, 0), (0, 255, 0), (0, 0, 255)], 2, axis=0)
     np.testing.assert_allclose(decoded.astype(int), np.stack([row] * 3), atol=2)
 
@@ -85,15 +112,15 @@ def test_a_bayer_mosaic_of_one_color_becomes_that_color(bits: int, pattern: str,
     color = (200, 120, 40)
     pixels = mosaic(pattern, color, height, width)
     pixels = pixels.astype(np.uint8) if bits == 8 else (pixels * 257).astype(np.uint16)
-    decoded = decode_image(image_message(pixels, f'bayer_{pattern}{bits}'))
+    decoded = decode_image(image_message(pixels, f'bayer_{pattern}{bits}'), MAX_PIXELS)
     np.testing.assert_array_equal(decoded, np.full((height, width, 3), color))
 
 
 @pytest.mark.parametrize('encoding', BYTES_PER_PIXEL)
 def test_row_padding_is_no_part_of_the_image(encoding: str) -> None:
-    decoded = decode_image(any_image(encoding, padding=5))
+    decoded = decode_image(any_image(encoding, padding=5), MAX_PIXELS)
     assert decoded.shape == (6, 8, 3) and decoded.dtype == np.uint8
-    np.testing.assert_array_equal(decoded, decode_image(any_image(encoding)))
+    np.testing.assert_array_equal(decoded, decode_image(any_image(encoding), MAX_PIXELS))
 
 
 @pytest.mark.parametrize('encoding', [
@@ -110,12 +137,15 @@ def test_cv_bridge_and_rosbags_image_convert_alike(encoding: str) -> None:
 @pytest.mark.parametrize('change, reason', [
     ({'encoding': '32FC1'}, "'32FC1' is not supported: send one of rgb8, bgr8"),
     ({'encoding': ''}, "'' is not supported"),
+    ({'encoding': 'x' * 10_000}, 'xxx...xxx'),
     ({'width': 0}, 'the image is 0 x 6 pixels'),
     ({'height': 0, 'data': b''}, 'the image is 8 x 0 pixels'),
     ({'step': 23}, 'step is 23: a row of 8 pixels of rgb8 takes 24 bytes'),
     ({'data': bytes(143)}, '143 bytes of data: 6 rows of step 24 take 144'),
     ({'data': bytes(145)}, '145 bytes of data: 6 rows of step 24 take 144'),
     ({'data': b''}, '0 bytes of data: 6 rows of step 24 take 144'),
+    ({'height': 41}, '8 x 41 pixels, 328 in all: the parameter max_pixels is 320'),
+    ({'width': 65_535, 'height': 65_535}, '65535 x 65535 pixels, 4294836225 in all'),
     ({'height': 7}, '144 bytes of data: 7 rows of step 24 take 168'),
 ])
 def test_a_malformed_image_is_refused_with_what_is_wrong(change: dict[str, object],
@@ -124,37 +154,175 @@ def test_a_malformed_image_is_refused_with_what_is_wrong(change: dict[str, objec
     for name, value in change.items():
         setattr(message, name, value)
     with pytest.raises(ImageError) as error:
-        decode_image(message)
-    assert reason in str(error.value)
+        decode_image(message, MAX_PIXELS)
+    assert reason in str(error.value) and len(str(error.value)) < 400
 
 
-@pytest.mark.parametrize('encoding', ['yuv422', 'yuv422_yuy2'])
+@pytest.mark.parametrize('is_bigendian', [1, 2, 255])
+def test_the_byte_order_of_8_bit_images_is_irrelevant(is_bigendian: int) -> None:
+    message = any_image('bgr8')
+    expected = decode_image(message, MAX_PIXELS)
+    message.is_bigendian = is_bigendian
+    np.testing.assert_array_equal(decode_image(message, MAX_PIXELS), expected)
+
+
+@pytest.mark.parametrize('encoding', ['yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'])
 def test_yuv_of_odd_width_is_refused_for_half_a_pixel_pair(encoding: str) -> None:
-    with pytest.raises(ImageError, match=f'{encoding} of 7 x 6 pixels'):
-        decode_image(image_message(noise(6, 7, 2), encoding))
+    with pytest.raises(ImageError, match=f'{encoding} of 7 x 6 pixels: its width must'):
+        decode_image(image_message(noise(6, 7, 2), encoding), MAX_PIXELS)
 
 
+@pytest.mark.parametrize('padding', [0, 1, 5000])
 @pytest.mark.parametrize('suffix, tolerance', [('.jpg', 16), ('.png', 0)])
-def test_a_compressed_image_becomes_rgb(suffix: str, tolerance: int) -> None:
+def test_a_compressed_image_becomes_rgb(suffix: str, tolerance: int, padding: int) -> None:
     picture = street(40, 64)
     picture = cv2.GaussianBlur(picture, (9, 9), 0)  # JPEG keeps no sharp colour edges
-    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    decoded = decode_compressed(CompressedImage(format=suffix[1:], data=data.tobytes()))
+    decoded = decode_compressed(compressed(file_of(picture, suffix) + bytes(padding)),
+                                max_pixels=40 * 64)
     np.testing.assert_allclose(decoded.astype(int), picture, atol=tolerance)
 
 
 def test_a_grey_jpeg_becomes_three_equal_channels() -> None:
     grey = street(40, 64)[..., 0]
-    _, data = cv2.imencode('.jpg', grey)
-    decoded = decode_compressed(CompressedImage(format='jpeg', data=data.tobytes()))
+    decoded = decode_compressed(compressed(file_of(grey, '.jpg')), max_pixels=40 * 64)
     np.testing.assert_allclose(decoded.astype(int), np.stack([grey] * 3, axis=-1), atol=12)
     assert (decoded == decoded[..., :1]).all()
 
 
-@pytest.mark.parametrize('data', [b'', b'no picture', bytes(range(256))])
-def test_data_that_is_no_picture_is_refused(data: bytes) -> None:
-    with pytest.raises(ImageError, match=f"{len(data)} bytes of format 'jpeg'"):
-        decode_compressed(CompressedImage(format='jpeg', data=data))
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG'])
+def test_a_note_to_turn_the_picture_is_passed_over(kind: str) -> None:
+    turned = PillowImage.Exif()
+    turned[0x0112] = 6  # the tag Orientation: a quarter turn
+    picture = PillowImage.fromarray(street(16, 20))
+    plain, noted = BytesIO(), BytesIO()
+    picture.save(plain, kind)
+    picture.save(noted, kind, exif=turned)
+    assert len(noted.getvalue()) > len(plain.getvalue())
+    decoded = decode_compressed(compressed(noted.getvalue()), MAX_PIXELS)
+    assert decoded.shape == (16, 20, 3)
+    np.testing.assert_array_equal(decoded, decode_compressed(compressed(plain.getvalue()),
+                                                             MAX_PIXELS))
+
+
+@pytest.mark.parametrize('data, reason', [
+    (b'', ' are no JPEG or PNG file: send whole JPEG or PNG files'),
+    (b'no picture', ' are no JPEG or PNG file'),
+    (bytes(range(256)), ' are no JPEG or PNG file'),
+    (GIF, ' of a GIF file are no JPEG or PNG file'),
+    (file_of(street(6, 8), '.bmp'), ' of a BMP file are no'),
+    (file_of(street(6, 8), '.tiff'), ' of a TIFF file are no'),
+    (file_of(street(6, 8), '.webp'), ' of a WebP file are no'),
+    (JPEG + b'?', ' are a JPEG file without its end, or with something behind it'),
+    (PNG + b'?', ' are a PNG file without its end, or with something behind it'),
+    (b'\xff\xd8\xff\xd9', ' are a JPEG file whose header is damaged or holds no size'),
+    (jpeg_of_size(0, 5), ' are a JPEG file whose header is damaged or holds no size'),
+    (png_of_size(5, 0, rows=b''), ' are a PNG file whose header is damaged or holds no size'),
+    (png_of_size(5, 4, rows=b''), ' are a damaged file: send whole'),
+])
+def test_data_that_is_no_picture_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError) as error:
+        decode_compressed(compressed(data), MAX_PIXELS)
+    assert str(error.value).startswith(f"{len(data)} bytes of format 'jpeg'{reason}")
+
+
+@pytest.mark.parametrize('padding', [0, 100])
+@pytest.mark.parametrize('whole', [JPEG, PNG])
+def test_a_file_cut_anywhere_is_refused(whole: bytes, padding: int) -> None:
+    for end in range(1, len(whole)):
+        with pytest.raises(ImageError, match='are no JPEG or PNG file|without its end'):
+            decode_compressed(compressed(whole[:end] + bytes(padding)), MAX_PIXELS)
+
+
+@pytest.mark.parametrize('size, data', [
+    ('65535 x 65535', jpeg_of_size(65_535, 65_535)), ('19 x 17', jpeg_of_size(19, 17)),
+    ('2147483647 x 2147483647', png_of_size(2**31 - 1, 2**31 - 1, rows=b'')),
+    ('19 x 17', png_of_size(19, 17, rows=bytes(17 * 4))), ('8192 x 8192', BOMB)])
+def test_a_file_of_too_many_pixels_is_refused_unread(size: str, data: bytes) -> None:
+    message = compressed(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match=f'{size} pixels, .* max_pixels is 320; raise'):
+            decode_compressed(message, MAX_PIXELS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000
+
+
+def test_more_pixels_than_opencv_takes_are_refused() -> None:
+    with pytest.raises(ImageError, match=r"can't be decoded \(pixels <= .*: send whole"):
+        decode_compressed(compressed(jpeg_of_size(40_000, 30_000)), max_pixels=2**31 - 1)
+
+
+def test_a_long_file_of_filling_bytes_is_refused_soon() -> None:
+    data = array.array('B', b'\xff\xd8' + b'\xff' * 20_000_000 + b'\xff\xd9')
+    start_s = time.process_time()
+    with pytest.raises(ImageError, match='header is damaged'):
+        decode_compressed(compressed(data), MAX_PIXELS)
+    assert time.process_time() - start_s < 3  # some 0.4; 8 where all is read
+
+
+@strategies.composite
+def nearly_sound_images(draw: strategies.DrawFn) -> Image:
+    """Give images whose numbers fit, or are little or far off."""
+    encoding = draw(strategies.sampled_from(list(BYTES_PER_PIXEL)))
+    width, height = draw(strategies.integers(0, 20)), draw(strategies.integers(0, 20))
+    step = max(0, width * BYTES_PER_PIXEL[encoding] + draw(strategies.sampled_from((0, 1, -1))))
+    size = max(0, step * height + draw(strategies.sampled_from((0, 0, 0, 1, -1, step))))
+    data = (draw(strategies.binary(min_size=1, max_size=7)) * size)[:size]
+    return Image(width=width, height=height, step=step, encoding=encoding, data=data,
+                 is_bigendian=draw(strategies.integers(0, 255)))
+
+
+ANY_IMAGES = strategies.builds(
+    Image, width=UINT32, height=UINT32, step=UINT32, is_bigendian=strategies.integers(0, 255),
+    encoding=strategies.sampled_from(list(BYTES_PER_PIXEL)) | strategies.text(),
+    data=strategies.binary())
+
+
+@given(message=nearly_sound_images() | ANY_IMAGES)
+@ALIKE
+def test_any_image_is_decoded_to_its_size_or_refused(message: Image) -> None:
+    row = message.width * BYTES_PER_PIXEL.get(message.encoding, 0)
+    paired = message.encoding.startswith(('yuv', 'uyvy', 'yuyv'))
+    sound = (0 < message.width * message.height <= MAX_PIXELS and 0 < row <= message.step
+             and len(message.data) == message.step * message.height
+             and not (paired and message.width % 2))
+    tracemalloc.start()
+    try:
+        decoded = decode_image(message, MAX_PIXELS)
+    except ImageError:
+        assert not sound
+    else:
+        assert sound
+        assert decoded.shape == (message.height, message.width, 3) and decoded.dtype == np.uint8
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 200_000
+
+
+@strategies.composite
+def nearly_sound_files(draw: strategies.DrawFn) -> bytes:
+    """Give files with bytes changed, put in or left out."""
+    data = bytearray(draw(strategies.sampled_from((JPEG, PNG))))
+    for _ in range(draw(strategies.integers(0, 3))):
+        start = draw(strategies.integers(0, len(data)))
+        end = start + draw(strategies.sampled_from((0, 1, 2, 4, 50)))
+        data[start:end] = draw(strategies.binary(max_size=4))
+    return bytes(data)
+
+
+@given(data=nearly_sound_files() | strategies.binary())
+@ALIKE
+def test_any_file_is_decoded_to_no_more_than_max_pixels_or_refused(data: bytes) -> None:
+    try:
+        decoded = decode_compressed(compressed(data), MAX_PIXELS)
+    except ImageError:
+        assert data not in (JPEG, PNG)
+    else:
+        height, width, channels = decoded.shape
+        assert 0 < height * width <= MAX_PIXELS and channels == 3 and decoded.dtype == np.uint8
 
 
 @pytest.mark.parametrize('encoding, pixels', [

@@ -1,0 +1,95 @@
+"""Malformed messages by the thousand, over DDS: the node rejects them and labels the good ones."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+import time
+from typing import Any
+
+import cv2
+from malformed import (
+    COMPRESSED_FAULTS, IMAGE_FAULTS, malformed_compressed, malformed_images, MAX_PIXELS)
+from node_process import Diagnostics, image_message, Inbox, new_header, Peer, running_node, street
+import numpy as np
+import pytest
+from rclpy.publisher import Publisher
+from segret_ros.node.messages import decode_compressed, decode_image, ImageError
+from sensor_msgs.msg import CompressedImage, Image
+
+SEEDS = {'raw': 20_261, 'compressed': 20_262}
+MALFORMED = 5000
+WARM_UP = 500
+BATCH = 100
+PERIOD_S = 0.002  # the newest frame alone waits, so a faster camera has some dropped unseen
+LEAST_REJECTED = 0.8
+GROWTH_MB = 20.0
+WARNING_PERIOD_S = 5.0
+
+
+def good_image(number: int) -> Image:
+    """Give a frame that is right, another for each number."""
+    return image_message(np.roll(street(120, 160), number, axis=1), 'rgb8')
+
+
+def good_compressed(number: int) -> CompressedImage:
+    """Give a frame that is right, another for each number; JPEG and PNG by turns."""
+    picture = np.roll(street(120, 160), number, axis=1)
+    _, data = cv2.imencode(('.jpg', '.png')[number % 2], picture)
+    return CompressedImage(header=new_header(), format='jpeg', data=data.tobytes())
+
+
+KINDS = {'raw': (Image, '/image', malformed_images, good_image),
+         'compressed': (CompressedImage, '/image/compressed', malformed_compressed,
+                        good_compressed)}
+
+
+@pytest.mark.parametrize('decode, messages, kinds', [
+    (decode_image, malformed_images, IMAGE_FAULTS),
+    (decode_compressed, malformed_compressed, COMPRESSED_FAULTS)])
+def test_every_malformed_message_is_refused(decode: Callable, messages: Callable,
+                                            kinds: list) -> None:
+    for message in islice(messages(seed=1), 40 * len(kinds)):
+        with pytest.raises(ImageError) as error:
+            decode(message, MAX_PIXELS)
+        assert len(str(error.value)) < 600
+
+
+def send(peer: Peer, camera: Publisher, malformed: Iterator[Any], count: int,
+         good: Callable[[int], Any], label: Inbox) -> None:
+    """Send malformed frames, and after each batch a good one, whose label must come."""
+    for number in range(count // BATCH):
+        for message in islice(malformed, BATCH):
+            camera.publish(message)
+            peer.spin(PERIOD_S)
+        frame = good(number)
+        answer, = peer.ask(camera, frame, label)
+        assert (answer.height, answer.width) == (120, 160) and answer.header == frame.header
+        label.clear()
+
+
+@pytest.mark.parametrize('transport', KINDS)
+def test_malformed_frames_cost_neither_the_node_nor_memory_nor_a_good_frame(
+        transport: str, model_file: Path, tmp_path: Path, peer: Peer) -> None:
+    kind, topic, messages, good = KINDS[transport]
+    malformed = messages(SEEDS[transport])
+    start = time.monotonic()
+    with running_node(tmp_path, model=str(model_file), image_transport=transport,
+                      image_reliability='reliable', max_pixels=MAX_PIXELS) as node:
+        label = peer.listen(Image, '/segmentation/label')
+        diagnostics = Diagnostics(peer)
+        camera = peer.advertise(kind, topic)
+        peer.connect(camera, lambda: good(0), label)
+        send(peer, camera, malformed, WARM_UP, good, label)
+        before, memory_mb = diagnostics.counts('camera'), node.memory_mb()
+        send(peer, camera, malformed, MALFORMED, good, label)
+        gained = {key: value - before[key] for key, value in diagnostics.counts('camera').items()}
+        grown_mb = node.memory_mb() - memory_mb
+        most_warnings = 1 + (time.monotonic() - start) / WARNING_PERIOD_S
+        warnings = node.log().count('frame rejected: ')
+        peer.node.destroy_publisher(camera)
+        peer.close_inbox(label)
+    assert 1 <= warnings <= most_warnings
+    assert grown_mb < GROWTH_MB
+    assert MALFORMED >= gained['rejected'] >= LEAST_REJECTED * MALFORMED
+    assert gained['processed'] == MALFORMED // BATCH
+    assert gained['failed'] == 0
