@@ -34,6 +34,17 @@ class ConfusionMatrix:
         cells = true_label[counted].astype(np.int64) * self.counts.shape[1] + predicted
         self.counts += np.bincount(cells, minlength=self.counts.size).reshape(self.counts.shape)
 
+    def unknown_share(self) -> float:
+        """Give the share of counted pixels predicted as no class, 0..1; NaN for none."""
+        total = self.counts.sum()
+        return float(self.counts[:, -1].sum() / total) if total else float('nan')
+
+    def of_known(self) -> 'ConfusionMatrix':
+        """Give the confusion of the pixels that are predicted as a class."""
+        known = ConfusionMatrix(self.num_classes)
+        known.counts[:, :-1] = self.counts[:, :-1]
+        return known
+
     def iou(self) -> np.ndarray:
         """Give the intersection over union of each class, (num_classes,) 0..1; NaN if absent."""
         hits = np.diagonal(self.counts).astype(float)

@@ -15,24 +15,35 @@ from segret_train.evaluation import predict, score
 from tqdm import tqdm
 
 
-def labeller(model: Path, device: str) -> Callable[[np.ndarray], np.ndarray]:
+def labeller(model: Path, device: str,
+             min_confidence: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
     """
     Give what labels an image: a model file on its engine, or a checkpoint in PyTorch.
 
     :param device: of the engine; a checkpoint runs on the CPU.
+    :param min_confidence: of a model file, 0..1; less confident pixels are unknown.
+    :raises ValueError: for a model that can't be used, or a checkpoint with `min_confidence`.
     """
     if model.suffix == '.onnx':
-        segmenter = Segmenter(model, device, confidence=False)
-        return lambda image_rgb: segmenter(image_rgb).label
+        segmenter = Segmenter(model, device, confidence=min_confidence != 0)
+        return lambda image_rgb: segmenter(image_rgb, min_confidence).label
+    if min_confidence != 0:
+        raise ValueError(f'{model}: --min-confidence needs a model file, which knows its '
+                         'temperature: make one with segret_export')
     network = load_checkpoint(model)
     return lambda image_rgb: predict(network, image_rgb)
 
 
 def table(names: tuple[str, ...], confusion: ConfusionMatrix) -> str:
-    """Give the scores as text, a line a class."""
-    rows = [f'{name:<14}{iou:8.2%}' for name, iou in zip(names, confusion.iou())]
-    return '\n'.join([*rows, f'{"mean IoU":<14}{confusion.mean_iou():8.2%}',
-                      f'{"pixel accuracy":<14}{confusion.pixel_accuracy():8.2%}'])
+    """Give the scores as text, a line a class, then those of the pixels that are not unknown."""
+    rows = [*zip(names, confusion.iou()), ('mean IoU', confusion.mean_iou()),
+            ('pixel accuracy', confusion.pixel_accuracy())]
+    if confusion.unknown_share() > 0:
+        known = confusion.of_known()
+        rows += [('unknown', confusion.unknown_share()), ('of the rest:', None),
+                 ('mean IoU', known.mean_iou()), ('pixel accuracy', known.pixel_accuracy())]
+    return '\n'.join(name if value is None else f'{name:<14}{value:8.2%}'
+                     for name, value in rows)
 
 
 def main() -> int:
@@ -46,10 +57,12 @@ def main() -> int:
     parser.add_argument('--split', choices=('train', 'val'), default='val', help='of CamVid')
     parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, '
                         'openvino, cuda, cuda:N or tensorrt')
+    parser.add_argument('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
+                        help='pixels of a model file below it count as unknown')
     arguments = parser.parse_args()
     try:
         names = load_label_set('camvid').names
-        label = labeller(arguments.model, arguments.device)
+        label = labeller(arguments.model, arguments.device, arguments.min_confidence)
         samples = camvid.samples(arguments.data, arguments.split)
         confusion = score(tqdm(samples, unit='frame'), label, len(names))
     except (ValueError, OSError) as error:

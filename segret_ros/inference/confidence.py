@@ -11,14 +11,14 @@ LEAST_SCORE = -80  # its exponential and the fourth power of its quarter's are n
 LEAST_ODDS = np.float32(1e-35)
 
 
-def confidence_of(blocks: Blocks) -> np.ndarray:
+def confidence_of(blocks: Blocks, temperature: float = 1.0) -> np.ndarray:
     """
     Give the probability of each pixel's class times 255, rounded: (height, width) uint8.
 
-    It is the softmax of the bilinearly resized logits, but for unlikely classes. Some classes'
-    exponentials may be lumped to one sum a cell, whose logarithm is resized in their place. As
-    log-sum-exp is convex, this never makes the sum smaller: a pixel is never more confident than
-    the softmax has it, rounding aside. Lumped are
+    It is the softmax of the bilinearly resized logits, divided by the temperature, but for
+    unlikely classes. Some classes' exponentials may be lumped to one sum a cell, whose logarithm
+    is resized in their place. As log-sum-exp is convex, this never makes the sum smaller: a pixel
+    is never more confident than the softmax has it, rounding aside. Lumped are
 
     - in blocks whose cells agree, all classes but the winner, if the probability strays by no
       more than `TOLERANCE` at the middle and at the middles of the sides;
@@ -29,9 +29,12 @@ def confidence_of(blocks: Blocks) -> np.ndarray:
     15, steeper than any network's: up to 15 below.
 
     Logits more than 80 below their cell's largest count as 80 below it, which is of no moment to
-    trained networks.
+    trained networks. Here and above, logits are meant as divided by the temperature.
+
+    :param temperature: positive, so that the labels stay as they are.
     """
     scores = blocks.logits - blocks.best
+    scores *= np.float32(1 / temperature)  # at the cells: to resize bilinearly is linear
     np.maximum(scores, LEAST_SCORE, out=scores)
     odds, straying = _odds_against(scores, blocks)
     confidence = _smooth(odds, blocks.size)

@@ -1,6 +1,7 @@
 """From a camera image to labels: what the node, the evaluation and your own code call."""
 
 from dataclasses import dataclass
+import math
 from pathlib import Path
 import time
 
@@ -10,6 +11,7 @@ from segret_ros.inference.confidence import confidence_of
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.model_file import read_model_info
+from segret_ros.label_set import UNKNOWN
 
 STAGES = ('resize', 'network', 'labels', 'confidence')
 
@@ -21,8 +23,8 @@ class Segmentation:
 
     :param label: (H, W) uint8 class ids of the model; 255 is unknown.
     :param confidence: (H, W) uint8, the label's probability times 255, or None when not asked for.
-    :param stages_ms: wall time of `resize`, `network`, `labels` and `confidence`; of the last
-        about 0 when not asked for.
+    :param stages_ms: wall time of `resize`, `network`, `labels` and `confidence`, the last with
+        the unsure pixels; about 0 when not asked for.
     """
 
     label: np.ndarray
@@ -41,7 +43,7 @@ class Segmenter:
     :param model: path of a model file of `segret_export`.
     :param device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1`, `tensorrt`; only `auto` may fall
         back.
-    :param confidence: compute `Segmentation.confidence` too.
+    :param confidence: compute `Segmentation.confidence` too, by the model's temperature.
     :raises ModelError: for a file that is missing, damaged or does not explain itself.
     :raises DeviceError: for a device asked for by name that is missing.
     """
@@ -54,14 +56,18 @@ class Segmenter:
         self.engine = self._engine.name
         self.model_name = Path(model).stem
 
-    def __call__(self, image_rgb: np.ndarray) -> Segmentation:
+    def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0) -> Segmentation:
         """
         Give the labels of an image.
 
         :param image_rgb: (H, W, 3) uint8, RGB, 0..255; H and W from 1.
-        :raises ValueError: for another shape or dtype.
+        :param min_confidence: probability 0..1; less confident pixels are labelled 255, unknown,
+            and keep their confidence.
+        :raises ValueError: for an image of another shape or dtype, a probability out of range, or
+            one above 0 where no confidence is computed.
         """
         _check_image(image_rgb)
+        self._check_min_confidence(min_confidence)
         times = [time.perf_counter()]
         height, width = self.info.input_size
         resized = np.ascontiguousarray(image_rgb)
@@ -73,7 +79,10 @@ class Segmenter:
         blocks = Blocks(logits, image_rgb.shape[:2])
         label = blocks.labels()
         times.append(time.perf_counter())
-        confidence = confidence_of(blocks) if self._confidence else None
+        confidence = None
+        if self._confidence:
+            confidence = confidence_of(blocks, self.info.temperature)
+            _forget_unsure(label, confidence, min_confidence)
         times.append(time.perf_counter())
         stages_ms = dict(zip(STAGES, (np.diff(times) * 1e3).tolist()))
         return Segmentation(label, confidence, stages_ms)
@@ -81,6 +90,22 @@ class Segmenter:
     def warm_up(self) -> None:
         """Run once on a black image, so that the first camera image is as fast as the next."""
         self(np.zeros((*self.info.input_size, 3), np.uint8))
+
+    def _check_min_confidence(self, min_confidence: float) -> None:
+        if not 0 <= min_confidence <= 1:  # true for NaN too
+            raise ValueError(f'min_confidence is {min_confidence}: it must be a probability, '
+                             '0..1; 0 keeps all labels')
+        if min_confidence > 0 and not self._confidence:
+            raise ValueError(f'min_confidence is {min_confidence}, but this Segmenter computes no '
+                             'confidence: make it with confidence=True')
+
+
+def _forget_unsure(label: np.ndarray, confidence: np.ndarray, min_confidence: float) -> None:
+    """Label the pixels unknown, in place, whose confidence is below `min_confidence` * 255."""
+    if min_confidence > 0:
+        largest = math.ceil(min_confidence * 255) - 1  # of the unsure pixels' confidence
+        unsure = cv2.threshold(confidence, largest, UNKNOWN, cv2.THRESH_BINARY_INV)[1]
+        cv2.max(label, unsure, label)  # the largest id is unknown
 
 
 def _check_image(image: np.ndarray) -> None:

@@ -104,7 +104,8 @@ def test_metadata_is_kept(half_model: onnx.ModelProto, miou: float | None,
     info = ModelInfo(
         labels=LabelSet(('road', 'Fußgänger', '"tree"'), ((1, 2, 3), (0, 0, 0), (255, 0, 9))),
         input_size=SIZE, variant='nano', training_data='CamVid train, 367 frames', miou=miou,
-        miou_data='CamVid val', source='best.safetensors')
+        miou_data='CamVid val', source='best.safetensors', temperature=1.375,
+        calibration_error=(0.0625, 0.03), calibration_data='CamVid val, 3 frames')
     save_model(half_model, info, tmp_path / 'told.onnx')
     assert Segmenter(tmp_path / 'told.onnx', 'cpu').info == info
 
@@ -144,10 +145,25 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
     ({'input_size': 'null'}, 'damaged'),
     ({'miou': 'good'}, 'damaged'),
     ({'source': None}, "'segret.source'"),
+    ({'temperature': '0'}, 'temperature is 0.0: it must be 0.01..100'),
+    ({'temperature': '-1.5'}, 'temperature is -1.5'),
+    ({'temperature': 'nan'}, 'temperature is nan'),
+    ({'temperature': 'inf'}, 'temperature is inf'),
+    ({'temperature': 'warm'}, "'warm'"),
+    ({'temperature': ''}, 'damaged'),
+    ({'calibration_error': '[0.1]'}, 'calibration error is (0.1,)'),
+    ({'calibration_error': '[0.1, NaN]'}, 'calibration error is (0.1, nan)'),
+    ({'calibration_error': 'low'}, 'damaged'),
 ])
 def test_damaged_metadata_is_refused(changeable: Path, changes: dict, value: str) -> None:
     change_metadata(changeable, **changes)
     assert value in refusal(changeable)
+
+
+def test_a_file_from_before_calibration_has_temperature_1(changeable: Path) -> None:
+    change_metadata(changeable, temperature=None, calibration_error=None, calibration_data=None)
+    info = Segmenter(changeable, 'cpu').info
+    assert (info.temperature, info.calibration_error, info.calibration_data) == (1, None, '')
 
 
 @pytest.mark.parametrize('changes', [

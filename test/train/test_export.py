@@ -10,7 +10,8 @@ import onnx
 import pytest
 from segret_ros.inference import read_model_info
 from segret_ros.network import save_checkpoint, SegRet
-from segret_train import export as export_module
+from segret_train import camvid, export as export_module
+from segret_train.calibration import CalibrationError
 from segret_train.export import export, ExportError
 import torch
 
@@ -38,6 +39,7 @@ def test_the_file_tells_what_the_checkpoint_told(checkpoint: Path, tmp_path: Pat
     assert (info.input_size, info.variant) == ((64, 96), 'nano')
     assert (info.training_data, info.miou, info.miou_data) == ('two streets', 0.5, 'a third')
     assert info.source.startswith('two.safetensors, sha256 ')
+    assert (info.temperature, info.calibration_error) == (1, None)
 
 
 @pytest.mark.parametrize(('openvino_share', 'lines', 'said'), [
@@ -83,6 +85,7 @@ def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
     (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
     (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
     (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
+    (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
     (['CHECKPOINT', '--frames', 'EMPTY'], 'holds no .jpg or .png'),
     (['CHECKPOINT', '--frames', 'DAMAGED'], "holds an image that can't be read"),
 ])
@@ -109,6 +112,14 @@ def camvid_tree(root: Path) -> Path:
     label = np.random.default_rng(2).integers(0, 12, (64, 64), np.uint8)
     cv2.imwrite(str(root / 'labels' / 'val' / 'drive_00030.png'), label)
     return root
+
+
+def test_a_model_of_other_classes_is_not_calibrated_on_camvid(checkpoint: Path,
+                                                              tmp_path: Path) -> None:
+    samples = camvid.samples(camvid_tree(tmp_path / 'camvid'), 'val')
+    with pytest.raises(CalibrationError, match=r'\(road, other, ...\) are not CamVid.*--data'):
+        export(checkpoint, tmp_path / 'two.onnx', (64, 64), FRAMES, calibrate_on=samples)
+    assert not (tmp_path / 'two.onnx').exists()
 
 
 def test_checkpoint_and_model_file_validate_alike(tmp_path: Path) -> None:

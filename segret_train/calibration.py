@@ -1,0 +1,155 @@
+"""A model file's temperature: `python -m segret_train.calibration MODEL.onnx --data CAMVID`."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+import math
+from pathlib import Path
+import sys
+
+import cv2
+import numpy as np
+import onnx
+from segret_ros.inference import ModelInfo, read_model_info
+from segret_ros.inference.engine import open_engine
+from segret_ros.inference.model_info import TEMPERATURES
+from segret_ros.label_set import load_label_set, UNKNOWN
+from segret_train import camvid
+from segret_train.camvid import Sample
+from segret_train.onnx_model import save_model
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+PIXELS = 8192  # of each frame: 101 frames give 0.8 million, whose logits take 36 MB
+BINS = 15
+BISECTIONS = 30  # leave 1e-8 of the temperature's range
+
+
+class CalibrationError(ValueError):
+    """A calibration that can't be made; the message names the rule and the way out."""
+
+
+def calibrate(model: Path, samples: Sequence[Sample]) -> ModelInfo:
+    """
+    Fit a model file's temperature and write it into the file, whose graph stays as it is.
+
+    Fitted and measured on the same pixels: up to `PIXELS` labelled ones of each frame, by chance,
+    with the logits that the file's engine gives in float32, resized to the label's size.
+
+    :param samples: frames that the network was not trained on.
+    :return: what the file tells of itself now.
+    :raises CalibrationError: for a model of other classes, or frames that no temperature fits.
+    """
+    info = read_model_info(model)
+    if info.labels.names != load_label_set('camvid').names:
+        raise CalibrationError(f'{model}: its classes ({", ".join(info.labels.names[:3])}, ...) '
+                               "are not CamVid's, so its confidence can't be calibrated on it: "
+                               'leave --data out')
+    logits, label = labelled_logits(model, info, tqdm(samples, 'calibrate', unit='frame'))
+    temperature = fit_temperature(logits, label)
+    errors = calibration_error(logits, label), calibration_error(logits / temperature, label)
+    info = replace(info, temperature=temperature, calibration_error=errors,
+                   calibration_data=f'CamVid val, {len(samples)} frames, {len(label)} pixels')
+    save_model(onnx.load(model), info, model)
+    return info
+
+
+def labelled_logits(model: Path, info: ModelInfo,
+                    samples: Iterable[Sample]) -> tuple[Tensor, Tensor]:
+    """
+    Give the logits of labelled pixels, always the same ones.
+
+    :return: (pixels, classes) float32; (pixels,) int64 classes.
+    """
+    engine = open_engine(model, 'cpu')
+    random = np.random.default_rng(0)
+    height, width = info.input_size
+    parts = []
+    for sample in samples:
+        resized = cv2.resize(sample.image(), (width, height), interpolation=cv2.INTER_LINEAR)
+        label = sample.label()
+        logits = functional.interpolate(torch.from_numpy(engine.run(resized))[None], label.shape,
+                                        mode='bilinear', align_corners=False)[0].flatten(1)
+        labelled = np.flatnonzero(label != UNKNOWN)
+        pixel = random.choice(labelled, min(PIXELS, len(labelled)), replace=False)
+        parts.append((logits[:, pixel].T, torch.from_numpy(label.ravel()[pixel]).long()))
+    logits, label = (torch.cat(part) for part in zip(*parts))
+    return logits, label
+
+
+def fit_temperature(logits: Tensor, label: Tensor) -> float:
+    """
+    Give the temperature of the least negative log-likelihood (Guo et al., ICML 2017).
+
+    It is convex in 1 / temperature, so bisection finds where its slope changes sign.
+
+    :param logits: (pixels, classes) float32.
+    :param label: (pixels,) int64 classes.
+    :raises CalibrationError: when no temperature within `TEMPERATURES` is the best.
+    """
+    true = logits.gather(1, label[:, None])[:, 0].mean(dtype=torch.float64)
+
+    def slope(temperature: float) -> float:
+        expected = ((logits / temperature).softmax(1) * logits).sum(1)
+        return float(expected.mean(dtype=torch.float64) - true)
+
+    lowest, highest = TEMPERATURES
+    if not slope(lowest) > 0 > slope(highest):  # true for NaN and for no pixels
+        raise CalibrationError(f'no temperature of {lowest:g}..{highest:g} makes the confidence '
+                               f'fit {len(label)} labelled pixels: check that images and labels '
+                               "belong together and are of the model's classes")
+    for _ in range(BISECTIONS):
+        middle = math.sqrt(lowest * highest)
+        lowest, highest = (lowest, middle) if slope(middle) < 0 else (middle, highest)
+    return math.sqrt(lowest * highest)
+
+
+def calibration_error(logits: Tensor, label: Tensor) -> float:
+    """
+    Give the expected calibration error of the largest softmax, 0..1, in `BINS` equal bins.
+
+    It is the mean over the pixels of how far their bin's confidence is from its accuracy.
+
+    :param logits: (pixels, classes) float32.
+    :param label: (pixels,) int64 classes.
+    """
+    confidence, found = logits.softmax(1).max(1)
+    excess = confidence.double() - (found == label).double()
+    place = (confidence * BINS).ceil().long().clamp(1, BINS) - 1  # a bin holds its upper bound
+    gaps = torch.zeros(BINS, dtype=torch.float64).index_add_(0, place, excess)
+    return float(gaps.abs().sum() / len(label))
+
+
+def report(info: ModelInfo) -> str:
+    """Give what a command says of a model's calibration."""
+    if info.calibration_error is None:
+        return ('The confidence is not calibrated: --data CAMVID fits it to the val split of '
+                'CamVid')
+    before, after = info.calibration_error
+    return (f'temperature {info.temperature:.3f}: expected calibration error {before:.2%} before, '
+            f'{after:.2%} after, on {info.calibration_data}')
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    parser = argparse.ArgumentParser(
+        prog='python -m segret_train.calibration',
+        description="Fit a model file's confidence to CamVid's val split and write the "
+                    'temperature into the file; labels stay as they are. segret_export --data '
+                    'does the same.')
+    parser.add_argument('model', type=Path, help='.onnx, which is written again')
+    parser.add_argument('--data', type=Path, required=True, help='CamVid: ' + camvid.LAYOUT)
+    arguments = parser.parse_args()
+    try:
+        info = calibrate(arguments.model, camvid.samples(arguments.data, 'val'))
+    except (ValueError, OSError) as error:
+        print(f'calibration: {error}', file=sys.stderr)
+        return 1
+    print(report(info))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
