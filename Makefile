@@ -1,6 +1,6 @@
-# `make demo` runs the node on the sample drive, `make test` runs every test, `make develop` only
-# installs what training and the tests need. All need python3 (3.10 to 3.14) with venv, and a
-# network for their first run alone.
+# `make demo` runs the node on the sample drive, `make test` runs every test, `make soak` has four
+# cameras for half an hour, `make develop` only installs what training and the tests need. All need
+# python3 (3.10 to 3.14) with venv, and a network for their first run alone.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test develop clean
+.PHONY: demo test soak develop clean
 
 demo: $(VENV)/runtime
 	$(BIN)/segret_demo --output out/demo
@@ -17,6 +17,9 @@ develop: $(VENV)/everything
 
 test: develop
 	$(BIN)/python -m pytest test
+
+soak: develop
+	$(BIN)/python test/node/soak.py --output out/soak
 
 $(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
 	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo]'

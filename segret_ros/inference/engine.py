@@ -1,5 +1,6 @@
 """The one interface of all engines, and which of them runs a model on a device."""
 
+import importlib.util
 import logging
 from pathlib import Path
 from typing import Protocol
@@ -81,3 +82,10 @@ def _open_with_openvino(path: str | Path) -> Engine:
         raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
                           "pip install 'segret_ros[openvino]', or use cpu") from error
     return OpenVinoEngine(path)
+
+
+def devices_of_auto() -> list[str]:
+    """Give the devices that `auto` may take here, the best first."""
+    from segret_ros.inference.onnxruntime_engine import has_cuda
+    openvino = importlib.util.find_spec('openvino') is not None
+    return [*(['cuda'] if has_cuda() else []), *(['openvino'] if openvino else []), 'cpu']

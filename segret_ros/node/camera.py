@@ -1,20 +1,27 @@
 """The topics of one camera."""
 
-from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy)
 from segret_ros.inference import ModelInfo, Segmentation
+from segret_ros.node.history import History
 from segret_ros.node.messages import (
     decode_compressed, decode_image, encode_image, key_values)
 from segret_ros.node.parameters import Parameters
+from segret_ros.validity import CameraCheck, Fault, Limits
 from segret_ros.visualization import colorize, overlay
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
 except ImportError:  # a pip installation; then there is no label_info topic
@@ -37,18 +44,20 @@ class Camera:
     def __init__(self, node: LifecycleNode, name: str, parameters: Parameters,
                  model: ModelInfo) -> None:
         self.name = name
-        self.counts: Counter[str] = Counter()  # received, processed, rejected, failed
-        self.last_problem = ''
+        self.history = History()
+        self._check = CameraCheck()
         self._node = node
-        self._parameters = parameters
+        self._reliability = ReliabilityPolicy[parameters.image_reliability.upper()]
         self._compressed = parameters.image_transport == 'compressed'
         self._image = 'image/compressed' if self._compressed else 'image'
         self._color_table = model.labels.color_table()
         self._camera_info: CameraInfo | None = None
         self._subscriptions = []
         self._publishers = {
-            output: node.create_lifecycle_publisher(kind, self.topic(f'segmentation/{output}'),
-                                                    RELIABLE)
+            output: node.create_lifecycle_publisher(
+                kind, self.topic(f'segmentation/{output}'), RELIABLE,
+                event_callbacks=PublisherEventCallbacks(
+                    incompatible_qos=partial(self._on_incompatible_subscriber, output)))
             for output, kind in (('label', Image), ('confidence', Image), ('color', Image),
                                  ('overlay', Image), ('camera_info', CameraInfo),
                                  ('status', DiagnosticArray))}
@@ -67,17 +76,19 @@ class Camera:
 
     def subscribe(self, on_image: Callable[[Image | CompressedImage], None]) -> None:
         """Start to listen to the camera, and to count; `on_image` gets each message."""
-        self.counts.clear()
-        self.last_problem = ''
-        reliability = ReliabilityPolicy[self._parameters.image_reliability.upper()]
-        newest = QoSProfile(depth=1, reliability=reliability)
+        self.history = History()
+        self._check = CameraCheck()
+        newest = QoSProfile(depth=1, reliability=self._reliability)
         kind = CompressedImage if self._compressed else Image
         newest_info = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         # The camera info first: an image never comes before the node can hear of its camera.
         self._subscriptions = [
             self._node.create_subscription(CameraInfo, self.topic('camera_info'),
                                            self._on_camera_info, newest_info),
-            self._node.create_subscription(kind, self.topic(self._image), on_image, newest)]
+            self._node.create_subscription(
+                kind, self.topic(self._image), on_image, newest,
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=self._on_incompatible_camera))]
 
     def unsubscribe(self) -> None:
         """Stop listening."""
@@ -93,11 +104,15 @@ class Camera:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = {}
 
-    def decode(self, message: Image | CompressedImage) -> np.ndarray:
+    def decode(self, message: Image | CompressedImage, max_pixels: int) -> np.ndarray:
         """Give the message's pixels, (H, W, 3) uint8 RGB; ImageError for a bad message."""
         if self._compressed:
-            return decode_compressed(message)
-        return decode_image(message)
+            return decode_compressed(message, max_pixels)
+        return decode_image(message, max_pixels)
+
+    def fault(self, image_rgb: np.ndarray, limits: Limits) -> Fault | None:
+        """Give what is wrong with the camera, by its newest image, (H, W, 3) uint8."""
+        return self._check(image_rgb, limits)
 
     def publish_label_info(self, model: ModelInfo) -> None:
         """Latch what the label ids mean, where vision_msgs is installed."""
@@ -108,11 +123,13 @@ class Camera:
             class_map=[VisionClass(class_id=index, class_name=name)
                        for index, name in enumerate(model.labels.names)]))
 
-    def publish(self, header: Header, image_rgb: np.ndarray, result: Segmentation) -> None:
+    def publish(self, header: Header, image_rgb: np.ndarray, result: Segmentation,
+                overlay_alpha: float) -> None:
         """
         Publish what was found in an image, every message with the image's own header.
 
         :param image_rgb: (H, W, 3) uint8.
+        :param overlay_alpha: share of the colours in the overlay, 0..1.
         """
         for output, pixels, encoding in (('label', result.label, 'mono8'),
                                          ('confidence', result.confidence, 'mono8')):
@@ -121,19 +138,24 @@ class Camera:
             color = colorize(result.label, self._color_table)
             self._publishers['color'].publish(encode_image(color, 'rgb8', header))
         if self._wanted('overlay'):
-            blended = overlay(image_rgb, result.label, self._color_table,
-                              self._parameters.overlay_alpha)
+            blended = overlay(image_rgb, result.label, self._color_table, overlay_alpha)
             self._publishers['overlay'].publish(encode_image(blended, 'rgb8', header))
         camera_info = self._camera_info  # the executor may take it away meanwhile
         if camera_info is not None:
             camera_info.header = header
             self._publishers['camera_info'].publish(camera_info)
 
-    def publish_status(self, header: Header, hardware_id: str, values: dict[str, object]) -> None:
-        """Publish how the image's result came about, with the image's stamp."""
-        status = DiagnosticStatus(level=DiagnosticStatus.OK, hardware_id=hardware_id,
-                                  name=self.topic('segmentation'), message='valid',
-                                  values=key_values(values))
+    def publish_status(self, header: Header, model: str, problem: str,
+                       values: dict[str, object]) -> None:
+        """
+        Publish how the image's result came about, with the image's stamp.
+
+        :param problem: why the result is not to be trusted; empty where it is.
+        """
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if problem else DiagnosticStatus.OK, hardware_id=model,
+            name=self.topic('segmentation'), message=problem or 'valid',
+            values=key_values({'valid': str(not problem).lower(), 'reason': problem, **values}))
         self._publishers['status'].publish(DiagnosticArray(header=header, status=[status]))
 
     def _wanted(self, output: str) -> bool:
@@ -141,3 +163,24 @@ class Camera:
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
+
+    def _on_incompatible_camera(self, event) -> None:
+        policy = policy_name(event.last_policy_kind)
+        advice = ': set image_reliability to best_effort' if policy == 'RELIABILITY' else ''
+        self._note_qos(f'a publisher on {self.image_topic} offers another {policy} than the node '
+                       f'asks for, so none of its images arrive{advice}')
+
+    def _on_incompatible_subscriber(self, output: str, event) -> None:
+        topic = self._node.resolve_topic_name(self.topic(f'segmentation/{output}'))
+        self._note_qos(f'a subscriber of {topic} asks for another '
+                       f'{policy_name(event.last_policy_kind)} than the node offers, so it '
+                       'receives nothing: let it ask for reliable or best effort, volatile')
+
+    def _note_qos(self, problem: str) -> None:
+        self.history.qos_problem = problem
+        self._node.get_logger().warning(problem)
+
+
+def policy_name(kind) -> str:
+    """Give the name of the QoS policy that an event is about, such as RELIABILITY."""
+    return qos_policy_name_from_kind(kind).removesuffix('_QOS_POLICY')

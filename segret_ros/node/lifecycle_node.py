@@ -1,18 +1,20 @@
 """The lifecycle node `segret`: camera topics in, label topics out."""
 
-import threading
-import time
+from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from segret_ros.inference import Segmenter
+from rclpy.parameter import Parameter
+from segret_ros.inference import RecoveringSegmenter
 from segret_ros.node.camera import Camera
-from segret_ros.node.messages import ImageError, key_values
-from segret_ros.node.newest_frames import NewestFrames
-from segret_ros.node.parameters import declare_parameters, Parameters, read_parameters
+from segret_ros.node.diagnostics import camera_status, node_status
+from segret_ros.node.parameters import (
+    changed_parameters, declare_parameters, Parameters, read_parameters)
+from segret_ros.node.worker import Worker
 from segret_ros.share import default_model
 
-WARNING_PERIOD_S = 5.0
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
@@ -28,16 +30,19 @@ class SegretNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__('segret')
         declare_parameters(self)
-        self._configured: Parameters | None = None
-        self._segmenter: Segmenter | None = None
+        self._configured: Parameters | None = None  # those in force, once configured
+        self._segmenter: RecoveringSegmenter | None = None
         self._cameras: dict[str, Camera] = {}
-        self._frames: NewestFrames | None = None
-        self._worker: threading.Thread | None = None
+        self._worker: Worker | None = None
+        self._dropped: dict[str, int] = {}
         self._configure_error = ''
         self._finalized = False
+        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._diagnostics_timer = self.create_timer(DIAGNOSTICS_PERIOD_S,
-                                                    self._publish_diagnostics)
+        # By the steady clock: a simulated one may stand still, and then most of all it matters.
+        self._diagnostics_timer = self.create_timer(
+            DIAGNOSTICS_PERIOD_S, self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def start(self) -> None:
         """Configure and activate, if the parameter `autostart` says so."""
@@ -55,17 +60,18 @@ class SegretNode(LifecycleNode):
         """Read the parameters, load the model and make the publishers."""
         self._configure_error = ''
         try:
-            self._configured = read_parameters(self)
-            model = self._configured.model or default_model()
-            segmenter = Segmenter(model, self._configured.device)
-            segmenter.warm_up()
+            parameters = read_parameters(self)
+            self._check_topics(parameters.cameras)
+            self._segmenter = RecoveringSegmenter(parameters.model or default_model(),
+                                                  parameters.device)
+            self._cameras = {name: Camera(self, name, parameters, self._segmenter.info)
+                             for name in parameters.cameras}
         except Exception as error:  # rclpy swallows what leaves a transition, without a word
+            self._release()
             self._configure_error = str(error)
             self.get_logger().error(f'not configured: {error}')
             return TransitionCallbackReturn.FAILURE
-        self._segmenter = segmenter
-        self._cameras = {name: Camera(self, name, self._configured, self._segmenter.info)
-                         for name in self._configured.cameras}
+        self._configured = parameters
         self.get_logger().info(f'model {self._segmenter.model_name} on {self._segmenter.device} '
                                f'({self._segmenter.engine}), '
                                f'{len(self._segmenter.info.labels)} classes')
@@ -74,12 +80,10 @@ class SegretNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Latch the labels' meaning, start the worker and listen to the cameras."""
         super().on_activate(state)
-        self._frames = NewestFrames(list(self._cameras))
-        self._worker = threading.Thread(target=self._work, name='segret_worker', daemon=True)
-        self._worker.start()
+        self._worker = Worker(self, self._cameras, self._segmenter, lambda: self._configured)
         for camera in self._cameras.values():
             camera.publish_label_info(self._segmenter.info)
-            camera.subscribe(lambda message, camera=camera: self._on_image(camera, message))
+            camera.subscribe(partial(self._worker.put, camera))
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -109,8 +113,8 @@ class SegretNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.unsubscribe()
         if self._worker is not None:
-            self._frames.close()
-            self._worker.join()
+            self._worker.stop()
+            self._dropped = dict(self._worker.frames.dropped)
             self._worker = None
 
     def _release(self) -> None:
@@ -118,86 +122,36 @@ class SegretNode(LifecycleNode):
             camera.destroy()
         self._cameras = {}
         self._segmenter = None
+        self._configured = None
 
-    def _on_image(self, camera: Camera, message) -> None:
-        camera.counts['received'] += 1
-        self._frames.put(camera.name, (message, time.perf_counter()))
+    def _check_topics(self, cameras: list[str]) -> None:
+        """Raise a ValueError where remapping gives two cameras the same topics."""
+        for topic in ('image', 'image/compressed', 'segmentation/label'):
+            owners: dict[str, str] = {}
+            for name in cameras:
+                full = self.resolve_topic_name(f'{name}/{topic}' if name else topic)
+                if full in owners:
+                    raise ValueError(f'cameras {owners[full]!r} and {name!r} both have the topic '
+                                     f'{full}: remap each to a topic of its own')
+                owners[full] = name
 
-    def _work(self) -> None:
-        """Process the newest frames until the slots close; runs in the worker thread."""
-        while (taken := self._frames.take()) is not None:
-            name, (message, received) = taken
-            camera = self._cameras[name]
-            try:
-                self._process(camera, message, received)
-                camera.counts['processed'] += 1
-            except ImageError as error:
-                self._skip(camera, 'rejected', error)
-            except Exception as error:  # an engine's failure costs the frame, never the node
-                self._skip(camera, 'failed', error)
-
-    def _process(self, camera: Camera, message, received: float) -> None:
-        started = time.perf_counter()
-        image_rgb = camera.decode(message)
-        decoded = time.perf_counter()
-        result = self._segmenter(image_rgb)
-        segmented = time.perf_counter()
-        camera.publish(message.header, image_rgb, result)
-        published = time.perf_counter()
-        stamp = message.header.stamp
-        age_ns = self.get_clock().now().nanoseconds - (stamp.sec * 10**9 + stamp.nanosec)
-        camera.publish_status(message.header, self._segmenter.model_name, {
-            'age_ms': age_ns / 1e6,
-            'waiting_ms': (started - received) * 1e3,
-            'decode_ms': (decoded - started) * 1e3,
-            **{f'{stage}_ms': value for stage, value in result.stages_ms.items()},
-            'publish_ms': (published - segmented) * 1e3,
-            'processing_time_ms': (published - started) * 1e3,
-            'model': self._segmenter.model_name,
-            'device': self._segmenter.device,
-        })
-
-    def _skip(self, camera: Camera, count: str, error: Exception) -> None:
-        camera.counts[count] += 1
-        camera.last_problem = f'{count}: {error}'
-        self.get_logger().warning(
-            f'{camera.image_topic}: frame {camera.last_problem} '
-            f'({camera.counts[count]} so far)', throttle_duration_sec=WARNING_PERIOD_S)
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Refuse what can't change now; the rest is in force from the next image on."""
+        if self._configured is None:
+            return SetParametersResult(successful=True)
+        try:
+            self._configured = changed_parameters(
+                self._configured, {item.name: item.value for item in parameters})
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     def _publish_diagnostics(self) -> None:
-        stamp = self.get_clock().now().to_msg()
-        statuses = [self._camera_status(camera) for camera in self._cameras.values()]
-        array = DiagnosticArray(status=[self._node_status(), *statuses])
-        array.header.stamp = stamp
+        name, active = self.get_fully_qualified_name(), self._worker is not None
+        dropped = self._worker.frames.dropped if active else self._dropped
+        array = DiagnosticArray(status=[
+            node_status(name, self._segmenter, active, self._configure_error),
+            *(camera_status(name, camera, dropped.get(camera.name, 0), self._configured, active)
+              for camera in self._cameras.values())])
+        array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
-
-    def _node_status(self) -> DiagnosticStatus:
-        status = DiagnosticStatus(name=f'{self.get_fully_qualified_name()}: node',
-                                  level=DiagnosticStatus.OK, message='active')
-        if self._configure_error:
-            status.level = DiagnosticStatus.ERROR
-            status.message = f'not configured: {self._configure_error}'
-        elif self._worker is None:
-            status.level = DiagnosticStatus.WARN
-            status.message = 'not configured' if self._segmenter is None else 'not activated'
-        if self._segmenter is not None:
-            status.hardware_id = self._segmenter.model_name
-            status.values = key_values({'model': self._segmenter.model_name,
-                                        'device': self._segmenter.device})
-        return status
-
-    def _camera_status(self, camera: Camera) -> DiagnosticStatus:
-        dropped = self._frames.dropped[camera.name] if self._frames is not None else 0
-        status = DiagnosticStatus(
-            name=f'{self.get_fully_qualified_name()}: camera {camera.name}'.rstrip(),
-            level=DiagnosticStatus.OK, message='labelling',
-            values=key_values({**{count: camera.counts[count] for count in
-                                  ('received', 'processed', 'rejected', 'failed')},
-                               'dropped': dropped, 'last_problem': camera.last_problem,
-                               'topic': camera.image_topic}))
-        if not camera.counts['received']:
-            status.level = DiagnosticStatus.WARN
-            status.message = (f'no image on {camera.image_topic} yet: check the topic, that its '
-                              'QoS fits image_reliability, and for large raw images the '
-                              'middleware (config/fastdds.xml)')
-        return status

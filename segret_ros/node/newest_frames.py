@@ -9,11 +9,17 @@ class NewestFrames:
     """
     Hands the newest frame of each camera from the executor to the worker, camera by camera.
 
-    :param cameras: their names; they are served in turns.
+    Cameras are served by stride scheduling: of those that wait, the one is next that has had the
+    least of its turns. Each gets one turn a round at least, so none waits for more than a round,
+    and a camera that was silent has nothing saved up.
+
+    :param turns: by camera, its turns a round, 1 or more.
     """
 
-    def __init__(self, cameras: list[str]) -> None:
-        self._turns = list(cameras)
+    def __init__(self, turns: dict[str, int]) -> None:
+        self._strides = {camera: 1 / number for camera, number in turns.items()}
+        self._due = dict.fromkeys(turns, 0.0)
+        self._served = 0.0
         self._waiting: dict[str, Any] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -22,7 +28,10 @@ class NewestFrames:
     def put(self, camera: str, frame: Any) -> None:
         """Let a frame wait in place of an older one of its camera."""
         with self._changed:
-            self.dropped[camera] += camera in self._waiting
+            if camera in self._waiting:
+                self.dropped[camera] += 1
+            else:
+                self._due[camera] = max(self._due[camera], self._served)
             self._waiting[camera] = frame
             self._changed.notify()
 
@@ -32,9 +41,9 @@ class NewestFrames:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
-            camera = next(name for name in self._turns if name in self._waiting)
-            self._turns.remove(camera)
-            self._turns.append(camera)
+            camera = min(self._waiting, key=self._due.__getitem__)
+            self._served = self._due[camera]
+            self._due[camera] += self._strides[camera]
             return camera, self._waiting.pop(camera)
 
     def close(self) -> None:

@@ -1,20 +1,23 @@
 """The node's parameters, each declared once: its type, default, meaning and range."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 import re
 import textwrap
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+from segret_ros.validity import Limits
 
-READ_WHEN = 'Read on configure.'
+READ_WHEN = {True: 'May change at any time.', False: 'Read on configure.'}
+MOST_TURNS = 100
 CAMERA_NAME = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
 def _parameter(default: Any, description: str, choices: tuple[str, ...] = (),
-               bounds: tuple[float, float] | None = None) -> Any:
-    metadata = {'description': description, 'choices': choices, 'bounds': bounds}
+               bounds: tuple[float, float] | None = None, live: bool = False) -> Any:
+    metadata = {'description': f'{description} {READ_WHEN[live]}', 'choices': choices,
+                'bounds': bounds, 'live': live}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -40,11 +43,71 @@ class Parameters:
     image_reliability: str = _parameter(
         'best_effort', 'Reliability of the image subscription; best_effort also receives from '
         'reliable cameras.', choices=('best_effort', 'reliable'))
+    priorities: list[str] = _parameter(
+        [''], 'Cameras that get more than one turn a round, as NAME=TURNS (front=2); every camera '
+        'gets one at least.')
+    max_age: float = _parameter(
+        0.0, 'Seconds. An image older than this, by its stamp and the clock of the node, is not '
+        'labelled, and labels that became older are marked invalid in segmentation/status; 0: '
+        'never.', bounds=(0.0, 3600.0), live=True)
+    max_rate: float = _parameter(
+        0.0, 'Images a second that are labelled of each camera, at most; 0: all that the device '
+        'manages.', bounds=(0.0, 1000.0), live=True)
+    max_pixels: int = _parameter(
+        7680 * 4320, 'Images of more pixels are rejected before memory is taken for them.',
+        bounds=(1, 2**31 - 1), live=True)
+    min_confidence: float = _parameter(
+        0.0, 'Pixels whose label is less probable than this become 255, unknown; 0: none.',
+        bounds=(0.0, 1.0), live=True)
+    invalid_images: str = _parameter(
+        'publish', 'What becomes of images of a frozen, black, overexposed or blurred camera: '
+        'publish (labels, marked invalid in segmentation/status), unknown (labels all 255) or '
+        'drop (the status alone).', choices=('publish', 'unknown', 'drop'), live=True)
+    frozen_frames: int = _parameter(
+        Limits.frozen_frames, 'As many further images of the same content are a frozen camera; '
+        '0: not looked for.', bounds=(0, 10**6), live=True)
+    black_level: float = _parameter(
+        Limits.black_level, 'Brightness below which an image is black; 0: not looked for.',
+        bounds=(0.0, 1.0), live=True)
+    overexposed_share: float = _parameter(
+        Limits.overexposed_share, 'Share of white pixels above which an image is overexposed; '
+        '1: not looked for.', bounds=(0.0, 1.0), live=True)
+    blur_level: float = _parameter(
+        Limits.blur_level, 'Sharpness below which an image is blurred beyond use; 0: not looked '
+        'for.', bounds=(0.0, 1.0), live=True)
+    camera_timeout: float = _parameter(
+        1.0, 'Seconds without an image after which a camera is stale on /diagnostics.',
+        bounds=(0.01, 3600.0), live=True)
+    max_allowed_processing_time_ms: float = _parameter(
+        0.0, 'Longer processing of an image is a warning on /diagnostics; 0: never.',
+        bounds=(0.0, 1e6), live=True)
     overlay_alpha: float = _parameter(
-        0.5, 'Share of the class colour in segmentation/overlay.', bounds=(0.0, 1.0))
+        0.5, 'Share of the class colour in segmentation/overlay.', bounds=(0.0, 1.0), live=True)
     autostart: bool = _parameter(
         True, 'Configure and activate at start; false leaves the transitions to a lifecycle '
         'manager.')
+
+    def limits(self) -> Limits:
+        """Give what a camera's images are held against."""
+        return Limits(**{item.name: getattr(self, item.name) for item in fields(Limits)})
+
+    def turns(self) -> dict[str, int]:
+        """
+        Give the turns a round of each camera, 1 or more.
+
+        :raises ValueError: for a priority of an unknown camera or without a number from 1.
+        """
+        turns = dict.fromkeys(self.cameras, 1)
+        for text in filter(None, self.priorities):
+            name, _, number = text.rpartition('=')
+            if name not in turns:
+                raise ValueError(f'parameter priorities holds {text!r}: there is no camera '
+                                 f'{name!r}; NAME=TURNS takes one of {", ".join(self.cameras)}')
+            if not number.isdecimal() or not 1 <= int(number) <= MOST_TURNS:
+                raise ValueError(f'parameter priorities holds {text!r}: the turns must be a whole '
+                                 f'number from 1 to {MOST_TURNS}')
+            turns[name] = int(number)
+        return turns
 
 
 def parameter_help() -> str:
@@ -58,14 +121,16 @@ def parameter_help() -> str:
 def declare_parameters(node: Node) -> None:
     """Declare every parameter on a node."""
     for item in fields(Parameters):
-        descriptor = ParameterDescriptor(
-            description=f'{item.metadata["description"]} {READ_WHEN}')
+        descriptor = ParameterDescriptor(description=item.metadata['description'])
         if item.metadata['choices']:
             descriptor.additional_constraints = 'one of ' + ', '.join(item.metadata['choices'])
         if item.metadata['bounds']:
             low, high = item.metadata['bounds']
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=low, to_value=high, step=0.0)]
+            if item.type is int:
+                descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=0)]
+            else:
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=low, to_value=high, step=0.0)]
         default = getattr(Parameters(), item.name)
         node.declare_parameter(item.name, default, descriptor)
 
@@ -78,13 +143,36 @@ def read_parameters(node: Node) -> Parameters:
     """
     values = Parameters(**{item.name: node.get_parameter(item.name).value
                            for item in fields(Parameters)})
-    for item in fields(Parameters):
-        choices = item.metadata['choices']
-        if choices and getattr(values, item.name) not in choices:
-            raise ValueError(f'parameter {item.name} is {getattr(values, item.name)!r}: it must '
-                             f'be one of {", ".join(choices)}')
-    _check_cameras(values.cameras)
+    check_parameters(values)
     return values
+
+
+def changed_parameters(current: Parameters, changes: dict[str, Any]) -> Parameters:
+    """
+    Give the parameters of a configured node after a change.
+
+    :param changes: new values by name; names that are not of `Parameters` do not matter.
+    :raises ValueError: for a parameter that is read on configure, or a value that no rule allows.
+    """
+    own = {item.name: item for item in fields(Parameters) if item.name in changes}
+    for name, item in own.items():
+        if not item.metadata['live'] and changes[name] != getattr(current, name):
+            raise ValueError(f'parameter {name} is read on configure: deactivate and clean up the '
+                             'node, set it, and configure again')
+    values = replace(current, **{name: changes[name] for name in own})
+    check_parameters(values)
+    return values
+
+
+def check_parameters(values: Parameters) -> None:
+    """Raise a ValueError for a value that no rule allows; it names the parameter and the rule."""
+    for item in fields(Parameters):
+        choices, value = item.metadata['choices'], getattr(values, item.name)
+        if choices and value not in choices:
+            raise ValueError(f'parameter {item.name} is {value!r}: it must be one of '
+                             f'{", ".join(choices)}')
+    _check_cameras(values.cameras)
+    values.turns()
 
 
 def _check_cameras(names: list[str]) -> None:

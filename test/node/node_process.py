@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,9 @@ from std_msgs.msg import Header
 
 WAIT_S = 20.0  # longest wait for anything; a busy machine needs some of it
 PROBE_PERIOD_S = 0.1
+NODE = ('-m', 'segret_ros.node.main')
+LEVELS = {DiagnosticStatus.OK: 'ok', DiagnosticStatus.WARN: 'warn',
+          DiagnosticStatus.ERROR: 'error'}
 ALL = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 FRAME_ID = 'camera_optical_frame'
 TRANSITIONS = {
@@ -51,21 +55,32 @@ class NodeProcess:
 
     :param folder: for its logs.
     :param arguments: of its command line.
+    :param program: what Python runs; the executable `segret_node` unless given.
     """
 
-    def __init__(self, folder: Path, arguments: list[str]) -> None:
+    def __init__(self, folder: Path, arguments: list[str],
+                 program: tuple[str, ...] = NODE) -> None:
         self._log = folder / f'segret_{next(_counter)}.log'
         package_root = str(Path(segret_ros.__file__).parents[1])
         environment = dict(os.environ, ROS_LOG_DIR=str(folder), PYTHONPATH=os.pathsep.join(
             filter(None, (package_root, os.environ.get('PYTHONPATH')))))
         with self._log.open('wb') as log:
             self._process = subprocess.Popen(
-                [sys.executable, '-m', 'segret_ros.node.main', *arguments],
+                [sys.executable, *program, *arguments],
                 stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def log(self) -> str:
         """Give all that the node has written so far."""
         return self._log.read_text()
+
+    def threads(self) -> int:
+        """Give the number of the node's threads."""
+        return len(os.listdir(f'/proc/{self._process.pid}/task'))
+
+    def memory_mb(self) -> float:
+        """Give the memory that the running node holds, MB of 10^6 bytes."""
+        status = Path(f'/proc/{self._process.pid}/status').read_text()
+        return int(re.search(r'VmRSS:\s*(\d+) kB', status)[1]) * 1024 / 1e6
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         """Send a signal."""
@@ -213,6 +228,12 @@ class Diagnostics:
         self._peer = peer
         self._inbox = peer.listen(DiagnosticArray, '/diagnostics')
 
+    def any_newest(self) -> DiagnosticArray:
+        """Give the next message, whatever its stamp."""
+        self._inbox.clear()
+        return self._peer.wait_for(lambda: [array for array in self._inbox if any(
+            status.name == '/segret: node' for status in array.status)], '/diagnostics')[0]
+
     def newest(self, part: str) -> DiagnosticStatus:
         """Give a status that is made from now on: of `node` or `camera NAME`."""
         now = self._peer.node.get_clock().now()
@@ -223,17 +244,36 @@ class Diagnostics:
             f'the diagnostics of {part}')[0]
 
     def counts(self, part: str) -> dict[str, int]:
-        """Give the numbers of a camera's next status."""
+        """Give the counts of a camera's next status."""
         return {item.key: int(item.value) for item in self.newest(part).values
-                if item.key not in ('last_problem', 'topic')}
+                if item.value.isdecimal()}
+
+    def values(self, part: str) -> dict[str, str]:
+        """Give the values of a part's next status, and its `level` and `message`."""
+        status = self.newest(part)
+        return {'level': LEVELS[status.level], 'message': status.message,
+                **{item.key: item.value for item in status.values}}
+
+    def wait_for(self, part: str, condition: Callable[[dict[str, str]], Any]) -> dict[str, str]:
+        """Give the first values of a part, from now on, that the condition holds for."""
+        return self._peer.wait_for(
+            lambda: (now := self.values(part)) and condition(now) and now,
+            f'diagnostics of {part}')
 
 
 @contextmanager
-def running_node(folder: Path, **parameters: object) -> Iterator[NodeProcess]:
-    """Give a node with these parameters; it runs until the block ends."""
+def running_node(folder: Path, program: tuple[str, ...] = NODE, remap: tuple[str, ...] = (),
+                 **parameters: object) -> Iterator[NodeProcess]:
+    """
+    Give a node with these parameters; it runs until the block ends.
+
+    :param program: see `NodeProcess`.
+    :param remap: rules, as `from:=to`.
+    """
     process = NodeProcess(folder, ['--ros-args', *(
         word for name, value in parameters.items()
-        for word in ('-p', f'{name}:={json.dumps(value)}'))])
+        for word in ('-p', f'{name}:={json.dumps(value)}')), *(
+        word for rule in remap for word in ('-r', rule))], program)
     try:
         yield process
     finally:

@@ -67,7 +67,7 @@ def test_diagnostics_tell_an_inactive_from_an_active_node(peer: Peer,
     assert (status.level, status.message) == (status.OK, 'active')
     camera = diagnostics.newest('camera')
     assert camera.level == camera.WARN
-    assert camera.message.startswith('no image on /image yet')
+    assert camera.message.startswith('waiting: no image on /image yet')
 
 
 def test_labels_come_only_while_active(peer: Peer) -> None:

@@ -1,8 +1,10 @@
 """The slots between the executor and the worker."""
 
+from collections import Counter
 from collections.abc import Iterator
 import threading
 
+import numpy as np
 import pytest
 from segret_ros.node.newest_frames import NewestFrames
 
@@ -12,7 +14,7 @@ WAIT_S = 10.0
 @pytest.fixture
 def frames() -> Iterator[NewestFrames]:
     """Give the slots of two cameras; they are closed at the end, so that no thread waits on."""
-    frames = NewestFrames(['front', 'rear'])
+    frames = NewestFrames({'front': 1, 'rear': 1})
     yield frames
     frames.close()
 
@@ -60,6 +62,47 @@ def test_a_fast_camera_does_not_starve_the_other(frames: NewestFrames) -> None:
         frames.put('rear', number)
         served.append(frames.take()[0])
     assert served == ['front', 'rear'] * 3
+
+
+def test_no_camera_waits_more_than_a_round() -> None:
+    names = ['front', 'left', 'right', 'rear']
+    frames = NewestFrames(dict.fromkeys(names, 1))
+    random = np.random.default_rng(3)
+    waited = Counter()
+    for _ in range(2000):
+        for name in names:  # each camera comes and goes as it likes
+            if random.random() < 0.5:
+                frames.put(name, name)
+        waiting = set(frames._waiting)
+        if not waiting:
+            continue
+        served, _ = frames.take()
+        for name in waiting:
+            waited[name] = 0 if name == served else waited[name] + 1
+            assert waited[name] < len(names)
+
+
+def test_a_camera_of_priority_gets_its_turns_and_starves_none() -> None:
+    frames = NewestFrames({'front': 3, 'left': 1, 'rear': 1})
+    served = []
+    for number in range(50):
+        for name in ('front', 'left', 'rear'):
+            frames.put(name, number)
+        served.append(frames.take()[0])
+    assert Counter(served) == {'front': 30, 'left': 10, 'rear': 10}
+    assert all({'left', 'rear'} < set(served[start:start + 6]) for start in range(44))
+
+
+def test_a_silent_camera_saves_no_turns_up(frames: NewestFrames) -> None:
+    for number in range(100):
+        frames.put('front', number)
+        frames.take()
+    served = []
+    for number in range(10):
+        frames.put('front', number)
+        frames.put('rear', number)
+        served.append(frames.take()[0])
+    assert served.count('rear') == 5
 
 
 def test_a_camera_alone_is_served_each_time(frames: NewestFrames) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from node_process import Diagnostics, image_message, NodeProcess, Peer, running_node, street
+from diagnostic_msgs.msg import DiagnosticArray
+from node_process import (
+    Diagnostics, image_message, NodeProcess, Peer, pixels_of, running_node, street)
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
@@ -16,13 +18,17 @@ from segret_ros.inference import ModelInfo, Segmenter
 from sensor_msgs.msg import Image
 
 DEFAULTS = {'model': '', 'device': 'auto', 'cameras': [''], 'image_transport': 'raw',
-            'image_reliability': 'best_effort', 'overlay_alpha': 0.5, 'autostart': True}
-TYPES = {'model': ParameterType.PARAMETER_STRING, 'device': ParameterType.PARAMETER_STRING,
-         'cameras': ParameterType.PARAMETER_STRING_ARRAY,
-         'image_transport': ParameterType.PARAMETER_STRING,
-         'image_reliability': ParameterType.PARAMETER_STRING,
-         'overlay_alpha': ParameterType.PARAMETER_DOUBLE,
-         'autostart': ParameterType.PARAMETER_BOOL}
+            'image_reliability': 'best_effort', 'priorities': [''], 'max_age': 0.0,
+            'max_rate': 0.0, 'max_pixels': 7680 * 4320, 'min_confidence': 0.0,
+            'invalid_images': 'publish', 'frozen_frames': 5, 'black_level': 0.05,
+            'overexposed_share': 0.7, 'blur_level': 0.5, 'camera_timeout': 1.0,
+            'max_allowed_processing_time_ms': 0.0, 'overlay_alpha': 0.5, 'autostart': True}
+READ_ON_CONFIGURE = {'model', 'device', 'cameras', 'image_transport', 'image_reliability',
+                     'priorities', 'autostart'}
+TYPE_OF = {str: ParameterType.PARAMETER_STRING, list: ParameterType.PARAMETER_STRING_ARRAY,
+           float: ParameterType.PARAMETER_DOUBLE, int: ParameterType.PARAMETER_INTEGER,
+           bool: ParameterType.PARAMETER_BOOL}
+TYPES = {name: TYPE_OF[type(default)] for name, default in DEFAULTS.items()}
 WRONG = [
     ({'model': '/nowhere/drive.onnx'}, '/nowhere/drive.onnx: no such model file; make a right one '
      'with: segret_export'),
@@ -40,6 +46,11 @@ WRONG = [
      'compressed'),
     ({'image_reliability': 'often'}, "parameter image_reliability is 'often': it must be one "
      'of best_effort, reliable'),
+    ({'priorities': ['rear=2']}, "parameter priorities holds 'rear=2': there is no camera 'rear'"),
+    ({'priorities': ['=0']}, "parameter priorities holds '=0': the turns must be a whole number"),
+    ({'cameras': ['a', '/a']}, "cameras 'a' and '/a' both have the topic /a/image"),
+    ({'invalid_images': 'hide'}, "parameter invalid_images is 'hide': it must be one of publish, "
+     'unknown, drop'),
 ]
 
 
@@ -86,7 +97,8 @@ def test_parameters_have_a_type_and_say_what_they_mean(node: NodeProcess, peer: 
     for name, descriptor in describe(peer).items():
         assert descriptor.type == TYPES[name], name
         assert len(descriptor.description.split()) > 5, name
-        assert 'Read on configure' in descriptor.description, name
+        assert ('Read on configure' in descriptor.description) == (name in READ_ON_CONFIGURE), name
+        assert ('May change at any time' in descriptor.description) != (name in READ_ON_CONFIGURE)
 
 
 def test_limited_parameters_tell_their_limits(node: NodeProcess, peer: Peer) -> None:
@@ -108,6 +120,7 @@ def test_parameters_have_the_documented_defaults(node: NodeProcess, peer: Peer) 
 
 @pytest.mark.parametrize('name, value', [
     ('overlay_alpha', 1.1), ('overlay_alpha', -0.1), ('overlay_alpha', 'half'),
+    ('max_age', float('nan')), ('max_age', float('inf')), ('max_pixels', 0), ('frozen_frames', -1),
     ('cameras', 'front'), ('model', 3), ('autostart', 'yes')])
 def test_a_value_of_wrong_type_or_range_is_refused_at_once(node: NodeProcess, peer: Peer,
                                                            name: str, value: object) -> None:
@@ -169,13 +182,61 @@ def test_diagnostics_tell_why_the_node_is_not_configured(
     assert diagnostics.newest('node').level == status.WARN
 
 
-def test_a_new_value_is_used_from_the_next_configure_on(node: NodeProcess, peer: Peer,
-                                                        right: dict[str, object]) -> None:
+@pytest.mark.parametrize('name', sorted(READ_ON_CONFIGURE))
+def test_a_configured_node_refuses_what_is_read_on_configure(
+        node: NodeProcess, peer: Peer, right: dict[str, object], name: str) -> None:
+    assert peer.change('configure')
+    other = {bool: True, str: 'other', list: ['roof']}[type(DEFAULTS[name])]
+    result, = peer.set_parameters(**{name: other})
+    assert not result.successful
+    assert result.reason == (f'parameter {name} is read on configure: deactivate and clean up '
+                             'the node, set it, and configure again')
+    assert peer.set_parameters(**{name: right[name]})[0].successful  # nothing changes
+
+
+@pytest.mark.parametrize('name, value', [
+    ('max_age', 0.25), ('max_rate', 5.0), ('max_pixels', 10_000), ('min_confidence', 0.5),
+    ('invalid_images', 'drop'), ('frozen_frames', 0), ('black_level', 0.0),
+    ('overexposed_share', 1.0), ('blur_level', 0.0), ('camera_timeout', 2.0),
+    ('max_allowed_processing_time_ms', 80.0), ('overlay_alpha', 0.1)])
+def test_a_configured_node_takes_the_others(node: NodeProcess, peer: Peer,
+                                            right: dict[str, object], name: str,
+                                            value: object) -> None:
     assert peer.change('configure', 'activate')
-    peer.set_parameters(cameras=['roof'])
-    peer.wait_for(lambda: peer.node.count_publishers('/segmentation/label') == 1, 'the topic')
-    assert peer.node.count_publishers('/roof/segmentation/label') == 0
+    assert peer.set_parameters(**{name: value})[0].successful
+
+
+def test_a_live_value_that_no_rule_allows_is_refused(node: NodeProcess, peer: Peer,
+                                                     right: dict[str, object]) -> None:
+    assert peer.change('configure')
+    result, = peer.set_parameters(invalid_images='hide')
+    assert not result.successful
+    assert result.reason.startswith("parameter invalid_images is 'hide': it must be one of")
+
+
+def test_a_live_value_holds_for_the_next_image(node: NodeProcess, peer: Peer,
+                                               right: dict[str, object]) -> None:
+    assert peer.change('configure', 'activate')
+    camera = peer.advertise(Image, '/image')
+    label = peer.listen(Image, '/segmentation/label')
+    status = peer.listen(DiagnosticArray, '/segmentation/status')
+    peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label, status)
+    assert peer.set_parameters(min_confidence=1.0)[0].successful
+    unsure, = peer.ask(camera, image_message(street(45, 61), 'rgb8'), label)
+    assert np.mean(pixels_of(unsure) == 255) > 0.9
+    assert peer.set_parameters(min_confidence=0.0)[0].successful
+    sure, = peer.ask(camera, image_message(street(45, 61), 'rgb8'), label)
+    assert pixels_of(sure).max() < 255
+    assert peer.set_parameters(max_pixels=45 * 61 - 1)[0].successful
+    rejected, = peer.ask(camera, image_message(street(45, 61), 'rgb8'), status)
+    assert 'max_pixels' in rejected.status[0].message
+
+
+def test_a_new_camera_is_used_from_the_next_configure_on(node: NodeProcess, peer: Peer,
+                                                         right: dict[str, object]) -> None:
+    assert peer.set_parameters(cameras=['roof'])[0].successful
     peer.go_to('active')
+    assert peer.node.count_publishers('/segmentation/label') == 0
     label = peer.listen(Image, '/roof/segmentation/label')
     peer.connect(peer.advertise(Image, '/roof/image'),
                  lambda: image_message(street(45, 61), 'rgb8'), label)

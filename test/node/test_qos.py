@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from node_process import ALL, image_message, Peer, pixels_of, running_node, street
+from node_process import (
+    ALL, Diagnostics, image_message, Peer, pixels_of, running_node, street)
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -56,6 +57,30 @@ def test_a_reliable_subscription_gets_nothing_from_a_best_effort_camera(peer: Pe
     peer.ask(fitting, frame(), label)
     assert not label.of(unanswered.header.stamp)
     assert (camera.get_subscription_count(), fitting.get_subscription_count()) == (0, 1)
+
+
+def test_diagnostics_name_topic_and_policy_of_a_camera_that_does_not_fit(
+        peer: Peer, diagnostics: Diagnostics) -> None:
+    activate(peer, 'reliable')
+    camera = peer.advertise(Image, '/image', BEST_EFFORT)
+    values = diagnostics.wait_for('camera', lambda now: now['level'] == 'error')
+    peer.node.destroy_publisher(camera)
+    assert values['message'] == values['qos_problem'] == (
+        'a publisher on /image offers another RELIABILITY than the node asks for, so none of its '
+        'images arrive: set image_reliability to best_effort')
+
+
+def test_diagnostics_name_topic_and_policy_of_a_reader_that_does_not_fit(
+        peer: Peer, diagnostics: Diagnostics) -> None:
+    activate(peer, 'best_effort')
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    reader = peer.listen(Image, '/segmentation/label', latched)
+    values = diagnostics.wait_for('camera', lambda now: now['qos_problem'])
+    peer.close_inbox(reader)
+    assert values['level'] == 'error'  # there is no image either
+    assert values['qos_problem'] == (
+        'a subscriber of /segmentation/label asks for another DURABILITY than the node offers, so '
+        'it receives nothing: let it ask for reliable or best effort, volatile')
 
 
 @pytest.mark.parametrize('image_reliability', ['best_effort', 'reliable'])

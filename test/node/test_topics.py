@@ -175,13 +175,17 @@ def test_status_tells_model_device_and_times(topics: Topics, segmenter: Segmente
     values = {item.key: item.value for item in status.values}
     assert values.pop('model') == status.hardware_id == 'segret_nano_random'
     assert values.pop('device') == segmenter.device
+    assert (values.pop('valid'), values.pop('reason')) == ('true', '')
+    assert len(values.pop('model_hash')) == 12
     times = {key: float(value) for key, value in values.items()}
-    assert set(times) == {'age_ms', 'waiting_ms', 'decode_ms', 'resize_ms', 'network_ms',
-                          'labels_ms', 'confidence_ms', 'publish_ms', 'processing_time_ms'}
+    assert set(times) == {'age_ms', 'waiting_ms', 'decode_ms', 'check_ms', 'resize_ms',
+                          'network_ms', 'labels_ms', 'confidence_ms', 'publish_ms',
+                          'processing_time_ms'}
     assert all(value >= 0 for value in times.values())
     assert times['age_ms'] > age_s * 1000 + times['processing_time_ms']
     parts = sum(times[f'{stage}_ms']
-                for stage in ('decode', 'resize', 'network', 'labels', 'confidence', 'publish'))
+                for stage in ('decode', 'check', 'resize', 'network', 'labels', 'confidence',
+                              'publish'))
     assert 0 < parts <= times['processing_time_ms'] + 0.01  # for the rounding of each
 
 
@@ -214,7 +218,7 @@ def test_yuv_and_bayer_images_are_labelled(topics: Topics, segmenter: Segmenter,
         0, 256, (44, 60, OTHER_ENCODINGS[encoding]), np.uint8)
     frame = image_message(noise, encoding, padding)
     label, = topics.ask(frame, 'label')
-    np.testing.assert_array_equal(pixels_of(label), segmenter(decode_image(frame)).label)
+    np.testing.assert_array_equal(pixels_of(label), segmenter(decode_image(frame, 44 * 60)).label)
 
 
 @pytest.mark.parametrize('change, problem', [
@@ -237,7 +241,8 @@ def test_a_bad_frame_is_counted_and_the_next_is_labelled(
     assert values['last_problem'].startswith(f'rejected: {problem}')
     topics.ask(image_message(street(*SIZE), 'rgb8'), 'label')
     assert not topics.label.of(bad.header.stamp)
-    assert not topics.status.of(bad.header.stamp)
+    status, = topics.status.of(bad.header.stamp)[0].status
+    assert status.level == status.WARN and status.message.startswith(problem)
 
 
 def test_label_info_is_latched_and_names_every_class(topics: Topics,

@@ -1,0 +1,93 @@
+"""What the node tells of itself on /diagnostics."""
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from segret_ros.inference import RecoveringSegmenter
+from segret_ros.node.camera import Camera
+from segret_ros.node.history import COUNTS
+from segret_ros.node.messages import key_values
+from segret_ros.node.parameters import Parameters
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def node_status(name: str, segmenter: RecoveringSegmenter | None, active: bool,
+                configure_error: str) -> DiagnosticStatus:
+    """
+    Give the state of the node and its engine.
+
+    :param segmenter: None while the node is not configured.
+    :param configure_error: why it could not be configured, or empty.
+    """
+    status = DiagnosticStatus(name=f'{name}: node')
+    status.level, status.message = _node_summary(segmenter, active, configure_error)
+    if segmenter is not None:
+        status.hardware_id = segmenter.model_name
+        status.values = key_values({
+            'model': segmenter.model_name, 'model_hash': segmenter.model_hash,
+            'device': segmenter.device, 'engine': segmenter.engine,
+            'engine_state': segmenter.state, 'engine_failures': segmenter.failures,
+            'engine_reopened': segmenter.reopened})
+    return status
+
+
+def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameters,
+                  active: bool) -> DiagnosticStatus:
+    """
+    Give the state of a camera: its level, what to do about it, and its numbers.
+
+    :param dropped: images that a newer one took the place of.
+    """
+    history = camera.history
+    allowed = parameters.max_allowed_processing_time_ms
+    in_range = not allowed or history.last_processing_ms <= allowed
+    status = DiagnosticStatus(name=f'{name}: camera {camera.name}'.rstrip())
+    status.level, status.message = _camera_summary(camera, parameters, active, in_range)
+    status.values = key_values({
+        **{count: history.counts[count] for count in COUNTS}, 'dropped': dropped,
+        'received_hz': history.received.rate(), 'processed_hz': history.latency_ms.rate(),
+        'processing_time_ms': history.last_processing_ms,
+        'is_processing_time_ms_in_expected_range': in_range,
+        **{f'latency_{key}_ms': value for key, value in history.latency_ms.percentiles().items()},
+        'last_problem': history.last_problem, 'qos_problem': history.qos_problem,
+        'topic': camera.image_topic})
+    return status
+
+
+def _node_summary(segmenter: RecoveringSegmenter | None, active: bool,
+                  configure_error: str) -> tuple[bytes, str]:
+    if configure_error:
+        return ERROR, f'not configured: {configure_error}'
+    if segmenter is None:
+        return WARN, 'not configured'
+    if segmenter.state.startswith('closed'):
+        return ERROR, f'engine {segmenter.state}'
+    if segmenter.state != 'working':
+        return WARN, f'engine {segmenter.state}'
+    return (OK, 'active') if active else (WARN, 'not activated')
+
+
+def _camera_summary(camera: Camera, parameters: Parameters, active: bool,
+                    in_range: bool) -> tuple[bytes, str]:
+    history, topic = camera.history, camera.image_topic
+    silence_s = history.silence_s()
+    if not active:
+        return WARN, 'not activated'
+    if silence_s is None and history.qos_problem:
+        return ERROR, history.qos_problem
+    if silence_s is None:
+        return WARN, (f'waiting: no image on {topic} yet: check the topic, that its QoS fits '
+                      'image_reliability, and for large raw images the middleware '
+                      '(config/fastdds.xml)')
+    if silence_s > parameters.camera_timeout:
+        return ERROR, (f'stale: no image on {topic} for {silence_s:.1f} s: check the camera and '
+                       'its driver')
+    if problem := history.recent_problem():
+        return WARN, problem
+    if not in_range:
+        return WARN, (f'processing took {history.last_processing_ms:.1f} ms, and '
+                      f'max_allowed_processing_time_ms is '
+                      f'{parameters.max_allowed_processing_time_ms:g}: take a smaller model or '
+                      'input size, or fewer cameras')
+    if history.qos_problem:
+        return WARN, history.qos_problem
+    return OK, 'labelling'

@@ -1,0 +1,131 @@
+"""The thread in which images become labels."""
+
+from collections.abc import Callable
+import threading
+import time
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from segret_ros.inference import EngineError, RecoveringSegmenter, Segmentation
+from segret_ros.label_set import UNKNOWN
+from segret_ros.node.camera import Camera
+from segret_ros.node.freshness import staleness
+from segret_ros.node.messages import ImageError
+from segret_ros.node.newest_frames import NewestFrames
+from segret_ros.node.parameters import Parameters
+
+WARNING_PERIOD_S = 5.0
+
+
+class Worker:
+    """
+    Labels the newest frame of each camera, from its construction until `stop`.
+
+    :param cameras: by name.
+    :param parameters: gives those in force, asked for with each image.
+    """
+
+    def __init__(self, node: LifecycleNode, cameras: dict[str, Camera],
+                 segmenter: RecoveringSegmenter, parameters: Callable[[], Parameters]) -> None:
+        self.frames = NewestFrames(parameters().turns())
+        self._node = node
+        self._cameras = cameras
+        self._segmenter = segmenter
+        self._parameters = parameters
+        self._thread = threading.Thread(target=self._work, name='segret_worker', daemon=True)
+        self._thread.start()
+
+    def put(self, camera: Camera, message) -> None:
+        """Let a camera's message wait for its turn."""
+        if camera.history.note_received(self._parameters().max_rate):
+            self.frames.put(camera.name, (message, time.perf_counter()))
+
+    def stop(self) -> None:
+        """End the frame in work and the thread; what waits is forgotten."""
+        self.frames.close()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (taken := self.frames.take()) is not None:
+            name, (message, received) = taken
+            try:
+                self._process_or_tell(self._cameras[name], message, received)
+            except Exception as error:  # whatever fails costs the frame, never the thread
+                self._node.get_logger().error(f'{type(error).__name__}: {error}',
+                                              throttle_duration_sec=WARNING_PERIOD_S)
+
+    def _process_or_tell(self, camera: Camera, message, received: float) -> None:
+        try:
+            self._process(camera, message, received)
+        except ImageError as error:
+            self._give_up(camera, message.header, 'rejected', str(error))
+        except EngineError as error:
+            self._give_up(camera, message.header, 'failed', str(error))
+        except Exception as error:
+            self._give_up(camera, message.header, 'failed', f'{type(error).__name__}: {error}')
+
+    def _process(self, camera: Camera, message, received: float) -> None:
+        started = time.perf_counter()
+        parameters = self._parameters()
+        if problem := self._staleness(message.header, parameters.max_age):
+            self._give_up(camera, message.header, 'stale', problem)
+            return
+        image_rgb = camera.decode(message, parameters.max_pixels)
+        decoded = time.perf_counter()
+        fault = camera.fault(image_rgb, parameters.limits())
+        checked = time.perf_counter()
+        if fault is not None:
+            camera.history.note_problem('invalid', fault.text)
+            if parameters.invalid_images == 'drop':
+                self._publish_status(camera, message.header, fault.text, {})
+                return
+        if fault is not None and parameters.invalid_images == 'unknown':
+            result = all_unknown(image_rgb.shape[:2])
+        else:
+            result = self._segmenter(image_rgb, parameters.min_confidence)
+        segmented = time.perf_counter()
+        camera.publish(message.header, image_rgb, result, parameters.overlay_alpha)
+        published = time.perf_counter()
+        camera.history.note_processed((published - started) * 1e3, (published - received) * 1e3)
+        if problem := self._staleness(message.header, parameters.max_age):
+            camera.history.note_problem('late', problem)
+        if fault is not None:
+            problem = fault.text
+        self._publish_status(camera, message.header, problem, {
+            'waiting_ms': (started - received) * 1e3,
+            'decode_ms': (decoded - started) * 1e3,
+            'check_ms': (checked - decoded) * 1e3,
+            **{f'{stage}_ms': value for stage, value in result.stages_ms.items()},
+            'publish_ms': (published - segmented) * 1e3,
+            'processing_time_ms': (published - started) * 1e3})
+
+    def _give_up(self, camera: Camera, header, count: str, problem: str) -> None:
+        """Tell why an image has no labels: in counts and status, now and then in the log."""
+        camera.history.note_problem(count, problem)
+        self._publish_status(camera, header, problem, {})
+        self._node.get_logger().warning(
+            f'{camera.image_topic}: frame {camera.history.last_problem} '
+            f'({camera.history.counts[count]} so far)', throttle_duration_sec=WARNING_PERIOD_S)
+
+    def _publish_status(self, camera: Camera, header, problem: str,
+                        times: dict[str, object]) -> None:
+        camera.publish_status(header, self._segmenter.model_name, problem, {
+            'age_ms': self._age_s(header) * 1e3, **times, 'model': self._segmenter.model_name,
+            'model_hash': self._segmenter.model_hash, 'device': self._segmenter.device})
+
+    def _staleness(self, header, max_age_s: float) -> str:
+        now_s = self._node.get_clock().now().nanoseconds / 1e9
+        return staleness(self._age_s(header), now_s, max_age_s)
+
+    def _age_s(self, header) -> float:
+        stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
+        return (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e9
+
+
+def all_unknown(size: tuple[int, int]) -> Segmentation:
+    """
+    Give the result for an image that can't be trusted.
+
+    :param size: (height, width).
+    """
+    return Segmentation(np.full(size, UNKNOWN, np.uint8), np.zeros(size, np.uint8), {})

@@ -1,0 +1,146 @@
+"""
+A soak: four cameras at 30 Hz into a node that manages fewer, for as long as wanted.
+
+`make soak` runs it for 30 minutes and leaves numbers and a plot in out/soak. It exits with 1 where
+memory grows, a camera is served less than the others, or labels get older and older.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+import sys
+import time
+
+import cv2
+import numpy as np
+from segret_ros.bench.svg import COLORS, FAINT, Picture
+
+CAMERAS = ('front', 'left', 'right', 'rear')
+RATE_HZ = 30
+SAMPLE_S = 10.0
+WARM_UP_S = 60.0  # of it nothing is judged
+MOST_GROWTH_MB = 1.0  # in 10 minutes, by a line through all samples
+MOST_UNFAIR = 0.1
+PANELS = (('memory_mb', 'memory of the node, MB'),
+          ('latency_p50_ms', 'receipt to label, median of 10 s, ms'),
+          ('processed', 'labels since the start, each camera'))
+WIDTH, HEIGHT, LEFT, TOP = 300, 220, 60, 90  # pixels, of a panel
+
+
+def pictures() -> list[bytes]:
+    """Give encoded pictures of sensor noise over a street, no two the same."""
+    from node_process import street
+    noise = np.random.default_rng(0)
+    noisy = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)
+             for _ in range(7))
+    return [cv2.imencode('.jpg', picture.astype(np.uint8))[1].tobytes() for picture in noisy]
+
+
+def run(minutes: float, folder: Path) -> list[dict]:
+    """Run the node and send images; give a sample each 10 s, once a camera."""
+    from builtin_interfaces.msg import Time
+    from node_process import Diagnostics, Peer, running_node
+    from sensor_msgs.msg import CompressedImage
+    from std_msgs.msg import Header
+    peer = Peer()
+    diagnostics = Diagnostics(peer)
+    jpegs, samples = pictures(), []
+    with running_node(folder, cameras=list(CAMERAS), image_transport='compressed') as node:
+        publishers = [peer.advertise(CompressedImage, f'/{name}/image/compressed')
+                      for name in CAMERAS]
+        diagnostics.newest('node')
+        began, number, next_sample = time.monotonic(), 0, SAMPLE_S
+        while (seconds := time.monotonic() - began) < 60 * minutes:
+            now = time.time_ns()
+            for publisher in publishers:
+                publisher.publish(CompressedImage(
+                    header=Header(stamp=Time(sec=now // 10**9, nanosec=now % 10**9)),
+                    format='jpeg', data=jpegs[number % len(jpegs)]))
+            number += 1
+            if seconds >= next_sample:
+                next_sample += SAMPLE_S
+                statuses = {status.name: status for status in
+                            diagnostics.any_newest().status}
+                for name in CAMERAS:
+                    values = {item.key: item.value
+                              for item in statuses[f'/segret: camera {name}'].values}
+                    samples.append({
+                        'seconds': seconds, 'camera': name, 'memory_mb': node.memory_mb(),
+                        'threads': node.threads(), 'processed': int(values['processed']),
+                        'dropped': int(values['dropped']), 'failed': int(values['failed']),
+                        'latency_p50_ms': float(values['latency_p50_ms']),
+                        'latency_p99_ms': float(values['latency_p99_ms'])})
+            peer.spin(max(0.0, began + number / RATE_HZ - time.monotonic()))
+    peer.close()
+    return samples
+
+
+def judge(samples: list[dict]) -> dict[str, float]:
+    """Give growth of memory and latency in 10 minutes, and the least served camera's share."""
+    judged = [sample for sample in samples if sample['seconds'] > WARM_UP_S]
+    last = samples[-len(CAMERAS):]
+    served = [sample['processed'] for sample in last]
+    return {'memory_mb_in_10_minutes': slope(judged, 'memory_mb'),
+            'latency_ms_in_10_minutes': slope(judged, 'latency_p50_ms'),
+            'latency_p50_ms': float(np.median([sample['latency_p50_ms'] for sample in judged])),
+            'least_to_most_served': min(served) / max(served),
+            'labels': sum(served), 'failed': sum(sample['failed'] for sample in last)}
+
+
+def slope(samples: list[dict], key: str) -> float:
+    """Give the growth of a number in 10 minutes."""
+    seconds = [sample['seconds'] for sample in samples]
+    return float(600 * np.polyfit(seconds, [sample[key] for sample in samples], 1)[0])
+
+
+def plot(samples: list[dict], verdict: dict[str, float]) -> Picture:
+    """Give the picture of a soak: a panel a number, a line a camera."""
+    picture = Picture(LEFT + len(PANELS) * (WIDTH + LEFT), TOP + HEIGHT + 60)
+    picture.text(24, 36, f'Four cameras at {RATE_HZ} Hz for {samples[-1]["seconds"] / 60:.0f} '
+                 f'minutes: {verdict["labels"]} labels', 18, bold=True)
+    for index, (key, title) in enumerate(PANELS):
+        left, top_value = LEFT + index * (WIDTH + LEFT), 1.2 * max(s[key] for s in samples)
+        end = samples[-1]['seconds']
+        picture.text(left, TOP - 14, title, bold=True)
+        for share in (0, 0.5, 1):
+            y = TOP + HEIGHT * (1 - share)
+            picture.line([(left, y), (left + WIDTH, y)])
+            picture.text(left - 6, y + 4, f'{share * top_value:.0f}', 12, FAINT, 'end')
+        for color, name in zip(COLORS, CAMERAS):
+            picture.line([(left + WIDTH * s['seconds'] / end,
+                           TOP + HEIGHT * (1 - s[key] / top_value))
+                          for s in samples if s['camera'] == name], color, 1.6)
+        picture.text(left + WIDTH, TOP + HEIGHT + 20, f'{end / 60:.0f} minutes', 12, FAINT, 'end')
+    for index, (color, name) in enumerate(zip(COLORS, CAMERAS)):
+        picture.bar(LEFT + 90 * index, TOP + HEIGHT + 34, 14, 13, color)
+        picture.text(LEFT + 90 * index + 20, TOP + HEIGHT + 45, name)
+    return picture
+
+
+def main() -> int:
+    """Run the soak; give the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--minutes', type=float, default=30, help='how long (30)')
+    parser.add_argument('--output', type=Path, default=Path('out/soak'), help='folder')
+    arguments = parser.parse_args()
+    if arguments.minutes * 60 < 2 * WARM_UP_S:
+        parser.error(f'--minutes must be at least {2 * WARM_UP_S / 60:g}')
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    samples = run(arguments.minutes, arguments.output)
+    verdict = judge(samples)
+    (arguments.output / 'soak.json').write_text(json.dumps(
+        {'verdict': verdict, 'samples': samples}, indent=1))
+    (arguments.output / 'soak.svg').write_text(str(plot(samples, verdict)))
+    for name, value in verdict.items():
+        print(f'{name:28} {value:10.2f}')
+    sound = (verdict['memory_mb_in_10_minutes'] < MOST_GROWTH_MB and not verdict['failed']
+             and verdict['least_to_most_served'] > 1 - MOST_UNFAIR)
+    print(f'{"sound" if sound else "NOT sound"}; plot: {arguments.output / "soak.svg"}')
+    return 0 if sound else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

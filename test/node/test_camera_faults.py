@@ -1,0 +1,85 @@
+"""Cameras that lie: what a planner is told, and what it gets instead of labels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray
+from node_process import Diagnostics, image_message, Peer, pixels_of, running_node, street
+import numpy as np
+import pytest
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Image
+
+BLACK = np.zeros((45, 61, 3), np.uint8)
+WHITE = np.full((45, 61, 3), 255, np.uint8)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run a node."""
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file)):
+        yield
+
+
+@pytest.fixture
+def camera(peer: Peer) -> Publisher:
+    """Give a camera."""
+    return peer.advertise(Image, '/image')
+
+
+def lively(seed: int) -> np.ndarray:
+    """Give a picture with the noise that a sensor has."""
+    noise = np.random.default_rng(seed).integers(0, 9, (45, 61, 3))
+    return np.clip(street(45, 61) + noise, 0, 255).astype(np.uint8)
+
+
+def ask(peer: Peer, camera: Publisher, picture: np.ndarray, policy: str) -> tuple:
+    """Give the label's pixels, or None, and the status of a picture under a policy."""
+    label = peer.listen(Image, '/segmentation/label')
+    status = peer.listen(DiagnosticArray, '/segmentation/status')
+    assert peer.set_parameters(invalid_images='publish')[0].successful
+    peer.connect(camera, lambda: image_message(lively(len(status)), 'rgb8'), label, status)
+    assert peer.set_parameters(invalid_images=policy)[0].successful
+    message = image_message(picture, 'rgb8')
+    told, = peer.ask(camera, message, status)
+    peer.spin(0.1)
+    labels = label.of(message.header.stamp)
+    for inbox in (label, status):
+        peer.close_inbox(inbox)
+    return pixels_of(labels[0]) if labels else None, told.status[0]
+
+
+@pytest.mark.parametrize('picture, kind', [(BLACK, 'black'), (WHITE, 'overexposed')])
+def test_a_faulty_picture_is_marked_and_treated_by_policy(
+        peer: Peer, camera: Publisher, diagnostics: Diagnostics, picture: np.ndarray,
+        kind: str) -> None:
+    before = diagnostics.counts('camera')['invalid']
+    label, status = ask(peer, camera, picture, 'publish')
+    assert label is not None and label.max() < 255
+    assert status.level == status.WARN and kind in status.message
+    label, status = ask(peer, camera, picture, 'unknown')
+    assert (label == 255).all() and kind in status.message
+    label, status = ask(peer, camera, picture, 'drop')
+    assert label is None and kind in status.message
+    values = diagnostics.values('camera')
+    assert int(values['invalid']) == before + 3
+    assert values['level'] == 'warn' and kind in values['message']
+
+
+def test_a_frozen_camera_is_told_after_some_frames(peer: Peer, camera: Publisher) -> None:
+    status = peer.listen(DiagnosticArray, '/segmentation/status')
+    peer.connect(camera, lambda: image_message(lively(len(status)), 'rgb8'), status)
+    assert peer.set_parameters(frozen_frames=3)[0].successful
+    picture = lively(77)
+    told = [peer.ask(camera, image_message(picture, 'rgb8'), status)[0].status[0].message
+            for _ in range(5)]
+    assert [message == 'valid' for message in told] == [True, True, True, False, False]
+    assert 'frozen_frames is 3' in told[-1]
+    again, = peer.ask(camera, image_message(lively(78), 'rgb8'), status)
+    assert again.status[0].message == 'valid'
+    peer.close_inbox(status)
+
+
+def test_a_lively_picture_is_valid(peer: Peer, camera: Publisher) -> None:
+    label, status = ask(peer, camera, lively(1), 'drop')
+    assert label is not None and status.message == 'valid'

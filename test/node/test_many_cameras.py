@@ -1,0 +1,78 @@
+"""Four cameras that send more than the engine manages: fair, newest only, nothing builds up."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+import time
+
+from builtin_interfaces.msg import Time
+import cv2
+from diagnostic_msgs.msg import DiagnosticArray
+from node_process import Diagnostics, new_header, Peer, running_node, street
+import numpy as np
+from segret_ros.share import default_model
+from sensor_msgs.msg import CompressedImage
+
+CAMERAS = ('front', 'left', 'right', 'rear')
+RATE_HZ = 30
+SECONDS = 12
+
+
+def jpegs() -> list[bytes]:
+    """Give encoded pictures, no two the same."""
+    noise = np.random.default_rng(0)
+    pictures = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)
+                for _ in range(7))
+    return [cv2.imencode('.jpg', picture.astype(np.uint8))[1].tobytes() for picture in pictures]
+
+
+def test_four_cameras_are_served_alike_and_newest_first(tmp_path: Path, peer: Peer,
+                                                        diagnostics: Diagnostics) -> None:
+    with running_node(tmp_path, model=str(default_model()), cameras=list(CAMERAS),
+                      image_transport='compressed'):
+        pictures = jpegs()
+        publishers = {name: peer.advertise(CompressedImage, f'/{name}/image/compressed')
+                      for name in CAMERAS}
+        statuses = {name: peer.listen(DiagnosticArray, f'/{name}/segmentation/status')
+                    for name in CAMERAS}
+
+        def frame(number: int) -> CompressedImage:
+            message = CompressedImage(header=new_header(), format='jpeg',
+                                      data=pictures[number % len(pictures)])
+            now = time.time_ns()
+            message.header.stamp = Time(sec=now // 10**9, nanosec=now % 10**9)
+            return message
+
+        for name in CAMERAS:
+            peer.connect(publishers[name], lambda: frame(len(statuses[name])), statuses[name])
+        peer.spin(0.5)
+        before = {name: diagnostics.counts(f'camera {name}') for name in CAMERAS}
+        for inbox in statuses.values():
+            inbox.clear()
+        sent = defaultdict(list)
+        began = time.monotonic()
+        for number in range(RATE_HZ * SECONDS):
+            for name in CAMERAS:
+                message = frame(number)
+                publishers[name].publish(message)
+                sent[name].append(message.header.stamp)
+            peer.spin(max(0.0, began + (number + 1) / RATE_HZ - time.monotonic()))
+        peer.spin(1.0)
+        gained = {name: Counter(diagnostics.counts(f'camera {name}')) for name in CAMERAS}
+        for name in CAMERAS:
+            gained[name].subtract(before[name])
+
+    served = [gained[name]['processed'] for name in CAMERAS]
+    assert min(served) > 10 and max(served) <= 1.1 * min(served) + 1, served
+    for name in CAMERAS:
+        assert gained[name]['dropped'] > 0  # the engine managed fewer than came
+        assert gained[name]['failed'] == gained[name]['rejected'] == 0
+        stamps = [(array.header.stamp.sec, array.header.stamp.nanosec)
+                  for array in statuses[name]]
+        assert stamps == sorted(set(stamps))  # in order, each once
+        values = [{item.key: item.value for item in array.status[0].values}
+                  for array in statuses[name]]
+        processing = [float(value['processing_time_ms']) for value in values]
+        ages = np.array([float(value['age_ms']) for value in values])
+        # A frame waits for one round at most, and its own labels take a turn of the next.
+        bound = 2 * len(CAMERAS) * np.median(processing)
+        assert np.median(ages) < bound and np.percentile(ages, 90) < bound, (ages, processing)
