@@ -1,6 +1,5 @@
 """Between ROS messages and arrays; every rule of sensor_msgs/Image is here and nowhere else."""
 
-import array
 from io import BytesIO
 from reprlib import repr as short_repr
 from types import SimpleNamespace
@@ -99,11 +98,12 @@ def encode_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     :param encoding: `mono8` or `rgb8`.
     :param header: is taken as it is.
     """
-    data = array.array('B')
-    data.frombytes(np.ascontiguousarray(pixels).reshape(-1).data)
     height, width = pixels.shape[:2]
-    return Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0,
-                 step=pixels.size // height, data=data)
+    message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0,
+                    step=pixels.size // height)
+    # Into the message's own array: the constructor would copy one that it is given.
+    message.data.frombytes(np.ascontiguousarray(pixels).reshape(-1).data)
+    return message
 
 
 def key_values(values: dict[str, object]) -> list[KeyValue]:
