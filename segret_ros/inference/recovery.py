@@ -54,7 +54,8 @@ class RecoveringSegmenter:
         self._open_at = 0.0
         self._segmenter.warm_up()
 
-    def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0) -> Segmentation:
+    def __call__(self, image_rgb: np.ndarray, min_confidence: float,
+                 on_label: Callable[[np.ndarray], None]) -> Segmentation:
         """
         Give the labels of an image; see `Segmenter`.
 
@@ -63,7 +64,7 @@ class RecoveringSegmenter:
         if self._segmenter is None:
             self._reopen()
         try:
-            result = self._segmenter(image_rgb, min_confidence)
+            result = self._segmenter(image_rgb, min_confidence, on_label)
         except Exception as error:  # engines have many types for what their libraries throw
             self._note_failure(error)
             raise EngineError(f'{first_line(error)}; {self.state}') from error

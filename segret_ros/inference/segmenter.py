@@ -1,9 +1,9 @@
 """From a camera image to labels: what the node, the evaluation and your own code call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import math
 from pathlib import Path
-import time
 
 import cv2
 import numpy as np
@@ -12,8 +12,7 @@ from segret_ros.inference.engine import open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.label_set import UNKNOWN
-
-STAGES = ('resize', 'network', 'labels', 'confidence')
+from segret_ros.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -56,36 +55,42 @@ class Segmenter:
         self.engine = self._engine.name
         self.model_name = Path(model).stem
 
-    def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0) -> Segmentation:
+    def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0,
+                 on_label: Callable[[np.ndarray], None] = lambda label: None) -> Segmentation:
         """
         Give the labels of an image.
 
         :param image_rgb: (H, W, 3) uint8, RGB, 0..255; H and W from 1.
         :param min_confidence: probability 0..1; less confident pixels are labelled 255, unknown,
             and keep their confidence.
+        :param on_label: gets the label as soon as it is final: before the confidence is computed,
+            unless `min_confidence` asks for that. Its time counts to no stage.
         :raises ValueError: for an image of another shape or dtype, a probability out of range, or
             one above 0 where no confidence is computed.
         """
         _check_image(image_rgb)
         self._check_min_confidence(min_confidence)
-        times = [time.perf_counter()]
+        watch = Stopwatch()
         height, width = self.info.input_size
         resized = np.ascontiguousarray(image_rgb)
         if resized.shape[:2] != (height, width):
             resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR)
-        times.append(time.perf_counter())
+        watch.lap('resize')
         logits = self._engine.run(resized)
-        times.append(time.perf_counter())
+        watch.lap('network')
         blocks = Blocks(logits, image_rgb.shape[:2])
         label = blocks.labels()
-        times.append(time.perf_counter())
-        confidence = None
-        if self._confidence:
-            confidence = confidence_of(blocks, self.info.temperature)
+        watch.lap('labels')
+        if not min_confidence:
+            on_label(label)
+            watch.lap()
+        confidence = confidence_of(blocks, self.info.temperature) if self._confidence else None
+        if min_confidence:
             _forget_unsure(label, confidence, min_confidence)
-        times.append(time.perf_counter())
-        stages_ms = dict(zip(STAGES, (np.diff(times) * 1e3).tolist()))
-        return Segmentation(label, confidence, stages_ms)
+        watch.lap('confidence')
+        if min_confidence:
+            on_label(label)
+        return Segmentation(label, confidence, watch.laps_ms)
 
     def warm_up(self) -> None:
         """Run once on a black image, so that the first camera image is as fast as the next."""
@@ -102,10 +107,9 @@ class Segmenter:
 
 def _forget_unsure(label: np.ndarray, confidence: np.ndarray, min_confidence: float) -> None:
     """Label the pixels unknown, in place, whose confidence is below `min_confidence` * 255."""
-    if min_confidence > 0:
-        largest = math.ceil(min_confidence * 255) - 1  # of the unsure pixels' confidence
-        unsure = cv2.threshold(confidence, largest, UNKNOWN, cv2.THRESH_BINARY_INV)[1]
-        cv2.max(label, unsure, label)  # the largest id is unknown
+    largest = math.ceil(min_confidence * 255) - 1  # of the unsure pixels' confidence
+    unsure = cv2.threshold(confidence, largest, UNKNOWN, cv2.THRESH_BINARY_INV)[1]
+    cv2.max(label, unsure, label)  # the largest id is unknown
 
 
 def _check_image(image: np.ndarray) -> None:

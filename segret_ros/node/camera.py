@@ -123,17 +123,19 @@ class Camera:
             class_map=[VisionClass(class_id=index, class_name=name)
                        for index, name in enumerate(model.labels.names)]))
 
-    def publish(self, header: Header, image_rgb: np.ndarray, result: Segmentation,
-                overlay_alpha: float) -> None:
+    def publish_label(self, header: Header, label: np.ndarray) -> None:
+        """Publish the labels of an image, (H, W) uint8, with the image's own header."""
+        self._publishers['label'].publish(encode_image(label, 'mono8', header))
+
+    def publish_rest(self, header: Header, image_rgb: np.ndarray, result: Segmentation,
+                     overlay_alpha: float) -> None:
         """
-        Publish what was found in an image, every message with the image's own header.
+        Publish what else was found in an image, every message with the image's own header.
 
         :param image_rgb: (H, W, 3) uint8.
         :param overlay_alpha: share of the colours in the overlay, 0..1.
         """
-        for output, pixels, encoding in (('label', result.label, 'mono8'),
-                                         ('confidence', result.confidence, 'mono8')):
-            self._publishers[output].publish(encode_image(pixels, encoding, header))
+        self._publishers['confidence'].publish(encode_image(result.confidence, 'mono8', header))
         if self._wanted('color'):
             color = colorize(result.label, self._color_table)
             self._publishers['color'].publish(encode_image(color, 'rgb8', header))

@@ -1,6 +1,7 @@
 """The thread in which images become labels."""
 
 from collections.abc import Callable
+from functools import partial
 import threading
 import time
 
@@ -13,6 +14,7 @@ from segret_ros.node.freshness import staleness
 from segret_ros.node.messages import ImageError
 from segret_ros.node.newest_frames import NewestFrames
 from segret_ros.node.parameters import Parameters
+from segret_ros.stopwatch import Stopwatch
 
 WARNING_PERIOD_S = 5.0
 
@@ -65,39 +67,45 @@ class Worker:
             self._give_up(camera, message.header, 'failed', f'{type(error).__name__}: {error}')
 
     def _process(self, camera: Camera, message, received: float) -> None:
-        started = time.perf_counter()
+        started, watch, header = time.perf_counter(), Stopwatch(), message.header
         parameters = self._parameters()
-        if problem := self._staleness(message.header, parameters.max_age):
-            self._give_up(camera, message.header, 'stale', problem)
+        if problem := self._staleness(header, parameters.max_age):
+            self._give_up(camera, header, 'stale', problem)
             return
         image_rgb = camera.decode(message, parameters.max_pixels)
-        decoded = time.perf_counter()
+        watch.lap('decode')
         fault = camera.fault(image_rgb, parameters.limits())
-        checked = time.perf_counter()
+        watch.lap('check')
         if fault is not None:
             camera.history.note_problem('invalid', fault.text)
             if parameters.invalid_images == 'drop':
-                self._publish_status(camera, message.header, fault.text, {})
+                self._publish_status(camera, header, fault.text, {})
                 return
-        if fault is not None and parameters.invalid_images == 'unknown':
-            result = all_unknown(image_rgb.shape[:2])
-        else:
-            result = self._segmenter(image_rgb, parameters.min_confidence)
-        segmented = time.perf_counter()
-        camera.publish(message.header, image_rgb, result, parameters.overlay_alpha)
+        trusted = fault is None or parameters.invalid_images == 'publish'
+        result = self._label(camera, header, image_rgb, parameters.min_confidence, trusted)
+        watch.lap()
+        camera.publish_rest(header, image_rgb, result, parameters.overlay_alpha)
+        watch.lap('publish')
         published = time.perf_counter()
         camera.history.note_processed((published - started) * 1e3, (published - received) * 1e3)
-        if problem := self._staleness(message.header, parameters.max_age):
+        if problem := self._staleness(header, parameters.max_age):
             camera.history.note_problem('late', problem)
-        if fault is not None:
-            problem = fault.text
-        self._publish_status(camera, message.header, problem, {
+        self._publish_status(camera, header, fault.text if fault is not None else problem, {
             'waiting_ms': (started - received) * 1e3,
-            'decode_ms': (decoded - started) * 1e3,
-            'check_ms': (checked - decoded) * 1e3,
-            **{f'{stage}_ms': value for stage, value in result.stages_ms.items()},
-            'publish_ms': (published - segmented) * 1e3,
+            **{f'{stage}_ms': value
+               for stage, value in (watch.laps_ms | result.stages_ms).items()},
             'processing_time_ms': (published - started) * 1e3})
+
+    def _label(self, camera: Camera, header, image_rgb: np.ndarray, min_confidence: float,
+               trusted: bool) -> Segmentation:
+        """Publish an image's label, before its confidence is known, and give all about it."""
+        publish = partial(camera.publish_label, header)
+        if trusted:
+            return self._segmenter(image_rgb, min_confidence, publish)
+        size = image_rgb.shape[:2]
+        unknown = np.full(size, UNKNOWN, np.uint8)
+        publish(unknown)
+        return Segmentation(unknown, np.zeros(size, np.uint8), {})
 
     def _give_up(self, camera: Camera, header, count: str, problem: str) -> None:
         """Tell why an image has no labels: in counts and status, now and then in the log."""
@@ -120,12 +128,3 @@ class Worker:
     def _age_s(self, header) -> float:
         stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
         return (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e9
-
-
-def all_unknown(size: tuple[int, int]) -> Segmentation:
-    """
-    Give the result for an image that can't be trusted.
-
-    :param size: (height, width).
-    """
-    return Segmentation(np.full(size, UNKNOWN, np.uint8), np.zeros(size, np.uint8), {})

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+import time
 
 import cv2
 import numpy as np
@@ -91,3 +92,19 @@ def test_unsure_pixels_need_the_confidence(model_file: Path, sure: Segmentation)
         segmenter(IMAGE, 0.5)
     segmenter.warm_up()
     np.testing.assert_array_equal(segmenter(IMAGE, 0.0).label, sure.label)
+
+
+@pytest.mark.parametrize('min_confidence', [0.0, 0.9])
+def test_the_label_is_told_as_soon_as_it_is_final(segmenter: Segmenter,
+                                                  min_confidence: float) -> None:
+    told = []
+
+    def note(label: np.ndarray) -> None:
+        told.append(label.copy())
+        time.sleep(0.2)
+
+    result = segmenter(IMAGE, min_confidence, note)
+    assert len(told) == 1
+    np.testing.assert_array_equal(told[0], result.label)
+    assert (255 in told[0]) == bool(min_confidence)
+    assert sum(result.stages_ms.values()) < 200  # the listener's time is not the stages'
