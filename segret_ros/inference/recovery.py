@@ -33,15 +33,13 @@ class RecoveringSegmenter:
 
     :param model: path of a model file.
     :param device: see `Segmenter`.
-    :param clock: gives seconds, steadily.
     :raises ModelError: for a file that is missing, damaged or does not explain itself.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, model: str | Path, device: str = 'auto',
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, model: str | Path, device: str) -> None:
+        self._model, self._asked_for = model, device
         self._segmenter: Segmenter | None = Segmenter(model, device)
-        self._model, self._asked_for, self._clock = model, device, clock
         self.model_hash = model_hash(model)
         self.info = self._segmenter.info
         self.model_name = self._segmenter.model_name
@@ -86,12 +84,12 @@ class RecoveringSegmenter:
 
     def _pause(self, device: str) -> None:
         self.device = device
-        self._open_at = self._clock() + self._pause_s
+        self._open_at = time.monotonic() + self._pause_s
         self.state = f'closed: opened anew on {device} after a pause of {self._pause_s:g} s'
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _reopen(self) -> None:
-        if self._clock() < self._open_at:
+        if time.monotonic() < self._open_at:
             raise EngineError(self.state)
         try:
             if model_hash(self._model) != self.model_hash:

@@ -1,1 +1,1 @@
-"""The lifecycle node: with the demo, the only place that imports rclpy."""
+"""The lifecycle node: with the demo and the live contract check, all that imports rclpy."""

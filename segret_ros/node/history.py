@@ -18,9 +18,8 @@ class History:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.received = Window()
-        self.processing_ms = Window()  # of each image: from its turn to its publication
-        self.latency_ms = Window()  # from its receipt to its publication
-        self.last_processing_ms = 0.0
+        self.latency_ms = Window()  # of each image: from its receipt to its publication
+        self.last_processing_ms = 0.0  # from its turn to its publication
         self.qos_problem = ''
         self.last_problem = ''
         self._last_problem_at = -RECENT_S
@@ -49,7 +48,6 @@ class History:
         """Note an image's labels."""
         self.counts['processed'] += 1
         self.last_processing_ms = processing_ms
-        self.processing_ms.add(processing_ms)
         self.latency_ms.add(latency_ms)
 
     def note_problem(self, count: str, problem: str) -> None:

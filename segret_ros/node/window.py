@@ -12,34 +12,29 @@ PERCENTILES = (50, 90, 99)
 
 
 class Window:
-    """
-    The values of the last `WINDOW_S` seconds by the steady clock; threads may share it.
+    """The values of the last `WINDOW_S` seconds by the steady clock; threads may share it."""
 
-    :param clock: gives seconds.
-    """
-
-    def __init__(self, clock=time.monotonic) -> None:
-        self._clock = clock
-        self._started = clock()
+    def __init__(self) -> None:
+        self._started = time.monotonic()
         self._values: deque[tuple[float, float]] = deque(maxlen=MOST_VALUES)
         self._lock = threading.Lock()
 
     def add(self, value: float = 0.0) -> None:
         """Note a value, or that something happened."""
         with self._lock:
-            self._values.append((self._clock(), value))
+            self._values.append((time.monotonic(), value))
 
     def values(self) -> list[float]:
         """Give the values, oldest first."""
         with self._lock:
-            oldest = self._clock() - WINDOW_S
+            oldest = time.monotonic() - WINDOW_S
             while self._values and self._values[0][0] < oldest:
                 self._values.popleft()
             return [value for _, value in self._values]
 
     def rate(self) -> float:
         """Give how often something happened, in 1/s."""
-        seconds = min(WINDOW_S, self._clock() - self._started)
+        seconds = min(WINDOW_S, time.monotonic() - self._started)
         return len(self.values()) / max(seconds, 1.0)
 
     def percentiles(self) -> dict[str, float]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, image_message, NodeProcess, Peer, running_node, street
+from node_process import (
+    Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street)
 import pytest
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
@@ -31,6 +32,13 @@ def node(model_file: Path, tmp_path: Path, failing: Path) -> Iterator[NodeProces
         yield node
 
 
+def connected(peer: Peer, kind: type, output: str) -> tuple[Publisher, Inbox]:
+    """Give a camera of the node and the inbox of an output, once both are heard."""
+    camera, inbox = peer.advertise(Image, '/image'), peer.listen(kind, f'/segmentation/{output}')
+    peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), inbox)
+    return camera, inbox
+
+
 def send_until(peer: Peer, camera: Publisher, condition) -> None:
     """Send frames until the condition holds."""
     def sent_and_held() -> bool:
@@ -42,11 +50,9 @@ def send_until(peer: Peer, camera: Publisher, condition) -> None:
 
 def test_a_failing_engine_is_opened_anew_on_the_next_device(
         peer: Peer, diagnostics: Diagnostics, node: NodeProcess, failing: Path) -> None:
-    camera = peer.advertise(Image, '/image')
     label = peer.listen(Image, '/segmentation/label')
-    status = peer.listen(DiagnosticArray, '/segmentation/status')
     story = peer.listen(DiagnosticArray, '/diagnostics')
-    peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label, status)
+    camera, status = connected(peer, DiagnosticArray, 'status')
     assert diagnostics.values('node')['device'] == 'openvino'
 
     failing.write_text('openvino')
@@ -71,9 +77,7 @@ def test_a_failing_engine_is_opened_anew_on_the_next_device(
 
 def test_a_single_failure_costs_one_frame(peer: Peer, diagnostics: Diagnostics,
                                           node: NodeProcess, failing: Path) -> None:
-    camera = peer.advertise(Image, '/image')
-    status = peer.listen(DiagnosticArray, '/segmentation/status')
-    peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), status)
+    camera, status = connected(peer, DiagnosticArray, 'status')
     failing.write_text('openvino')
     lost, = peer.ask(camera, image_message(PICTURE, 'rgb8'), status)
     failing.write_text('')
@@ -88,9 +92,7 @@ def test_a_single_failure_costs_one_frame(peer: Peer, diagnostics: Diagnostics,
 
 def test_all_devices_failing_ends_nothing(peer: Peer, diagnostics: Diagnostics,
                                           node: NodeProcess, failing: Path) -> None:
-    camera = peer.advertise(Image, '/image')
-    label = peer.listen(Image, '/segmentation/label')
-    peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label)
+    camera, label = connected(peer, Image, 'label')
     failing.write_text('openvino cpu')
     closed = []
 
@@ -116,9 +118,7 @@ def test_a_model_replaced_while_the_engine_is_closed_is_not_taken(
     model.write_bytes(model_file.read_bytes())
     with running_node(tmp_path, (PROGRAM, str(failing)), model=str(model), device='cpu',
                       frozen_frames=0):
-        camera = peer.advertise(Image, '/image')
-        status = peer.listen(DiagnosticArray, '/segmentation/status')
-        peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), status)
+        camera, status = connected(peer, DiagnosticArray, 'status')
         model.write_bytes(b'something else')
         failing.write_text('cpu')
         send_until(peer, camera, lambda: 'it was replaced since the node was configured'
