@@ -40,7 +40,7 @@ setup(
                 'ros-kilted-rosgraph-msgs', 'rosbags-image>=0.10'],
         'openvino': ['openvino>=2024.0'],
         'demo': ['Jinja2', 'rosbags>=0.10', 'tqdm'],
-        'train': ['onnx>=1.16', 'onnxscript', 'rosbags>=0.10', 'safetensors', 'torch>=2.6',
+        'train': ['Pillow>=9.0', 'onnx>=1.16', 'onnxscript', 'rosbags>=0.10', 'safetensors', 'torch>=2.6',
                   'tqdm'],
         'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
                  'hypothesis', 'pytest', 'ros-kilted-ament-flake8', 'ros-kilted-ament-pep257'],

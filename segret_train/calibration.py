@@ -1,7 +1,7 @@
 """A model file's temperature: `python -m segret_train.calibration MODEL.onnx --data CAMVID`."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -13,9 +13,8 @@ import onnx
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
-from segret_ros.label_set import load_label_set, UNKNOWN
-from segret_train import camvid
-from segret_train.camvid import Sample
+from segret_ros.label_set import UNKNOWN
+from segret_train.datasets import DataSet, open_data_set, Sample
 from segret_train.onnx_model import save_model
 import torch
 from torch import Tensor
@@ -31,27 +30,29 @@ class CalibrationError(ValueError):
     """A calibration that can't be made; the message names the rule and the way out."""
 
 
-def calibrate(model: Path, samples: Sequence[Sample]) -> ModelInfo:
+def calibrate(model: Path, data: DataSet) -> ModelInfo:
     """
     Fit a model file's temperature and write it into the file, whose graph stays as it is.
 
     Fitted and measured on the same pixels: up to `PIXELS` labelled ones of each frame, by chance,
     with the logits that the file's engine gives in float32, resized to the label's size.
 
-    :param samples: frames that the network was not trained on.
+    :param data: whose val split the network was not trained on.
     :return: what the file tells of itself now.
     :raises CalibrationError: for a model of other classes, or frames that no temperature fits.
+    :raises DataError: for data that can't be read.
     """
     info = read_model_info(model)
-    if info.labels.names != load_label_set('camvid').names:
+    if info.labels.names != data.labels.names:
         raise CalibrationError(f'{model}: its classes ({", ".join(info.labels.names[:3])}, ...) '
-                               "are not CamVid's, so its confidence can't be calibrated on it: "
-                               'leave --data out')
+                               f"are not {data.name}'s, so its confidence can't be calibrated on "
+                               'it: leave --data out')
+    samples = data.samples('val')
     logits, label = labelled_logits(model, info, tqdm(samples, 'calibrate', unit='frame'))
     temperature = fit_temperature(logits, label)
     errors = calibration_error(logits, label), calibration_error(logits / temperature, label)
     info = replace(info, temperature=temperature, calibration_error=errors,
-                   calibration_data=f'CamVid val, {len(samples)} frames, {len(label)} pixels')
+                   calibration_data=f'{data.name} val, {len(samples)} frames, {len(label)} pixels')
     save_model(onnx.load(model), info, model)
     return info
 
@@ -140,10 +141,10 @@ def main() -> int:
                     'temperature into the file; labels stay as they are. segret_export --data '
                     'does the same.')
     parser.add_argument('model', type=Path, help='.onnx, which is written again')
-    parser.add_argument('--data', type=Path, required=True, help='CamVid: ' + camvid.LAYOUT)
+    parser.add_argument('--data', type=Path, required=True, help='folder of CamVid')
     arguments = parser.parse_args()
     try:
-        info = calibrate(arguments.model, camvid.samples(arguments.data, 'val'))
+        info = calibrate(arguments.model, open_data_set('camvid', arguments.data))
     except (ValueError, OSError) as error:
         print(f'calibration: {error}', file=sys.stderr)
         return 1

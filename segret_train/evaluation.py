@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import MEAN, SegRet, STD
-from segret_train.camvid import Sample
+from segret_train.datasets import Sample
 import torch
 from torch.nn import functional
 

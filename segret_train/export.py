@@ -1,7 +1,7 @@
 """From a checkpoint to a model file: `segret_export best.safetensors --output model.onnx`."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 import hashlib
 from itertools import islice
 from pathlib import Path
@@ -17,8 +17,8 @@ from segret_ros.inference import DeviceError, ModelInfo, read_model_info, Segmen
 from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_ros.share import share_directory
-from segret_train import calibration, camvid
-from segret_train.camvid import Sample
+from segret_train import calibration
+from segret_train.datasets import DataSet, open_data_set
 from segret_train.evaluation import predict
 from segret_train.onnx_model import save_model, to_onnx
 from tqdm import tqdm
@@ -49,7 +49,7 @@ class Agreement(NamedTuple):
 
 def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
            frames: list[np.ndarray], labels: LabelSet | None = None,
-           training_data: str = '', calibrate_on: Sequence[Sample] = ()) -> Agreement:
+           training_data: str = '', calibrate_on: DataSet | None = None) -> Agreement:
     """
     Write a checkpoint's model file, once it labels the frames as PyTorch does.
 
@@ -59,10 +59,12 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     :param frames: (H, W, 3) uint8 RGB images to compare on.
     :param labels: names and colours, for a checkpoint that holds none.
     :param training_data: what the network has seen, for a checkpoint that does not tell.
-    :param calibrate_on: frames to fit the temperature to; without any it is 1.
+    :param calibrate_on: data to fit the temperature to, on its val split; without any it is 1.
     :raises ExportError: when labels differ or a value is missing; nothing is written then.
     :raises CalibrationError: when no temperature fits the frames; nothing is written then.
     """
+    if calibrate_on is not None:
+        calibrate_on.samples('val')  # a wrong folder is told before the work
     network = load_checkpoint(checkpoint)
     info = describe(network, checkpoint, input_size, labels, training_data)
     expected = [predict(network, frame, input_size) for frame in frames]
@@ -76,7 +78,7 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
             if share >= SMALLEST_SHARE_EQUAL:
                 agreement = Agreement(share, half_weights, openvino_share(
                     candidate, frames, expected))
-                if calibrate_on:
+                if calibrate_on is not None:
                     calibration.calibrate(candidate, calibrate_on)
                 with atomic_path(output) as partial:
                     partial.write_bytes(candidate.read_bytes())
@@ -175,7 +177,7 @@ def main() -> int:
     parser.add_argument('--frames', type=Path,
                         help='folder of images to compare on (default: the sample drive)')
     parser.add_argument('--data', type=Path, help='CamVid, to calibrate the confidence on its val '
-                        'split (default: do not calibrate): ' + camvid.LAYOUT)
+                        'split (default: do not calibrate)')
     parser.add_argument('--labels', help='class names and colours, for a checkpoint without them: '
                         'camvid, cityscapes, ade20k, coco_stuff or a YAML file')
     parser.add_argument('--training-data', default='',
@@ -183,10 +185,10 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         labels = load_label_set(arguments.labels) if arguments.labels else None
-        samples = camvid.samples(arguments.data, 'val') if arguments.data else []
+        data = open_data_set('camvid', arguments.data) if arguments.data else None
         agreement = export(
             arguments.checkpoint, arguments.output, tuple(arguments.input_size),
-            sample_frames(arguments.frames), labels, arguments.training_data, samples)
+            sample_frames(arguments.frames), labels, arguments.training_data, data)
     except (ValueError, OSError) as error:
         print(f'segret_export: {error}', file=sys.stderr)
         return 1

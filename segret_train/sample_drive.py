@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 from segret_ros.bags import BagWriter, serialize, TYPESTORE
-from segret_train import camvid
+from segret_train.datasets import open_data_set, Sample
 from tqdm import tqdm
 
 VIDEO_HZ = 30  # of the recording whose frame numbers the file names hold
@@ -23,7 +23,7 @@ CameraInfo = TYPESTORE.types['sensor_msgs/msg/CameraInfo']
 RegionOfInterest = TYPESTORE.types['sensor_msgs/msg/RegionOfInterest']
 
 
-def write_drive(samples: list[camvid.Sample], bag: Path) -> None:
+def write_drive(samples: list[Sample], bag: Path) -> None:
     """
     Write frames, labels and camera info as a bag, stamped by the frames' numbers.
 
@@ -60,12 +60,12 @@ def main() -> int:
         prog='python -m segret_train.sample_drive',
         description="Write CamVid's val drive as an MCAP bag: camera (JPEG), label (PNG of class "
                     'ids, 255 unknown) and camera info at 15 Hz, stamped since the drive began.')
-    parser.add_argument('--data', type=Path, required=True, help='CamVid: ' + camvid.LAYOUT)
+    parser.add_argument('--data', type=Path, required=True, help='folder of CamVid')
     parser.add_argument('--output', type=Path, default=Path('data/sample_drive'),
                         help='folder of the bag (default: %(default)s); replaced if it exists')
     arguments = parser.parse_args()
     try:
-        write_drive(camvid.samples(arguments.data, 'val'), arguments.output)
+        write_drive(open_data_set('camvid', arguments.data).samples('val'), arguments.output)
     except (ValueError, OSError) as error:
         print(f'sample_drive: {error}', file=sys.stderr)
         return 1

@@ -11,10 +11,10 @@ import time
 
 import numpy as np
 from segret_ros.atomic import atomic_path
-from segret_ros.label_set import load_label_set, UNKNOWN
+from segret_ros.label_set import UNKNOWN
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD, VARIANTS
-from segret_train import camvid
 from segret_train.augmentation import augment
+from segret_train.datasets import DataSet, open_data_set, Sample
 from segret_train.evaluation import predict, score
 import torch
 from torch import nn, Tensor
@@ -60,7 +60,7 @@ class Views(Dataset):
     That makes a resumed run see exactly what an uninterrupted one does.
     """
 
-    def __init__(self, samples: list[camvid.Sample], recipe: Recipe) -> None:
+    def __init__(self, samples: list[Sample], recipe: Recipe) -> None:
         self.samples = samples
         self.recipe = recipe
 
@@ -86,17 +86,18 @@ class Run:
     The folder holds `last.pt` (all that a resumed run needs), `best.safetensors` (the best on val)
     and `log.jsonl`.
 
-    :param data: CamVid's folder.
+    :param data: whose train split is learnt and val split scored.
     :param output: the run's folder; a run that began there goes on.
     :raises ValueError: for wrong data, a damaged state, or a run begun with another recipe.
     """
 
-    def __init__(self, recipe: Recipe, data: Path, output: Path) -> None:
+    def __init__(self, recipe: Recipe, data: DataSet, output: Path) -> None:
         self.recipe = recipe
         self.output = output
-        self.labels = load_label_set('camvid')
-        self.views = Views(camvid.samples(data, 'train'), recipe)
-        self.validation = camvid.samples(data, 'val')
+        self.data = data
+        self.labels = data.labels
+        self.views = Views(data.samples('train'), recipe)
+        self.validation = data.samples('val')
         torch.manual_seed(recipe.seed)
         self.network = SegRet(recipe.variant, len(self.labels))
         self.network.to(memory_format=torch.channels_last)
@@ -167,8 +168,8 @@ class Run:
         return record
 
     def _origin(self) -> dict:
-        return {'data': f'CamVid train, {len(self.views.samples)} frames',
-                'val_data': f'CamVid val, {len(self.validation)} frames, single scale',
+        return {'data': f'{self.data.name} train, {len(self.views.samples)} frames',
+                'val_data': f'{self.data.name} val, {len(self.validation)} frames, single scale',
                 'recipe': asdict(self.recipe)}
 
     def _save(self) -> None:
@@ -244,7 +245,7 @@ def main() -> int:
                     'saves; started again with the same arguments, it goes on there. For a quick '
                     'try: --iterations 20 --batch-size 2.')
     parser.add_argument('--data', type=Path, required=True, default=argparse.SUPPRESS,
-                        help='CamVid: ' + camvid.LAYOUT)
+                        help='folder of CamVid')
     parser.add_argument('--output', type=Path, required=True, default=argparse.SUPPRESS,
                         help='folder of the run')
     parser.add_argument('--variant', choices=VARIANTS, default='nano', help='network size')
@@ -266,7 +267,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stopped.append(True))
     try:
         recipe = Recipe(**{**arguments, 'crop': tuple(arguments['crop'])})
-        run = Run(recipe, data, output)
+        run = Run(recipe, open_data_set('camvid', data), output)
         if run.iteration:
             print(f'going on after step {run.iteration} of {recipe.iterations}')
         best = run.train(validate_every, lambda: bool(stopped))

@@ -7,10 +7,9 @@ import sys
 
 import numpy as np
 from segret_ros.inference import Segmenter
-from segret_ros.label_set import load_label_set
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import load_checkpoint
-from segret_train import camvid
+from segret_train.datasets import open_data_set
 from segret_train.evaluation import predict, score
 from tqdm import tqdm
 
@@ -53,7 +52,7 @@ def main() -> int:
         description='Measure a checkpoint or a model file on CamVid.')
     parser.add_argument('model', type=Path, help='.safetensors, .pth or .onnx')
     parser.add_argument('--data', type=Path, required=True, default=argparse.SUPPRESS,
-                        help='CamVid: ' + camvid.LAYOUT)
+                        help='folder of CamVid')
     parser.add_argument('--split', choices=('train', 'val'), default='val', help='of CamVid')
     parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, '
                         'openvino, cuda, cuda:N or tensorrt')
@@ -61,14 +60,14 @@ def main() -> int:
                         help='pixels of a model file below it count as unknown')
     arguments = parser.parse_args()
     try:
-        names = load_label_set('camvid').names
+        data = open_data_set('camvid', arguments.data)
         label = labeller(arguments.model, arguments.device, arguments.min_confidence)
-        samples = camvid.samples(arguments.data, arguments.split)
-        confusion = score(tqdm(samples, unit='frame'), label, len(names))
+        samples = data.samples(arguments.split)
+        confusion = score(tqdm(samples, unit='frame'), label, len(data.labels))
     except (ValueError, OSError) as error:
         print(f'segret_validate: {error}', file=sys.stderr)
         return 1
-    print(table(names, confusion))
+    print(table(data.labels.names, confusion))
     return 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from segret_train.datasets import DataSet, open_data_set
 
 
 @pytest.fixture
@@ -22,3 +23,9 @@ def camvid_tree(tmp_path: Path) -> Path:
             cv2.imwrite(str(root / 'images' / split / f'{number:02}.jpg'), image)
             cv2.imwrite(str(root / 'labels' / split / f'{number:02}.png'), label)
     return root
+
+
+@pytest.fixture
+def camvid(camvid_tree: Path) -> DataSet:
+    """Give the data set of that folder."""
+    return open_data_set('camvid', camvid_tree)

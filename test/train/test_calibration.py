@@ -12,9 +12,9 @@ import pytest
 from segret_ros.inference import read_model_info
 from segret_ros.label_set import load_label_set
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD
-from segret_train import camvid
 from segret_train.calibration import (calibrate, calibration_error, CalibrationError,
                                       fit_temperature, report)
+from segret_train.datasets import open_data_set
 from segret_train.onnx_model import save_model
 import torch
 from torch import Tensor
@@ -110,7 +110,7 @@ def data(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
                                             mode='bilinear')[0].flatten(1).T
         label = torch.multinomial((logits / TRUE_TEMPERATURE).softmax(1), 1).numpy()
         label = label.astype(np.uint8).reshape(SIZE)
-        label[:20] = camvid.UNLABELLED
+        label[:20] = 11  # unlabelled
         cv2.imwrite(str(root / 'labels' / 'val' / f'{number}.png'), label)
     return root
 
@@ -160,5 +160,5 @@ def test_to_calibrate_again_changes_nothing(exported: tuple[Path, str], data: Pa
                                             tmp_path: Path) -> None:
     path = tmp_path / 'camvid.onnx'
     path.write_bytes(exported[0].read_bytes())
-    assert calibrate(path, camvid.samples(data, 'val')) == read_model_info(exported[0])
+    assert calibrate(path, open_data_set('camvid', data)) == read_model_info(exported[0])
     assert path.read_bytes() == exported[0].read_bytes()

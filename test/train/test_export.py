@@ -10,8 +10,9 @@ import onnx
 import pytest
 from segret_ros.inference import read_model_info
 from segret_ros.network import save_checkpoint, SegRet
-from segret_train import camvid, export as export_module
+from segret_train import export as export_module
 from segret_train.calibration import CalibrationError
+from segret_train.datasets import open_data_set
 from segret_train.export import export, ExportError
 import torch
 
@@ -116,9 +117,9 @@ def camvid_tree(root: Path) -> Path:
 
 def test_a_model_of_other_classes_is_not_calibrated_on_camvid(checkpoint: Path,
                                                               tmp_path: Path) -> None:
-    samples = camvid.samples(camvid_tree(tmp_path / 'camvid'), 'val')
+    data = open_data_set('camvid', camvid_tree(tmp_path / 'camvid'))
     with pytest.raises(CalibrationError, match=r'\(road, other, ...\) are not CamVid.*--data'):
-        export(checkpoint, tmp_path / 'two.onnx', (64, 64), FRAMES, calibrate_on=samples)
+        export(checkpoint, tmp_path / 'two.onnx', (64, 64), FRAMES, calibrate_on=data)
     assert not (tmp_path / 'two.onnx').exists()
 
 

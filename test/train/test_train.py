@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from segret_ros.label_set import load_label_set
 from segret_ros.network import load_checkpoint, SegRet
-from segret_train.camvid import samples
+from segret_train.datasets import DataSet
 from segret_train.train import parameter_groups, Recipe, Run, train_step, Views
 import torch
 
@@ -34,16 +34,16 @@ def last_line(ran: subprocess.CompletedProcess) -> str:
     return ran.stderr.strip().splitlines()[-1]
 
 
-def test_a_resumed_run_is_an_uninterrupted_one(camvid_tree: Path, tmp_path: Path) -> None:
-    Run(RECIPE, camvid_tree, tmp_path / 'whole').train(2)
+def test_a_resumed_run_is_an_uninterrupted_one(camvid: DataSet, tmp_path: Path) -> None:
+    Run(RECIPE, camvid, tmp_path / 'whole').train(2)
 
     log = tmp_path / 'resumed' / 'log.jsonl'
     log.mkdir(parents=True)  # so that the run fails right after its first save
     with pytest.raises(IsADirectoryError):
-        Run(RECIPE, camvid_tree, tmp_path / 'resumed').train(2)
+        Run(RECIPE, camvid, tmp_path / 'resumed').train(2)
     assert torch.load(tmp_path / 'resumed' / 'last.pt')['iteration'] == 2
     log.rmdir()
-    Run(RECIPE, camvid_tree, tmp_path / 'resumed').train(2)
+    Run(RECIPE, camvid, tmp_path / 'resumed').train(2)
 
     whole, resumed = (torch.load(tmp_path / name / 'last.pt') for name in ('whole', 'resumed'))
     assert whole['iteration'] == resumed['iteration'] == 4
@@ -59,12 +59,12 @@ def test_a_resumed_run_is_an_uninterrupted_one(camvid_tree: Path, tmp_path: Path
     assert all(record['loss'] > 0 for record in records)
 
 
-def test_a_run_stopped_between_validations_is_an_uninterrupted_one(camvid_tree: Path,
+def test_a_run_stopped_between_validations_is_an_uninterrupted_one(camvid: DataSet,
                                                                    tmp_path: Path) -> None:
-    Run(RECIPE, camvid_tree, tmp_path / 'whole').train(4)
-    stopped = Run(RECIPE, camvid_tree, tmp_path / 'stopped')
+    Run(RECIPE, camvid, tmp_path / 'whole').train(4)
+    stopped = Run(RECIPE, camvid, tmp_path / 'stopped')
     assert stopped.train(4, lambda: stopped.iteration == 3) == -1
-    resumed = Run(RECIPE, camvid_tree, tmp_path / 'stopped')
+    resumed = Run(RECIPE, camvid, tmp_path / 'stopped')
     assert resumed.iteration == 3
     resumed.train(4)
     whole, resumed = (torch.load(tmp_path / name / 'last.pt') for name in ('whole', 'stopped'))
@@ -94,32 +94,32 @@ def test_a_signal_stops_and_saves(camvid_tree: Path, tmp_path: Path, number: int
     assert torch.load(tmp_path / 'run' / 'last.pt')['iteration'] == step
 
 
-def test_the_best_checkpoint_tells_how_it_was_made(camvid_tree: Path, tmp_path: Path) -> None:
-    best = Run(RECIPE, camvid_tree, tmp_path).train(4)
+def test_the_best_checkpoint_tells_how_it_was_made(camvid: DataSet, tmp_path: Path) -> None:
+    best = Run(RECIPE, camvid, tmp_path).train(4)
     network = load_checkpoint(tmp_path / 'best.safetensors')
-    camvid = load_label_set('camvid')
-    assert network.class_names == list(camvid.names)
-    assert network.palette == [list(color) for color in camvid.colors]
+    labels = load_label_set('camvid')
+    assert network.class_names == list(labels.names)
+    assert network.palette == [list(color) for color in labels.colors]
     assert network.training_record['val_miou'] == best > 0
     assert network.training_record['recipe']['learning_rate'] == 1e-3
-    assert list(network.training_record['val_iou']) == list(camvid.names)
+    assert list(network.training_record['val_iou']) == list(labels.names)
 
 
-def test_a_finished_run_is_not_repeated(camvid_tree: Path, tmp_path: Path) -> None:
-    best = Run(RECIPE, camvid_tree, tmp_path).train(4)
+def test_a_finished_run_is_not_repeated(camvid: DataSet, tmp_path: Path) -> None:
+    best = Run(RECIPE, camvid, tmp_path).train(4)
     before = (tmp_path / 'last.pt').read_bytes()
-    assert Run(RECIPE, camvid_tree, tmp_path).train(4) == best
+    assert Run(RECIPE, camvid, tmp_path).train(4) == best
     assert (tmp_path / 'last.pt').read_bytes() == before
 
 
-def test_another_recipe_does_not_resume(camvid_tree: Path, tmp_path: Path) -> None:
-    Run(replace(RECIPE, iterations=1), camvid_tree, tmp_path).train(1)
+def test_another_recipe_does_not_resume(camvid: DataSet, tmp_path: Path) -> None:
+    Run(replace(RECIPE, iterations=1), camvid, tmp_path).train(1)
     with pytest.raises(ValueError, match='made with iterations 1, not 4; seed 3, not 4: give'):
-        Run(replace(RECIPE, seed=4), camvid_tree, tmp_path).train(1)
+        Run(replace(RECIPE, seed=4), camvid, tmp_path).train(1)
 
 
-def test_views_are_functions_of_their_number(camvid_tree: Path) -> None:
-    views = Views(samples(camvid_tree, 'train'), RECIPE)
+def test_views_are_functions_of_their_number(camvid: DataSet) -> None:
+    views = Views(camvid.samples('train'), RECIPE)
     assert len(views) == 8
     for number in (0, 5):
         image, label = views[number]
@@ -175,10 +175,10 @@ def test_a_batch_without_labels_teaches_nothing() -> None:
     torch.testing.assert_close(network.decoder.classify.weight, before, rtol=0, atol=0)
 
 
-def test_a_damaged_state_is_named(camvid_tree: Path, tmp_path: Path) -> None:
+def test_a_damaged_state_is_named(camvid: DataSet, tmp_path: Path) -> None:
     (tmp_path / 'last.pt').write_bytes(b'cut')
     with pytest.raises(ValueError, match='last.pt: damaged; delete it'):
-        Run(RECIPE, camvid_tree, tmp_path).train(4)
+        Run(RECIPE, camvid, tmp_path).train(4)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(camvid_tree: Path, tmp_path: Path) -> None:

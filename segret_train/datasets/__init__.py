@@ -1,0 +1,6 @@
+"""Data sets: labelled images laid out as their publishers lay them out."""
+
+from segret_train.datasets.dataset import DataError, DataSet, Sample
+from segret_train.datasets.published import open_data_set
+
+__all__ = ['DataError', 'DataSet', 'open_data_set', 'Sample']

@@ -1,0 +1,92 @@
+"""CamVid on a small tree, and what a sample refuses."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+import pytest
+from segret_train.datasets import DataError, DataSet, open_data_set
+
+
+def test_frames_come_in_order_with_their_labels(camvid: DataSet) -> None:
+    assert (camvid.name, len(camvid.labels)) == ('CamVid', 11)
+    assert [sample.name for sample in camvid.samples('train')] == [
+        f'{number:02}' for number in range(8)]
+    assert len(camvid.samples('val')) == 2
+    for sample in camvid.samples('val'):
+        assert sample.image().shape == (40, 48, 3)
+        assert sample.label().shape == (40, 48)
+        assert sample.image().dtype == sample.label().dtype == np.uint8
+
+
+def test_unlabelled_pixels_are_255_and_colours_are_rgb(camvid: DataSet) -> None:
+    label = np.tile(np.arange(12, dtype=np.uint8), (40, 4))
+    cv2.imwrite(str(camvid.root / 'labels/val/00.png'), label)
+    red_bgr = np.full((40, 48, 3), (0, 0, 200), np.uint8)
+    cv2.imwrite(str(camvid.root / 'images/val/00.jpg'), red_bgr)
+    sample = camvid.samples('val')[0]
+    assert sample.label()[0, :12].tolist() == [*range(11), 255]
+    np.testing.assert_allclose(sample.image()[0, 0], [200, 0, 0], atol=4)
+
+
+def test_a_data_set_that_is_not_known_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match='no data set mars: name one of .*camvid'):
+        open_data_set('mars', tmp_path)
+
+
+def test_a_missing_folder_is_named_with_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf'{tmp_path}: no images/train/\*.jpg; CamVid is laid out '
+                                        r'as images/\{train,val\}/NAME.jpg and labels'):
+        open_data_set('camvid', tmp_path).samples('train')
+
+
+def test_the_first_missing_label_is_named_and_the_others_counted(camvid: DataSet) -> None:
+    for number in (3, 5, 6):
+        (camvid.root / f'labels/train/{number:02}.png').unlink()
+    with pytest.raises(DataError, match='labels/train/03.png: missing, as are 2 other labels; '
+                                        'CamVid is laid out as images'):
+        camvid.samples('train')
+
+
+def test_hidden_files_are_no_images(camvid: DataSet) -> None:
+    (camvid.root / 'images/val/._00.jpg').write_bytes(b'left by a Mac')
+    assert len(camvid.samples('val')) == 2
+
+
+@pytest.mark.parametrize(('label', 'message'), [
+    (np.full((40, 48), 12, np.uint8), r'holds id 12; labels are of ids 0\.\.11'),
+    (np.zeros((40, 48, 3), np.uint8), r'shape \(40, 48, 3\) of uint8; .*ids 0\.\.11'),
+    (np.zeros((40, 48), np.uint16), r'shape \(40, 48\) of uint16; .*ids 0\.\.11'),
+    (np.zeros((40, 50), np.uint8), r'40 x 50, but its image .*images/val/01.jpg is 40 x 48'),
+])
+def test_a_label_of_another_kind_is_named(camvid: DataSet, label: np.ndarray,
+                                          message: str) -> None:
+    cv2.imwrite(str(camvid.root / 'labels/val/01.png'), label)
+    with pytest.raises(DataError, match='labels/val/01.png: ' + message):
+        camvid.samples('val')[1].label()
+
+
+def test_a_palette_is_of_ids(camvid: DataSet) -> None:
+    label = Image.fromarray(np.full((40, 48), 7, np.uint8), 'P')
+    label.putpalette([200, 100, 50] * 256)
+    label.save(camvid.root / 'labels/val/01.png')
+    assert (camvid.samples('val')[1].label() == 7).all()
+
+
+def test_a_picture_that_is_stored_sideways_has_the_size_it_is_shown_in(camvid: DataSet) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (40, 48)).save(camvid.root / 'images/val/01.jpg', exif=exif)
+    sample = camvid.samples('val')[1]
+    assert sample.image().shape[:2] == sample.label().shape == (40, 48)
+
+
+@pytest.mark.parametrize(('name', 'read'), [
+    ('images/val/01.jpg', 'image'), ('images/val/01.jpg', 'label'),
+    ('labels/val/01.png', 'label')])
+def test_a_damaged_picture_is_named(camvid: DataSet, name: str, read: str) -> None:
+    (camvid.root / name).write_bytes(b'not a picture')
+    sample = camvid.samples('val')[1]
+    with pytest.raises(DataError, match=f'{name}: not a readable image'):
+        getattr(sample, read)()
