@@ -99,7 +99,8 @@ def benchmark(candidates: list[tuple[Path, str]], camera_size: tuple[int, int] |
     added_mb = memory_mb('VmRSS') - before_mb if len(candidates) == 1 else None
     camera_size = camera_size or segmenters[0].info.input_size
     times, equal = run_in_turns(segmenters, camera_frames(camera_size), runs, progress)
-    results = [Result(path, segmenter.info, segmenter.engine, segmenter.device, ms, stages)
+    results = [Result(path, segmenter.info, segmenter.engine.name, segmenter.engine.device, ms,
+                      stages)
                for (path, _), segmenter, ms, stages in zip(candidates, segmenters, load_ms, times)]
     return Benchmark(this_machine(), camera_size, results, equal, memory_mb('VmHWM'), added_mb)
 

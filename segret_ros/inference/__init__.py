@@ -3,8 +3,8 @@
 from segret_ros.inference.engine import DeviceError, DEVICES
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
-from segret_ros.inference.recovery import EngineError, RecoveringSegmenter
+from segret_ros.inference.recovery import EngineError, RecoveringEngine
 from segret_ros.inference.segmenter import Segmentation, Segmenter
 
 __all__ = ['DeviceError', 'DEVICES', 'EngineError', 'ModelError', 'ModelInfo', 'read_model_info',
-           'RecoveringSegmenter', 'Segmentation', 'Segmenter']
+           'RecoveringEngine', 'Segmentation', 'Segmenter']

@@ -1,15 +1,13 @@
-"""A segmenter that gets over failures of its engine."""
+"""An engine that gets over its failures."""
 
-from collections.abc import Callable
 import hashlib
 import logging
 from pathlib import Path
 import time
 
 import numpy as np
-from segret_ros.inference.engine import devices_of_auto
+from segret_ros.inference.engine import devices_of_auto, Engine, open_engine
 from segret_ros.inference.model_info import ModelError
-from segret_ros.inference.segmenter import Segmentation, Segmenter
 
 logger = logging.getLogger(__name__)
 
@@ -19,57 +17,53 @@ LONGEST_PAUSE_S = 30.0
 
 
 class EngineError(RuntimeError):
-    """The engine could not label an image; the text says what happens next."""
+    """The engine could not run an image; the text says what happens next."""
 
 
-class RecoveringSegmenter:
+class RecoveringEngine:
     """
-    A `Segmenter` whose engine is opened anew after failures.
+    An `Engine` that is opened anew after failures.
 
     After `FAILURES_IN_A_ROW` it is closed and images are refused for a pause. Then it is opened
-    again, on the next device for `auto`, on the same for any other, and an image that is labelled
-    ends the story. The file must stay the one that was opened first: what its labels mean has been
-    told. To be called from one thread; `state` and `failures` may be read from any.
+    again, on the next device for `auto`, on the same for any other, and an image that it runs ends
+    the story. The file must stay the one that was opened first: what its labels mean has been
+    told. To be run from one thread; `state` and the counts may be read from any.
 
-    :param model: path of a model file.
-    :param device: see `Segmenter`.
-    :raises ModelError: for a file that is missing, damaged or does not explain itself.
+    :param path: of a sound model file.
+    :param device: one of `DEVICES`.
+    :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, model: str | Path, device: str) -> None:
-        self._model, self._asked_for = model, device
-        self._segmenter: Segmenter | None = Segmenter(model, device)
-        self.model_hash = model_hash(model)
-        self.info = self._segmenter.info
-        self.model_name = self._segmenter.model_name
-        self.device, self.engine = self._segmenter.device, self._segmenter.engine
+    def __init__(self, path: str | Path, device: str) -> None:
+        self._path, self._asked_for = path, device
+        self._engine: Engine | None = open_engine(path, device)
+        self.name, self.device = self._engine.name, self._engine.device
+        self.model_hash = model_hash(path)
         self.failures = 0  # in all
         self.reopened = 0  # times
         self.state = 'working'
         self._failures_in_a_row = 0
         self._pause_s = FIRST_PAUSE_S
         self._open_at = 0.0
-        self._segmenter.warm_up()
 
-    def __call__(self, image_rgb: np.ndarray, min_confidence: float,
-                 on_label: Callable[[np.ndarray], None]) -> Segmentation:
+    def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """
-        Give the labels of an image; see `Segmenter`.
+        Give the logits of an image; see `Engine`.
 
         :raises EngineError: when the engine fails or is not open.
         """
-        if self._segmenter is None:
+        if self._engine is None:
             self._reopen()
         try:
-            result = self._segmenter(image_rgb, min_confidence, on_label)
+            logits = self._engine.run(image_rgb)
         except Exception as error:  # engines have many types for what their libraries throw
             self._note_failure(error)
             raise EngineError(f'{first_line(error)}; {self.state}') from error
         if self.state != 'working':
-            logger.warning('engine %s on %s works again', self.engine, self.device)
+            logger.warning('engine %s on %s works again', self.name, self.device)
         self.state, self._failures_in_a_row, self._pause_s = 'working', 0, FIRST_PAUSE_S
-        return result
+        return logits
 
     def _note_failure(self, error: Exception) -> None:
         self.failures += 1
@@ -77,7 +71,7 @@ class RecoveringSegmenter:
         self.state = (f'failing: {self._failures_in_a_row} of {FAILURES_IN_A_ROW} failures in a '
                       'row, after which the engine is opened anew')
         if self._failures_in_a_row >= FAILURES_IN_A_ROW:
-            self._segmenter = None
+            self._engine = None
             self._pause(self._next_device())
             logger.warning('engine failed %d times in a row (%s); %s', self._failures_in_a_row,
                            first_line(error), self.state)
@@ -92,15 +86,15 @@ class RecoveringSegmenter:
         if time.monotonic() < self._open_at:
             raise EngineError(self.state)
         try:
-            if model_hash(self._model) != self.model_hash:
-                raise ModelError(f'{self._model}: it was replaced since the node was configured; '
+            if model_hash(self._path) != self.model_hash:
+                raise ModelError(f'{self._path}: it was replaced since the node was configured; '
                                  'clean up and configure to load the new one')
-            self._segmenter = Segmenter(self._model, self.device)
+            self._engine = open_engine(self._path, self.device)
         except Exception as error:  # a device may be gone, the file replaced by a broken one
             self._pause(self._next_device())
             raise EngineError(f"the engine can't be opened: {first_line(error)}; {self.state}"
                               ) from error
-        self.engine = self._segmenter.engine
+        self.name = self._engine.name
         self.reopened += 1
         # One more failure is enough to close it again.
         self._failures_in_a_row = FAILURES_IN_A_ROW - 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from segret_ros.inference.confidence import confidence_of
-from segret_ros.inference.engine import open_engine
+from segret_ros.inference.engine import Engine, open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.label_set import UNKNOWN
@@ -43,16 +43,16 @@ class Segmenter:
     :param device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1`, `tensorrt`; only `auto` may fall
         back.
     :param confidence: compute `Segmentation.confidence` too, by the model's temperature.
+    :param open_engine: gives the engine of a path and a device.
     :raises ModelError: for a file that is missing, damaged or does not explain itself.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, model: str | Path, device: str = 'auto', confidence: bool = True) -> None:
+    def __init__(self, model: str | Path, device: str = 'auto', confidence: bool = True,
+                 open_engine: Callable[[str | Path, str], Engine] = open_engine) -> None:
         self.info = read_model_info(model)
-        self._engine = open_engine(model, device)
+        self.engine = open_engine(model, device)
         self._confidence = confidence
-        self.device = self._engine.device
-        self.engine = self._engine.name
         self.model_name = Path(model).stem
 
     def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0,
@@ -76,7 +76,7 @@ class Segmenter:
         if resized.shape[:2] != (height, width):
             resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR)
         watch.lap('resize')
-        logits = self._engine.run(resized)
+        logits = self.engine.run(resized)
         watch.lap('network')
         blocks = Blocks(logits, image_rgb.shape[:2])
         label = blocks.labels()

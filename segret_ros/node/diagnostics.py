@@ -1,7 +1,7 @@
 """What the node tells of itself on /diagnostics."""
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from segret_ros.inference import RecoveringSegmenter
+from segret_ros.inference import Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.history import COUNTS
 from segret_ros.node.messages import key_values
@@ -10,23 +10,23 @@ from segret_ros.node.parameters import Parameters
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-def node_status(name: str, segmenter: RecoveringSegmenter | None, active: bool,
+def node_status(name: str, segmenter: Segmenter | None, active: bool,
                 configure_error: str) -> DiagnosticStatus:
     """
     Give the state of the node and its engine.
 
-    :param segmenter: None while the node is not configured.
+    :param segmenter: on a `RecoveringEngine`; None while the node is not configured.
     :param configure_error: why it could not be configured, or empty.
     """
     status = DiagnosticStatus(name=f'{name}: node')
     status.level, status.message = _node_summary(segmenter, active, configure_error)
     if segmenter is not None:
+        engine = segmenter.engine
         status.hardware_id = segmenter.model_name
         status.values = key_values({
-            'model': segmenter.model_name, 'model_hash': segmenter.model_hash,
-            'device': segmenter.device, 'engine': segmenter.engine,
-            'engine_state': segmenter.state, 'engine_failures': segmenter.failures,
-            'engine_reopened': segmenter.reopened})
+            'model': segmenter.model_name, 'model_hash': engine.model_hash,
+            'device': engine.device, 'engine': engine.name, 'engine_state': engine.state,
+            'engine_failures': engine.failures, 'engine_reopened': engine.reopened})
     return status
 
 
@@ -53,16 +53,17 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
     return status
 
 
-def _node_summary(segmenter: RecoveringSegmenter | None, active: bool,
+def _node_summary(segmenter: Segmenter | None, active: bool,
                   configure_error: str) -> tuple[bytes, str]:
     if configure_error:
         return ERROR, f'not configured: {configure_error}'
     if segmenter is None:
         return WARN, 'not configured'
-    if segmenter.state.startswith('closed'):
-        return ERROR, f'engine {segmenter.state}'
-    if segmenter.state != 'working':
-        return WARN, f'engine {segmenter.state}'
+    state = segmenter.engine.state
+    if state.startswith('closed'):
+        return ERROR, f'engine {state}'
+    if state != 'working':
+        return WARN, f'engine {state}'
     return (OK, 'active') if active else (WARN, 'not activated')
 
 

@@ -7,11 +7,11 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from segret_ros.inference import RecoveringSegmenter
+from segret_ros.inference import RecoveringEngine, Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
 from segret_ros.node.parameters import (
-    changed_parameters, declare_parameters, Parameters, read_parameters)
+    changed_parameters, declare_parameters, Parameters, read_parameters, unknown_parameters)
 from segret_ros.node.worker import Worker
 from segret_ros.share import default_model
 
@@ -30,8 +30,10 @@ class SegretNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__('segret')
         declare_parameters(self)
+        for sentence in unknown_parameters(self):
+            self.get_logger().warning(sentence)
         self._configured: Parameters | None = None  # those in force, once configured
-        self._segmenter: RecoveringSegmenter | None = None
+        self._segmenter: Segmenter | None = None
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
         self._dropped: dict[str, int] = {}
@@ -62,8 +64,9 @@ class SegretNode(LifecycleNode):
         try:
             parameters = read_parameters(self)
             self._check_topics(parameters.cameras)
-            self._segmenter = RecoveringSegmenter(parameters.model or default_model(),
-                                                  parameters.device)
+            self._segmenter = Segmenter(parameters.model or default_model(), parameters.device,
+                                        open_engine=RecoveringEngine)
+            self._segmenter.warm_up()
             self._cameras = {name: Camera(self, name, parameters, self._segmenter.info)
                              for name in parameters.cameras}
         except Exception as error:  # rclpy swallows what leaves a transition, without a word
@@ -72,8 +75,9 @@ class SegretNode(LifecycleNode):
             self.get_logger().error(f'not configured: {error}')
             return TransitionCallbackReturn.FAILURE
         self._configured = parameters
-        self.get_logger().info(f'model {self._segmenter.model_name} on {self._segmenter.device} '
-                               f'({self._segmenter.engine}), '
+        engine = self._segmenter.engine
+        self.get_logger().info(f'model {self._segmenter.model_name} on {engine.device} '
+                               f'({engine.name}), '
                                f'{len(self._segmenter.info.labels)} classes')
         return TransitionCallbackReturn.SUCCESS
 

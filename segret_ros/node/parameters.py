@@ -1,6 +1,7 @@
 """The node's parameters, each declared once: its type, default, meaning and range."""
 
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 import re
 import textwrap
 from typing import Any
@@ -133,6 +134,19 @@ def declare_parameters(node: Node) -> None:
                     FloatingPointRange(from_value=low, to_value=high, step=0.0)]
         default = getattr(Parameters(), item.name)
         node.declare_parameter(item.name, default, descriptor)
+
+
+def unknown_parameters(node: Node) -> list[str]:
+    """Give a sentence for each value that a node was started with and has no parameter for."""
+    own = [item.name for item in fields(Parameters)]
+    sentences = []
+    for name in node._parameter_overrides:  # rclpy shows them nowhere else
+        if node.has_parameter(name) or name.startswith('qos_overrides.'):
+            continue
+        alike = get_close_matches(name, own, n=1)
+        advice = f'did you mean {alike[0]}?' if alike else 'segret_node --help lists them'
+        sentences.append(f'{name!r} is no parameter of this node and is passed over: {advice}')
+    return sentences
 
 
 def read_parameters(node: Node) -> Parameters:

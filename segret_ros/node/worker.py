@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from segret_ros.inference import EngineError, RecoveringSegmenter, Segmentation
+from segret_ros.inference import EngineError, Segmentation, Segmenter
 from segret_ros.label_set import UNKNOWN
 from segret_ros.node.camera import Camera
 from segret_ros.node.freshness import staleness
@@ -24,11 +24,12 @@ class Worker:
     Labels the newest frame of each camera, from its construction until `stop`.
 
     :param cameras: by name.
+    :param segmenter: on a `RecoveringEngine`.
     :param parameters: gives those in force, asked for with each image.
     """
 
     def __init__(self, node: LifecycleNode, cameras: dict[str, Camera],
-                 segmenter: RecoveringSegmenter, parameters: Callable[[], Parameters]) -> None:
+                 segmenter: Segmenter, parameters: Callable[[], Parameters]) -> None:
         self.frames = NewestFrames(parameters().turns())
         self._node = node
         self._cameras = cameras
@@ -119,7 +120,8 @@ class Worker:
                         times: dict[str, object]) -> None:
         camera.publish_status(header, self._segmenter.model_name, problem, {
             'age_ms': self._age_s(header) * 1e3, **times, 'model': self._segmenter.model_name,
-            'model_hash': self._segmenter.model_hash, 'device': self._segmenter.device})
+            'model_hash': self._segmenter.engine.model_hash,
+            'device': self._segmenter.engine.device})
 
     def _staleness(self, header, max_age_s: float) -> str:
         now_s = self._node.get_clock().now().nanoseconds / 1e9

@@ -44,7 +44,7 @@ def test_openvino_in_float32_is_the_network(monkeypatch: pytest.MonkeyPatch, mod
                                             network: SegRet) -> None:
     monkeypatch.setattr(openvino.Core, 'get_property', lambda *arguments: ['FP32'])
     segmenter = Segmenter(model_file, 'openvino')
-    assert segmenter.engine.endswith('float32')
+    assert segmenter.engine.name.endswith('float32')
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     assert np.mean(segmenter(image).label == predict(network, image)) >= 0.999
 
@@ -99,7 +99,7 @@ def test_without_openvino_it_is_an_error_and_auto_goes_on(model_file: Path) -> N
 import sys
 sys.modules['openvino'] = None  # as if it were not installed
 from segret_ros.inference import DeviceError, Segmenter
-print(Segmenter({str(model_file)!r}, 'auto').device)
+print(Segmenter({str(model_file)!r}, 'auto').engine.device)
 try:
     Segmenter({str(model_file)!r}, 'openvino')
 except DeviceError as error:

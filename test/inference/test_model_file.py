@@ -209,7 +209,7 @@ def test_auto_falls_back_to_the_cpu_and_says_so(model_file: Path,
     engine = logging.getLogger('segret_ros.inference.engine')
     engine.addHandler(caplog.handler)  # launch, where it is installed, cuts loggers off the root
     with caplog.at_level(logging.INFO, engine.name):
-        assert Segmenter(model_file, device='auto').device in ('cpu', 'openvino')
+        assert Segmenter(model_file, device='auto').engine.device in ('cpu', 'openvino')
     engine.removeHandler(caplog.handler)
     assert 'cpu' in caplog.text.lower()
 

@@ -271,3 +271,16 @@ def test_help_explains_every_parameter(tmp_path: Path) -> None:
     text = program.log()
     for name, default in DEFAULTS.items():
         assert f'  {name} ({default!r}): ' in text
+
+
+def test_a_misspelt_parameter_is_told(tmp_path: Path, peer: Peer) -> None:
+    with running_node(tmp_path, max_agee=0.5, robot='rover', use_sim_time=False,
+                      autostart=False) as started:
+        peer.wait_for(lambda: 'robot' in started.log(), 'the warnings')
+        peer.spin(0.2)
+        warnings = started.log().splitlines()
+    assert len(warnings) == 2
+    assert "'max_agee' is no parameter of this node and is passed over: did you mean max_age?" \
+        in warnings[0]
+    assert "'robot' is no parameter of this node" in warnings[1]
+    assert 'segret_node --help lists them' in warnings[1]
