@@ -14,6 +14,7 @@ from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
 from segret_ros.label_set import UNKNOWN
+from segret_ros.metrics import Calibration
 from segret_train.datasets import DataSet, open_data_set, Sample
 from segret_train.onnx_model import save_model
 import torch
@@ -22,7 +23,6 @@ from torch.nn import functional
 from tqdm import tqdm
 
 PIXELS = 8192  # of each frame: 101 frames give 0.8 million, whose logits take 36 MB
-BINS = 15
 BISECTIONS = 30  # leave 1e-8 of the temperature's range
 
 
@@ -109,18 +109,15 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
 
 def calibration_error(logits: Tensor, label: Tensor) -> float:
     """
-    Give the expected calibration error of the largest softmax, 0..1, in `BINS` equal bins.
-
-    It is the mean over the pixels of how far their bin's confidence is from its accuracy.
+    Give the expected calibration error of the largest softmax, 0..1.
 
     :param logits: (pixels, classes) float32.
     :param label: (pixels,) int64 classes.
     """
     confidence, found = logits.softmax(1).max(1)
-    excess = confidence.double() - (found == label).double()
-    place = (confidence * BINS).ceil().long().clamp(1, BINS) - 1  # a bin holds its upper bound
-    gaps = torch.zeros(BINS, dtype=torch.float64).index_add_(0, place, excess)
-    return float(gaps.abs().sum() / len(label))
+    calibration = Calibration()
+    calibration.add(confidence.numpy(), (found == label).numpy())
+    return calibration.error()
 
 
 def report(info: ModelInfo) -> str:
