@@ -54,8 +54,8 @@ def load_label_set(name_or_path: str | Path) -> LabelSet:
     """
     Give a label set of `config/label_sets` by its name, or any other by its path.
 
-    :param name_or_path: `camvid`, `cityscapes`, `ade20k`, `coco_stuff`, or a YAML file with a list
-        `classes` of `name` and `color`.
+    :param name_or_path: `camvid`, `cityscapes`, `ade20k`, `coco_stuff`, `mapillary_vistas`, or a
+        YAML file with a list `classes` of `name` and `color`.
     :raises LabelSetError: for a name that does not exist or a malformed file.
     """
     folder = share_directory() / 'config' / 'label_sets'

@@ -179,7 +179,8 @@ def main() -> int:
     parser.add_argument('--data', type=Path, help='CamVid, to calibrate the confidence on its val '
                         'split (default: do not calibrate)')
     parser.add_argument('--labels', help='class names and colours, for a checkpoint without them: '
-                        'camvid, cityscapes, ade20k, coco_stuff or a YAML file')
+                        'camvid, cityscapes, ade20k, coco_stuff, mapillary_vistas or a YAML '
+                        'file')
     parser.add_argument('--training-data', default='',
                         help='what the network has seen, for a checkpoint that does not tell')
     arguments = parser.parse_args()

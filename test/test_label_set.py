@@ -12,6 +12,7 @@ from segret_ros.label_set import LabelSet, LabelSetError, load_label_set
     ('cityscapes', 19, 'road', 'bicycle'),
     ('ade20k', 150, 'wall', 'flag'),
     ('coco_stuff', 171, 'person', 'wood'),
+    ('mapillary_vistas', 65, 'bird', 'ego vehicle'),
 ])
 def test_shipped_label_sets(name: str, classes: int, first: str, last: str) -> None:
     labels = load_label_set(name)

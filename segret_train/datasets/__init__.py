@@ -1,6 +1,6 @@
-"""Data sets: labelled images laid out as their publishers lay them out."""
+"""Data sets: labelled images laid out as their publishers lay them out, or as one's own."""
 
 from segret_train.datasets.dataset import DataError, DataSet, Sample
-from segret_train.datasets.published import open_data_set
+from segret_train.datasets.published import open_data_set, PUBLISHED
 
-__all__ = ['DataError', 'DataSet', 'open_data_set', 'Sample']
+__all__ = ['DataError', 'DataSet', 'open_data_set', 'PUBLISHED', 'Sample']

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 from segret_ros.label_set import LabelSet
-from segret_train.datasets.ids import IdTable
+from segret_train.datasets.ids import ColorTable, IdTable
 
 SPLITS = ('train', 'val')
 EXIF_ORIENTATION = 0x0112
@@ -18,6 +18,18 @@ SIDEWAYS = range(5, 9)  # the orientations that swap height and width
 
 class DataError(ValueError):
     """A data set that is not as it should be; names the first offender and the rule."""
+
+
+class UnreadableError(DataError):
+    """An image or label file that can't be read."""
+
+
+class SizeError(DataError):
+    """A label that has not the size of its image."""
+
+
+class IdError(DataError):
+    """A label of another kind, or with ids that the data set does not have."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +44,13 @@ class Sample:
     name: str
     image_path: Path
     label_path: Path
-    ids: IdTable = field(repr=False)
+    ids: IdTable | ColorTable = field(repr=False)
 
     def image(self) -> np.ndarray:
         """
         Give the image, (H, W, 3) uint8 RGB.
 
-        :raises DataError: when it can't be read.
+        :raises UnreadableError: when the file is none.
         """
         image = cv2.imread(str(self.image_path), cv2.IMREAD_COLOR)
         if image is None:
@@ -49,8 +61,9 @@ class Sample:
         """
         Give the label, (H, W) uint8 class ids, 255 where there is no class.
 
-        :raises DataError: when it can't be read, has not the image's size, or holds an id that the
-            data set does not have.
+        :raises UnreadableError: when the file is none.
+        :raises SizeError: when it has not the image's size.
+        :raises IdError: when it is of another kind, or holds an id that means nothing.
         """
         try:
             with Image.open(self.label_path) as file:
@@ -58,10 +71,10 @@ class Sample:
         except OSError as error:
             raise _unreadable(self.label_path) from error
         except ValueError as error:
-            raise DataError(f'{self.label_path}: {error}') from error
+            raise IdError(f'{self.label_path}: {error}') from error
         size = self._image_size()
         if label.shape != size:
-            raise DataError(f'{self.label_path}: {label.shape[0]} x {label.shape[1]}, but its '
+            raise SizeError(f'{self.label_path}: {label.shape[0]} x {label.shape[1]}, but its '
                             f'image {self.image_path} is {size[0]} x {size[1]}: a label has the '
                             'height and width of its image')
         return label
@@ -92,7 +105,7 @@ class Layout:
 
     def __str__(self) -> str:
         splits = '{' + ','.join(self.splits.values()) + '}'
-        return ' and '.join(pattern.format(split=splits, name=self.example)
+        return ' and '.join(_filled(pattern, splits, self.example)
                             for pattern in (self.images, self.labels))
 
     def image_paths(self, root: Path, split: str) -> dict[str, Path]:
@@ -105,7 +118,7 @@ class Layout:
 
     def label_path(self, root: Path, split: str, name: str) -> Path:
         """Give where the label of an image belongs."""
-        return root / self.labels.format(split=self.splits[split], name=name)
+        return root / _filled(self.labels, self.splits[split], name)
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,7 @@ class DataSet:
     labels: LabelSet
     root: Path
     layout: Layout
-    ids: IdTable
+    ids: IdTable | ColorTable
 
     def samples(self, split: str) -> list[Sample]:
         """
@@ -133,8 +146,8 @@ class DataSet:
         """
         images = self.layout.image_paths(self.root, split)
         if not images:
-            folder = self.layout.images.format(split=self.layout.splits[split], name='*')
-            raise DataError(f'{self.root}: no {folder}; {self.name} is laid out as {self.layout}')
+            wanted = _filled(self.layout.images, self.layout.splits[split], '*')
+            raise DataError(f'{self.root}: no {wanted}; {self.name} is laid out as {self.layout}')
         labels = self.layout.label_paths(self.root, split)
         missing = [name for name in images if name not in labels]
         if missing:
@@ -146,7 +159,7 @@ class DataSet:
 
 def _find(root: Path, pattern: str, split: str) -> dict[str, Path]:
     """Give the files of a pattern by their part that is `{name}`, sorted by it."""
-    before, after = pattern.replace('{split}', split).split('{name}')
+    before, after = _filled(pattern, split, '{name}').split('{name}')
     folder = root / before
     found = {}
     for parent, _, files in os.walk(folder, followlinks=True):
@@ -157,5 +170,9 @@ def _find(root: Path, pattern: str, split: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _unreadable(path: Path) -> DataError:
-    return DataError(f'{path}: not a readable image; copy the data set again')
+def _filled(pattern: str, split: str, name: str) -> str:
+    return pattern.replace('{split}', split).replace('{name}', name)
+
+
+def _unreadable(path: Path) -> UnreadableError:
+    return UnreadableError(f'{path}: not a readable image; copy the data set again')

@@ -1,11 +1,18 @@
-"""The published data sets, each as its publisher lays it out."""
+"""The published data sets, each as its publisher (or mmsegmentation) lays it out."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from segret_ros.label_set import load_label_set
+from segret_ros.label_set import load_label_set, UNKNOWN
 from segret_train.datasets.dataset import DataError, DataSet, Layout
 from segret_train.datasets.ids import consecutive, IdTable
+from segret_train.datasets.own import read_own
+
+# The ids, in the order of the train ids, of those of Cityscapes' 34 classes that are evaluated.
+CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+# Of COCO's 182 numbers, counted from 0, eleven were never given to a class.
+COCO_GAPS = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
+COCO_IDS = [number for number in range(182) if number not in COCO_GAPS]
 
 
 class Published(NamedTuple):
@@ -23,22 +30,60 @@ class Published(NamedTuple):
 
 PUBLISHED = {
     # Brostow, Fauqueur, Cipolla, Pattern Recognition Letters 2009; the split of SegNet.
-    'camvid': Published('CamVid', 'camvid', Layout('images/{split}/{name}.jpg',
-                                                   'labels/{split}/{name}.png'),
-                        consecutive(11, ignored=[11])),
+    'camvid': Published(
+        'CamVid', 'camvid',
+        Layout('images/{split}/{name}.jpg', 'labels/{split}/{name}.png'),
+        consecutive(11, ignored=[11])),
+    'cityscapes': Published(
+        'Cityscapes', 'cityscapes',
+        Layout('leftImg8bit/{split}/{name}_leftImg8bit.png',
+               'gtFine/{split}/{name}_gtFine_labelIds.png',
+               example='aachen/aachen_000000_000019'),
+        IdTable({**dict.fromkeys(range(34), UNKNOWN),
+                 **{number: class_id for class_id, number in enumerate(CITYSCAPES_IDS)}})),
+    'ade20k': Published(  # ADEChallengeData2016, whose 0 is what no class names
+        'ADE20K', 'ade20k',
+        Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
+               {'train': 'training', 'val': 'validation'}, 'ADE_train_00000001'),
+        consecutive(150, ignored=[0], first=1)),
+    'coco_stuff10k': Published(  # as mmsegmentation converts it: 0 is unlabelled
+        'COCO-Stuff 10K', 'coco_stuff',
+        Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}_labelTrainIds.png',
+               {'train': 'train2014', 'val': 'test2014'}, 'COCO_train2014_000000000077'),
+        consecutive(171, ignored=[0], first=1)),
+    'coco_stuff164k': Published(  # the publisher's own pixel maps (stuffthingmaps)
+        'COCO-Stuff 164K', 'coco_stuff',
+        Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
+               {'train': 'train2017', 'val': 'val2017'}, '000000000009'),
+        IdTable({UNKNOWN: UNKNOWN,
+                 **{number: class_id for class_id, number in enumerate(COCO_IDS)}})),
+    'coco_stuff164k_train_ids': Published(  # as mmsegmentation converts it
+        'COCO-Stuff 164K', 'coco_stuff',
+        Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}_labelTrainIds.png',
+               {'train': 'train2017', 'val': 'val2017'}, '000000000009'),
+        consecutive(171, ignored=[UNKNOWN])),
+    'mapillary_vistas': Published(  # version 1.2; id 65, Unlabeled, is not evaluated
+        'Mapillary Vistas', 'mapillary_vistas',
+        Layout('{split}/images/{name}.jpg', '{split}/v1.2/labels/{name}.png',
+               {'train': 'training', 'val': 'validation'}),
+        consecutive(65, ignored=[65])),
 }
 
 
-def open_data_set(name: str, root: str | Path) -> DataSet:
+def open_data_set(name_or_yaml: str, root: str | Path) -> DataSet:
     """
     Give a data set.
 
-    :param name: of a published one: `camvid`.
+    :param name_or_yaml: `camvid`, `cityscapes` or another name of `PUBLISHED`, or the path of a
+        YAML file that describes a folder of one's own (`docs/your_own_data.md`).
     :param root: the folder that holds it.
-    :raises DataError: for a name that is not known.
+    :raises DataError: for a name that is not known, or a malformed file.
     """
-    if name not in PUBLISHED:
-        raise DataError(f'no data set {name}: name one of {", ".join(PUBLISHED)}')
-    published = PUBLISHED[name]
+    if Path(name_or_yaml).suffix in ('.yaml', '.yml'):
+        return read_own(Path(name_or_yaml), Path(root))
+    if name_or_yaml not in PUBLISHED:
+        raise DataError(f'no data set {name_or_yaml}: name one of {", ".join(PUBLISHED)}, or the '
+                        "YAML file of your own data's classes")
+    published = PUBLISHED[name_or_yaml]
     return DataSet(published.name, load_label_set(published.label_set), Path(root),
                    published.layout, published.ids)

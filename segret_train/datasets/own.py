@@ -1,0 +1,97 @@
+"""A folder of one's own, described by a YAML file of its classes."""
+
+import colorsys
+from pathlib import Path
+
+from segret_ros.label_set import LabelSet, UNKNOWN
+from segret_train.datasets.dataset import DataError, DataSet, Layout
+from segret_train.datasets.ids import ColorTable, IdTable
+import yaml
+
+KEYS = ('name', 'source', 'classes', 'images', 'labels', 'color_coded', 'ignored')
+CLASS_KEYS = ('name', 'color', 'id')
+GOLDEN_RATIO = 0.618  # steps of this around the circle of hues never come close to each other
+
+
+def read_own(path: Path, root: Path) -> DataSet:
+    """
+    Give the data set that a YAML file describes.
+
+    :param path: a list `classes` of `name`, `color` (RGB; one is made up if left out) and `id`
+        (the number, or list of numbers, in the label images; the place in the list if left out).
+        Beside it may stand `name` of the data set, `images` and `labels` (paths of `{split}` and
+        `{name}`), `ignored` (numbers without a class; 255 if left out), and `color_coded: true`
+        for label images of the classes' colours, where `ignored` is a list of colours.
+    :param root: the folder that holds the images and labels.
+    :raises DataError: when the file is missing or malformed.
+    """
+    try:
+        described = yaml.safe_load(path.read_text())
+        _refuse_other_keys(described, KEYS)
+        for entry in described['classes']:
+            _refuse_other_keys(entry, CLASS_KEYS)
+        labels = _labels(described['classes'])
+        ids = _colors(described, labels) if described.get('color_coded') else _ids(described)
+        return DataSet(str(described.get('name', path.stem)), labels, root, _layout(described),
+                       ids)
+    except OSError as error:
+        raise DataError(f'{path}: {error.strerror}; give the YAML file of your classes') from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = ' '.join(str(error).split())  # PyYAML's take several lines
+        raise DataError(f'{path}: {reason}; write a list `classes` of {{name: road, color: '
+                        '[128, 64, 128]}, see docs/your_own_data.md') from error
+
+
+def _refuse_other_keys(entry: dict, keys: tuple[str, ...]) -> None:
+    if other := [key for key in entry.keys() if key not in keys]:
+        raise ValueError(f'{other[0]!r} is none of the keys {", ".join(keys)}')
+
+
+def _labels(classes: list[dict]) -> LabelSet:
+    return LabelSet(tuple(str(entry['name']) for entry in classes),
+                    tuple(tuple(entry.get('color', _made_up(number)))
+                          for number, entry in enumerate(classes)))
+
+
+def _made_up(number: int) -> tuple[int, ...]:
+    color = colorsys.hsv_to_rgb(number * GOLDEN_RATIO % 1, 0.7, 0.9)
+    return tuple(round(255 * part) for part in color)
+
+
+def _ids(described: dict) -> IdTable:
+    meanings = {}
+    for class_id, entry in enumerate(described['classes']):
+        number = entry.get('id', class_id)
+        for one in number if isinstance(number, list) else [number]:
+            _add(meanings, one, class_id)
+    for number in described.get('ignored', [] if UNKNOWN in meanings else [UNKNOWN]):
+        _add(meanings, number, UNKNOWN)
+    if wrong := [number for number in meanings
+                 if not isinstance(number, int) or not 0 <= number <= 255]:
+        raise ValueError(f'id {wrong[0]!r}: ids in label images are 0..255')
+    return IdTable(meanings)
+
+
+def _colors(described: dict, labels: LabelSet) -> ColorTable:
+    meanings = {}
+    for class_id, color in enumerate(labels.colors):
+        _add(meanings, color, class_id)
+    for color in described.get('ignored', []):
+        LabelSet(('ignored',), (tuple(color),))  # holds it against the rules of a colour
+        _add(meanings, tuple(color), UNKNOWN)
+    return ColorTable(meanings)
+
+
+def _add(meanings: dict, key: object, class_id: int) -> None:
+    if key in meanings:
+        raise ValueError(f'{key} occurs twice among the classes and `ignored`')
+    meanings[key] = class_id
+
+
+def _layout(described: dict) -> Layout:
+    layout = Layout(described.get('images', 'images/{split}/{name}.jpg'),
+                    described.get('labels', 'labels/{split}/{name}.png'))
+    for pattern in (layout.images, layout.labels):
+        if '{split}' not in pattern or pattern.count('/{name}') != 1:
+            raise ValueError(f'{pattern}: a path holds {{split}} and, after a /, {{name}} once')
+    return layout
