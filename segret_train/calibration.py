@@ -15,7 +15,7 @@ from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
 from segret_ros.label_set import UNKNOWN
 from segret_ros.metrics import Calibration
-from segret_train.datasets import DataSet, open_data_set, Sample
+from segret_train.datasets import DataSet, NAMES_HELP, open_data_set, Sample
 from segret_train.onnx_model import save_model
 import torch
 from torch import Tensor
@@ -124,7 +124,7 @@ def report(info: ModelInfo) -> str:
     """Give what a command says of a model's calibration."""
     if info.calibration_error is None:
         return ('The confidence is not calibrated: --data CAMVID fits it to the val split of '
-                'CamVid')
+                'CamVid, --dataset to another')
     before, after = info.calibration_error
     return (f'temperature {info.temperature:.3f}: expected calibration error {before:.2%} before, '
             f'{after:.2%} after, on {info.calibration_data}')
@@ -134,14 +134,16 @@ def main() -> int:
     """Run the command line; give its exit code."""
     parser = argparse.ArgumentParser(
         prog='python -m segret_train.calibration',
-        description="Fit a model file's confidence to CamVid's val split and write the "
+        description="Fit a model file's confidence to a data set's val split and write the "
                     'temperature into the file; labels stay as they are. segret_export --data '
                     'does the same.')
     parser.add_argument('model', type=Path, help='.onnx, which is written again')
-    parser.add_argument('--data', type=Path, required=True, help='folder of CamVid')
+    parser.add_argument('--data', type=Path, required=True, help='folder of the data set')
+    parser.add_argument('--dataset', default='camvid', metavar='NAME',
+                        help=f'{NAMES_HELP} (default: camvid)')
     arguments = parser.parse_args()
     try:
-        info = calibrate(arguments.model, open_data_set('camvid', arguments.data))
+        info = calibrate(arguments.model, open_data_set(arguments.dataset, arguments.data))
     except (ValueError, OSError) as error:
         print(f'calibration: {error}', file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_ros.share import share_directory
 from segret_train import calibration
-from segret_train.datasets import DataSet, open_data_set
+from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import predict
 from segret_train.onnx_model import save_model, to_onnx
 from tqdm import tqdm
@@ -176,8 +176,10 @@ def main() -> int:
                         default=(360, 480), help='of the network (default: 360 480)')
     parser.add_argument('--frames', type=Path,
                         help='folder of images to compare on (default: the sample drive)')
-    parser.add_argument('--data', type=Path, help='CamVid, to calibrate the confidence on its val '
-                        'split (default: do not calibrate)')
+    parser.add_argument('--data', type=Path, help='folder of a data set, to calibrate the '
+                        'confidence on its val split (default: do not calibrate)')
+    parser.add_argument('--dataset', default='camvid', metavar='NAME',
+                        help=f'which one that is: {NAMES_HELP} (default: camvid)')
     parser.add_argument('--labels', help='class names and colours, for a checkpoint without them: '
                         'camvid, cityscapes, ade20k, coco_stuff, mapillary_vistas or a YAML '
                         'file')
@@ -186,7 +188,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         labels = load_label_set(arguments.labels) if arguments.labels else None
-        data = open_data_set('camvid', arguments.data) if arguments.data else None
+        data = open_data_set(arguments.dataset, arguments.data) if arguments.data else None
         agreement = export(
             arguments.checkpoint, arguments.output, tuple(arguments.input_size),
             sample_frames(arguments.frames), labels, arguments.training_data, data)

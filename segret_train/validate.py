@@ -9,7 +9,8 @@ import numpy as np
 from segret_ros.inference import Segmenter
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import load_checkpoint
-from segret_train.datasets import open_data_set
+from segret_train.datasets import NAMES_HELP, open_data_set
+from segret_train.datasets.check import check_data, report
 from segret_train.evaluation import predict, score
 from tqdm import tqdm
 
@@ -49,18 +50,27 @@ def main() -> int:
     """Run the command line; give its exit code."""
     parser = argparse.ArgumentParser(
         prog='segret_validate', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description='Measure a checkpoint or a model file on CamVid.')
-    parser.add_argument('model', type=Path, help='.safetensors, .pth or .onnx')
+        description='Measure a checkpoint or a model file on a data set, or check the data set.')
+    parser.add_argument('model', type=Path, nargs='?', help='.safetensors, .pth or .onnx')
+    parser.add_argument('--dataset', default='camvid', metavar='NAME', help=NAMES_HELP)
     parser.add_argument('--data', type=Path, required=True, default=argparse.SUPPRESS,
-                        help='folder of CamVid')
-    parser.add_argument('--split', choices=('train', 'val'), default='val', help='of CamVid')
+                        help='folder of the data set')
+    parser.add_argument('--check-data', action='store_true', help='read every image and label '
+                        'instead, and tell what is damaged and how often each class occurs')
+    parser.add_argument('--split', choices=('train', 'val'), default='val', help='of the data set')
     parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, '
                         'openvino, cuda, cuda:N or tensorrt')
     parser.add_argument('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
                         help='pixels of a model file below it count as unknown')
     arguments = parser.parse_args()
+    if not arguments.check_data and arguments.model is None:
+        parser.error('name a model, or --check-data')
     try:
-        data = open_data_set('camvid', arguments.data)
+        data = open_data_set(arguments.dataset, arguments.data)
+        if arguments.check_data:
+            checks = check_data(data)
+            print(report(data, checks))
+            return int(any(found.errors for found in checks.values()))
         label = labeller(arguments.model, arguments.device, arguments.min_confidence)
         samples = data.samples(arguments.split)
         confusion = score(tqdm(samples, unit='frame'), label, len(data.labels))

@@ -14,6 +14,8 @@ from segret_train.datasets.ids import ColorTable, IdTable
 SPLITS = ('train', 'val')
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = range(5, 9)  # the orientations that swap height and width
+# What Pillow raises for damaged files, found by damaging every byte of some.
+DAMAGES = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class DataError(ValueError):
@@ -57,6 +59,18 @@ class Sample:
             raise _unreadable(self.image_path)
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
+    def refuse_half_an_image(self) -> None:
+        """
+        Decode the image to its last byte; where those are missing `image` fills up with grey.
+
+        :raises UnreadableError: when the file is cut or damaged.
+        """
+        try:
+            with Image.open(self.image_path) as file:
+                file.load()
+        except DAMAGES as error:
+            raise _unreadable(self.image_path) from error
+
     def label(self) -> np.ndarray:
         """
         Give the label, (H, W) uint8 class ids, 255 where there is no class.
@@ -67,9 +81,11 @@ class Sample:
         """
         try:
             with Image.open(self.label_path) as file:
-                label = self.ids.classes(np.asarray(file))
-        except OSError as error:
+                raw = np.asarray(file)
+        except DAMAGES as error:
             raise _unreadable(self.label_path) from error
+        try:
+            label = self.ids.classes(raw)
         except ValueError as error:
             raise IdError(f'{self.label_path}: {error}') from error
         size = self._image_size()
@@ -85,7 +101,7 @@ class Sample:
             with Image.open(self.image_path) as file:
                 sideways = file.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
                 return file.size if sideways else file.size[::-1]
-        except OSError as error:
+        except DAMAGES as error:
             raise _unreadable(self.image_path) from error
 
 

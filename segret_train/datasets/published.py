@@ -69,6 +69,8 @@ PUBLISHED = {
         consecutive(65, ignored=[65])),
 }
 
+NAMES_HELP = f'{", ".join(PUBLISHED)}, or the YAML file of your own (docs/your_own_data.md)'
+
 
 def open_data_set(name_or_yaml: str, root: str | Path) -> DataSet:
     """

@@ -1,0 +1,109 @@
+"""A walk through a whole data set: what is damaged, and how often each class occurs."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from segret_ros.label_set import LabelSet, UNKNOWN
+from segret_train.datasets.dataset import (DataError, DataSet, IdError, Sample, SizeError, SPLITS,
+                                           UnreadableError)
+from tqdm import tqdm
+
+KINDS = {UnreadableError: 'unreadable', SizeError: 'label of another size than its image',
+         IdError: 'label with foreign ids or of another format',
+         DataError: 'not laid out as it should be'}
+OFFENDERS_SHOWN = 3  # of each kind
+
+
+@dataclass
+class SplitCheck:
+    """
+    What was found in a split.
+
+    :param samples: images looked at.
+    :param pixels: of each id, (256,) int64; 255 is no class.
+    :param images: that have the id in their label, (256,) int64.
+    :param errors: one a damaged file.
+    """
+
+    samples: int = 0
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(UNKNOWN + 1, np.int64))
+    images: np.ndarray = field(default_factory=lambda: np.zeros(UNKNOWN + 1, np.int64))
+    errors: list[DataError] = field(default_factory=list)
+
+
+def check_data(data: DataSet) -> dict[str, SplitCheck]:
+    """
+    Read every image and label of a data set; give what was found in each split.
+
+    :raises DataError: when no split is where it should be.
+    """
+    checks = {split: check_split(data, split) for split in SPLITS}
+    if not any(found.samples for found in checks.values()):
+        raise checks[SPLITS[0]].errors[0]
+    return checks
+
+
+def check_split(data: DataSet, split: str) -> SplitCheck:
+    """Read every image and label of a split; give what was found."""
+    found = SplitCheck()
+    try:
+        samples = data.samples(split)
+    except DataError as error:
+        found.errors.append(error)
+        return found
+    with ThreadPoolExecutor() as pool:
+        for pixels, errors in tqdm(pool.map(examine, samples), split, len(samples), unit='image'):
+            found.samples += 1
+            found.pixels += pixels
+            found.images += pixels > 0
+            found.errors += errors
+    return found
+
+
+def examine(sample: Sample) -> tuple[np.ndarray, list[DataError]]:
+    """Give the label's pixels of each id, (256,) int64, and what is wrong with the two files."""
+    errors = {}
+    pixels = np.zeros(UNKNOWN + 1, np.int64)
+    for read in (sample.refuse_half_an_image, sample.label):
+        try:
+            label = read()
+        except DataError as error:
+            errors[str(error)] = error  # both tell of an image that has no size
+        else:
+            if label is not None:
+                pixels = np.bincount(label.ravel(), minlength=UNKNOWN + 1)
+    return pixels, list(errors.values())
+
+
+def report(data: DataSet, checks: dict[str, SplitCheck]) -> str:
+    """Give what was found as text."""
+    parts = ['\n'.join([f'{data.name}, {split}: {found.samples} images',
+                        *_frequencies(data.labels, found), *_damage(found.errors)])
+             for split, found in checks.items()]
+    return '\n\n'.join(parts)
+
+
+def _frequencies(labels: LabelSet, found: SplitCheck) -> Iterator[str]:
+    """Give a line a class: its share of the pixels, its pixels, the images that show it."""
+    if not found.pixels.any():
+        return
+    width = max(map(len, (*labels.names, 'no class')))
+    yield f'{"":<{width}}{"share":>9}{"pixels":>16}{"images":>9}'
+    for id_, name in [*enumerate(labels.names), (UNKNOWN, 'no class')]:
+        share = found.pixels[id_] / found.pixels.sum()
+        yield f'{name:<{width}}{share:9.2%}{found.pixels[id_]:16,}{found.images[id_]:9,}'
+
+
+def _damage(errors: list[DataError]) -> Iterator[str]:
+    """Give the count of each kind of damage, and its first offenders."""
+    if not errors:
+        yield 'no damage'
+    for kind, title in KINDS.items():
+        offenders = [error for error in errors if type(error) is kind]
+        if offenders:
+            yield f'{len(offenders)} x {title}:'
+            yield from (f'  {error}' for error in offenders[:OFFENDERS_SHOWN])
+        if len(offenders) > OFFENDERS_SHOWN:
+            yield f'  and {len(offenders) - OFFENDERS_SHOWN} more'

@@ -1,0 +1,101 @@
+"""The walk through a data set: frequencies by hand, and every kind of damage."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from segret_train.datasets import DataError, DataSet, open_data_set
+from segret_train.datasets.check import check_data, report
+from trees import write_image, write_label
+
+TWO = 'name: Yard\nclasses: [{name: ground}, {name: obstacle}, {name: never}]\n'
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> DataSet:
+    """Give 6 images to train on and 1 to validate, 32 x 48: columns of 0, 1, 1, 255."""
+    for name in (*(f'train/{number}' for number in range(6)), 'val/0'):
+        write_image(tmp_path / f'images/{name}.jpg')
+        write_label(tmp_path / f'labels/{name}.png', 0, 1, 1, 255)
+    (tmp_path / 'yard.yaml').write_text(TWO)
+    return open_data_set(str(tmp_path / 'yard.yaml'), tmp_path)
+
+
+def test_frequencies(yard: DataSet) -> None:
+    write_label(yard.root / 'labels/train/3.png', 0)
+    checks = check_data(yard)
+    assert (checks['train'].samples, checks['val'].samples) == (6, 1)
+    column = 32 * 48 // 4
+    assert checks['train'].pixels[[0, 1, 2, 255]].tolist() == [9 * column, 10 * column, 0,
+                                                               5 * column]
+    assert checks['train'].images[[0, 1, 2, 255]].tolist() == [6, 5, 0, 5]
+    lines = [line.split() for line in report(yard, checks).splitlines()]
+    assert lines[:7] == [
+        ['Yard,', 'train:', '6', 'images'], ['share', 'pixels', 'images'],
+        ['ground', '37.50%', '3,456', '6'], ['obstacle', '41.67%', '3,840', '5'],
+        ['never', '0.00%', '0', '0'], ['no', 'class', '20.83%', '1,920', '5'], ['no', 'damage']]
+
+
+def test_every_damage_is_found_and_the_first_of_each_kind_told(yard: DataSet) -> None:
+    root = yard.root
+    whole = (root / 'images/train/0.jpg').read_bytes()
+    (root / 'images/train/0.jpg').write_bytes(whole[:len(whole) // 2])  # its size can be read
+    (root / 'images/train/1.jpg').write_bytes(b'none')
+    (root / 'labels/train/2.png').write_bytes((root / 'labels/train/2.png').read_bytes()[:-40])
+    write_image(root / 'images/train/3.jpg', (48, 32))
+    write_label(root / 'labels/train/4.png', 0, 77)
+    cv2.imwrite(str(root / 'labels/val/0.png'), np.zeros((32, 48, 3), np.uint8))
+    checks = check_data(yard)
+    assert [str(error).split(':')[0].removeprefix(f'{root}/') for error in
+            checks['train'].errors] == ['images/train/0.jpg', 'images/train/1.jpg',
+                                        'labels/train/2.png', 'labels/train/3.png',
+                                        'labels/train/4.png']
+    assert checks['train'].images[1] == 2  # of 0 and 5, whose labels are sound
+    text = report(yard, checks)
+    assert '3 x unreadable:' in text
+    assert f'  {root}/labels/train/3.png: 32 x 48, but its image' in text
+    assert '1 x label with foreign ids or of another format:' in text
+    assert f'  {root}/labels/train/4.png: holds id 77; labels are of ids 0..2, 255' in text
+    assert 'no damage' not in text
+
+
+def test_many_offenders_are_counted(yard: DataSet) -> None:
+    for number in range(5):
+        (yard.root / f'labels/train/{number}.png').write_bytes(b'')
+    text = report(yard, check_data(yard))
+    assert '5 x unreadable:' in text
+    assert '/2.png: not' in text and '/3.png: not' not in text and 'and 2 more' in text
+
+
+def test_a_missing_split_is_damage_and_a_missing_data_set_an_error(yard: DataSet,
+                                                                   tmp_path: Path) -> None:
+    (yard.root / 'images/val/0.jpg').unlink()
+    checks = check_data(yard)
+    assert 'no images/val/*.jpg; Yard is laid out as' in report(yard, checks)
+    assert checks['train'].samples == 6
+    with pytest.raises(DataError, match=r'nowhere: no images/train/\*.jpg'):
+        check_data(open_data_set('camvid', tmp_path / 'nowhere'))
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess:
+    """Run `segret_validate --check-data`."""
+    return subprocess.run([sys.executable, '-m', 'segret_train.validate', '--check-data',
+                           *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_the_command(yard: DataSet, tmp_path: Path) -> None:
+    yaml = yard.root / 'yard.yaml'
+    sound = command('--data', yard.root, '--dataset', yaml)
+    assert sound.returncode == 0, sound.stderr
+    assert sound.stdout.count('no damage') == 2
+    write_label(yard.root / 'labels/val/0.png', 7)
+    damaged = command('--data', yard.root, '--dataset', yaml)
+    assert damaged.returncode == 1
+    assert 'holds id 7' in damaged.stdout and 'Traceback' not in damaged.stderr
+    wrong = command('--data', tmp_path / 'nowhere', '--dataset', 'cityscapes')
+    assert wrong.returncode == 1
+    assert len(wrong.stderr.splitlines()) == 1
+    assert 'segret_validate: ' in wrong.stderr and 'leftImg8bit/{train,val}/' in wrong.stderr
