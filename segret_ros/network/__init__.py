@@ -1,8 +1,9 @@
 """The SegRet network in PyTorch and its checkpoints."""
 
-from segret_ros.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from segret_ros.network.checkpoint import (CheckpointError, load_backbone, load_checkpoint,
+                                           save_backbone, save_checkpoint)
 from segret_ros.network.segret import MEAN, SegRet, STD
 from segret_ros.network.variants import VARIANTS
 
-__all__ = ['CheckpointError', 'load_checkpoint', 'MEAN', 'save_checkpoint', 'SegRet', 'STD',
-           'VARIANTS']
+__all__ = ['CheckpointError', 'load_backbone', 'load_checkpoint', 'MEAN', 'save_backbone',
+           'save_checkpoint', 'SegRet', 'STD', 'VARIANTS']

@@ -50,6 +50,8 @@ RENAMES = (
 )
 # In the authors' files, but no part of the function that the network computes.
 UNUSED = re.compile(r'^decode_head\.conv_seg\.|\.Relpos\.(angle|decay)$')
+CLASSIFIER = re.compile(r'^(norm|head)\.')  # of ImageNet, in the authors' backbones
+BACKBONE = 'backbone.'
 
 
 class CheckpointError(ValueError):
@@ -92,6 +94,40 @@ def load_checkpoint(path: str | Path) -> SegRet:
     return network.eval()
 
 
+def load_backbone(network: SegRet, path: str | Path) -> None:
+    """
+    Put the backbone of a file into a network, whose decoder stays as it is.
+
+    :param network: of the file's variant.
+    :param path: a backbone or a whole checkpoint: our `.safetensors` or the authors' `.pth`, of
+        which ImageNet backbones are read without their classifier.
+    :raises CheckpointError: for a foreign, damaged or incomplete file, or another variant.
+    :raises FileNotFoundError: when there is none.
+    """
+    state = {key: value for key, value in read_checkpoint(path).state.items()
+             if not key.startswith('decoder.')}
+    variant = _variant_of(state, path)
+    if variant != network.variant:
+        raise CheckpointError(f'{path}: is a backbone of SegRet {variant}, not {network.variant}: '
+                              'train that variant, or give a file of this one')
+    expected = {key: value for key, value in network.state_dict().items()
+                if key.startswith(BACKBONE)}
+    _refuse_misfits(state, expected, path, f'the backbone of SegRet {variant}')
+    network.load_state_dict(state, strict=False)  # every key of the backbone is there
+
+
+def save_backbone(network: SegRet, path: str | Path, training: dict) -> None:
+    """
+    Write a network's backbone as safetensors, for `load_backbone`, atomically.
+
+    :param training: how the weights were made; JSON values.
+    """
+    state = {key: value.contiguous() for key, value in network.state_dict().items()
+             if key.startswith(BACKBONE)}
+    with atomic_path(path) as partial:
+        save_file(state, partial, _metadata(network, [], [], training))
+
+
 def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
                     palette: list[list[int]], training: dict) -> None:
     """
@@ -104,12 +140,15 @@ def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
     if not len(class_names) == len(palette) == network.num_classes:
         raise ValueError(f'{len(class_names)} class names and {len(palette)} colours for '
                          f'{network.num_classes} classes: give one of each a class')
-    metadata = {'format': FORMAT, 'variant': network.variant,
-                'class_names': json.dumps(class_names), 'palette': json.dumps(palette),
-                'training': json.dumps(training)}
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     with atomic_path(path) as partial:
-        save_file(state, partial, metadata)
+        save_file(state, partial, _metadata(network, class_names, palette, training))
+
+
+def _metadata(network: SegRet, class_names: list[str], palette: list[list[int]],
+              training: dict) -> dict[str, str]:
+    return {'format': FORMAT, 'variant': network.variant, 'class_names': json.dumps(class_names),
+            'palette': json.dumps(palette), 'training': json.dumps(training)}
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -161,7 +200,7 @@ def _read_authors(path: Path) -> Checkpoint:
         raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({reason}); '
                               'download it again, or keep only its state_dict and meta') from error
     content = _dict(content)
-    state = _dict(content.get('state_dict', content))
+    state = _dict(content.get('state_dict', content.get('model', content)))
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f'{path}: holds no state_dict of tensors; '
                               'load a SegRet checkpoint of mmsegmentation')
@@ -205,9 +244,12 @@ def _lower_keys(value: object) -> dict:
 
 
 def _rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    if any(key.startswith('patch_embed.') for key in state):  # a backbone alone
+        state = {BACKBONE + key: value for key, value in state.items()
+                 if not CLASSIFIER.search(key)}
     renamed = {}
     for key, value in state.items():
-        key = key.removeprefix('module.')
         if UNUSED.search(key):
             continue
         for pattern, replacement in RENAMES:
@@ -226,22 +268,29 @@ def _build(state: dict[str, Tensor], path: str | Path) -> SegRet:
     classifier = state.get('decoder.classify.weight')
     if classifier is None or classifier.ndim != 4:
         raise CheckpointError(f"{path}: has no decoder.classify.weight (the authors' "
-                              'decode_head.linear_pred.weight), so it is no SegRet checkpoint')
+                              'decode_head.linear_pred.weight), so it is no SegRet checkpoint; a '
+                              'backbone alone is where training begins: --backbone')
     network = SegRet(_variant_of(state, path), num_classes=classifier.shape[0],
                      decoder_channels=classifier.shape[1])
-    expected = network.state_dict()
+    _refuse_misfits(state, network.state_dict(), path, f'SegRet {network.variant}')
+    return network
+
+
+def _refuse_misfits(state: dict[str, Tensor], expected: dict[str, Tensor], path: str | Path,
+                    what: str) -> None:
+    """Raise an error unless the keys and shapes of a state are those expected."""
     missing = sorted(expected.keys() - state.keys())
     unexpected = sorted(state.keys() - expected.keys())
     misfits = [f'{key} is {tuple(state[key].shape)}, not {tuple(expected[key].shape)}'
                for key in sorted(expected.keys() & state.keys())
                if state[key].shape != expected[key].shape]
     if missing or unexpected or misfits:
-        problems = [f'{len(keys)} {what} ({", ".join(keys[:3])}{", ..." * (len(keys) > 3)})'
-                    for what, keys in (('missing keys', missing), ('unexpected keys', unexpected),
-                                       ('shapes that do not fit', misfits)) if keys]
-        raise CheckpointError(f'{path}: does not fit SegRet {network.variant}: '
-                              f'{"; ".join(problems)}; load a whole SegRet checkpoint')
-    return network
+        problems = [f'{len(keys)} {problem} ({", ".join(keys[:3])}{", ..." * (len(keys) > 3)})'
+                    for problem, keys in (('missing keys', missing),
+                                          ('unexpected keys', unexpected),
+                                          ('shapes that do not fit', misfits)) if keys]
+        raise CheckpointError(f'{path}: does not fit {what}: {"; ".join(problems)}; '
+                              'load a whole SegRet checkpoint')
 
 
 def _variant_of(state: dict[str, Tensor], path: str | Path) -> str:

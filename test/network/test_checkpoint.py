@@ -14,7 +14,8 @@ import pytest
 from reference_weights import reference_state
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from segret_ros.network import CheckpointError, load_checkpoint, save_checkpoint, SegRet
+from segret_ros.network import (CheckpointError, load_backbone, load_checkpoint, save_backbone,
+                                save_checkpoint, SegRet)
 import torch
 from torch import nn, Tensor
 
@@ -270,3 +271,83 @@ def test_a_backbone_without_decoder_is_refused(authors: dict[str, Tensor], wrap:
 def test_a_file_without_state_dict_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / 'content.pth')
     assert 'no state_dict of tensors' in refusal(tmp_path / 'content.pth')
+
+
+@pytest.fixture(scope='module')
+def imagenet(authors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give the authors' backbone as they publish it: bare names and ImageNet's classifier."""
+    backbone = {key.removeprefix('backbone.'): value for key, value in authors.items()
+                if key.startswith('backbone.')}
+    return {**backbone, 'norm.weight': torch.ones(512), 'norm.bias': torch.ones(512),
+            'head.weight': torch.ones(1000, 512), 'head.bias': torch.ones(1000)}
+
+
+def backbone_refusal(network: SegRet, path: Path) -> str:
+    """Give the message with which a backbone is refused; it must leave the network as it was."""
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(CheckpointError) as caught:
+        load_backbone(network, path)
+    for key, value in network.state_dict().items():
+        assert torch.equal(before[key], value), key
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize('whole', [False, True])
+def test_a_backbone_of_ours_fills_the_backbone_alone(network: SegRet, ours: Path, whole: bool,
+                                                     tmp_path: Path) -> None:
+    path = ours if whole else tmp_path / 'backbone.safetensors'
+    if not whole:
+        save_backbone(network, path, {'data': 'none'})
+    torch.manual_seed(1)
+    filled = SegRet('nano', 5)
+    before = {key: value.clone() for key, value in filled.decoder.state_dict().items()}
+    load_backbone(filled, path)
+    for key, value in network.backbone.state_dict().items():
+        assert torch.equal(filled.backbone.state_dict()[key], value), key
+    for key, value in before.items():
+        assert torch.equal(filled.decoder.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize('wrap', [dict, lambda state: {'model': state, 'epoch': 299},
+                                  lambda state: {'state_dict': state}])
+def test_the_authors_imagenet_backbone_is_read_without_its_classifier(
+        authors: dict[str, Tensor], imagenet: dict[str, Tensor], wrap: Callable,
+        tmp_path: Path) -> None:
+    torch.save(wrap(imagenet), tmp_path / 'imagenet.pth')
+    network = SegRet('tiny', 3)
+    load_backbone(network, tmp_path / 'imagenet.pth')
+    assert torch.equal(network.backbone.stages[3].blocks[1].retention.query.weight,
+                       authors['backbone.layers.3.blocks.1.retention.q_proj.weight'])
+    assert torch.equal(network.backbone.downsamples[2][1].running_var,
+                       authors['backbone.layers.2.downsample.norm.running_var'])
+
+
+def test_a_backbone_of_another_variant_is_refused(network: SegRet, imagenet: dict[str, Tensor],
+                                                  tmp_path: Path) -> None:
+    torch.save(imagenet, tmp_path / 'imagenet.pth')
+    assert 'SegRet tiny, not nano' in backbone_refusal(network, tmp_path / 'imagenet.pth')
+
+
+def test_a_backbone_that_lacks_or_adds_a_key_is_refused(network: SegRet, tmp_path: Path) -> None:
+    path = tmp_path / 'backbone.safetensors'
+    save_backbone(network, path, {})
+    change_ours(path, lambda state: state.pop('backbone.stem.0.bias'))
+    assert '1 missing keys (backbone.stem.0.bias)' in backbone_refusal(network, path)
+    save_backbone(network, path, {})
+    change_ours(path, lambda state: state.update({'backbone.extra': torch.ones(1)}))
+    assert '1 unexpected keys (backbone.extra)' in backbone_refusal(network, path)
+
+
+def test_a_later_backbone_of_rmt_is_refused_by_name(imagenet: dict[str, Tensor],
+                                                    tmp_path: Path) -> None:
+    later = {**imagenet, 'layers.0.blocks.0.ffn.dwconv.weight': torch.ones(192, 1, 3, 3)}
+    torch.save({'model': later}, tmp_path / 'rmt.pth')
+    message = backbone_refusal(SegRet('tiny', 3), tmp_path / 'rmt.pth')
+    assert 'ffn.dwconv.weight' in message
+    assert 'June 2024' in message
+
+
+def test_a_backbone_alone_is_no_checkpoint(network: SegRet, tmp_path: Path) -> None:
+    save_backbone(network, tmp_path / 'backbone.safetensors', {})
+    assert '--backbone' in refusal(tmp_path / 'backbone.safetensors')
