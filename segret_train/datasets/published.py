@@ -46,18 +46,18 @@ PUBLISHED = {
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
                {'train': 'training', 'val': 'validation'}, 'ADE_train_00000001'),
         consecutive(150, ignored=[0], first=1)),
-    'coco_stuff10k': Published(  # as mmsegmentation converts it: 0 is unlabelled
+    'coco_stuff_10k': Published(  # as mmsegmentation converts it: 0 is unlabelled
         'COCO-Stuff 10K', 'coco_stuff',
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}_labelTrainIds.png',
                {'train': 'train2014', 'val': 'test2014'}, 'COCO_train2014_000000000077'),
         consecutive(171, ignored=[0], first=1)),
-    'coco_stuff164k': Published(  # the publisher's own pixel maps (stuffthingmaps)
+    'coco_stuff_164k': Published(  # the publisher's own pixel maps (stuffthingmaps)
         'COCO-Stuff 164K', 'coco_stuff',
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
                {'train': 'train2017', 'val': 'val2017'}, '000000000009'),
         IdTable({UNKNOWN: UNKNOWN,
                  **{number: class_id for class_id, number in enumerate(COCO_IDS)}})),
-    'coco_stuff164k_train_ids': Published(  # as mmsegmentation converts it
+    'coco_stuff_164k_train_ids': Published(  # as mmsegmentation converts it
         'COCO-Stuff 164K', 'coco_stuff',
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}_labelTrainIds.png',
                {'train': 'train2017', 'val': 'val2017'}, '000000000009'),

@@ -28,20 +28,20 @@ TREES = {
         ('images/training/ADE_train_00000001.jpg', 'annotations/training/ADE_train_00000001.png',
          'images/validation/ADE_val_00000001.jpg', 'annotations/validation/ADE_val_00000001.png'),
         'ADE_train_00000001', {0: None, 1: 'wall', 2: 'building', 21: 'car', 150: 'flag'}, 151),
-    'coco_stuff10k': (
+    'coco_stuff_10k': (
         ('images/train2014/COCO_train2014_000000000077.jpg',
          'annotations/train2014/COCO_train2014_000000000077_labelTrainIds.png',
          'images/test2014/COCO_train2014_000000000308.jpg',
          'annotations/test2014/COCO_train2014_000000000308_labelTrainIds.png'),
         'COCO_train2014_000000000077', {0: None, 1: 'person', 81: 'banner', 171: 'wood'}, 172),
-    'coco_stuff164k': (
+    'coco_stuff_164k': (
         ('images/train2017/000000000009.jpg', 'annotations/train2017/000000000009.png',
          'images/val2017/000000000139.jpg', 'annotations/val2017/000000000139.png'),
         '000000000009',
         {0: 'person', 10: 'fire hydrant', 12: 'stop sign', 27: 'umbrella', 30: 'handbag',
          43: 'bottle', 66: 'dining table', 69: 'toilet', 71: 'tv', 89: 'toothbrush',
          91: 'banner', 105: 'clouds', 148: 'road', 168: 'tree', 181: 'wood', 255: None}, 90),
-    'coco_stuff164k_train_ids': (
+    'coco_stuff_164k_train_ids': (
         ('images/train2017/000000000009.jpg',
          'annotations/train2017/000000000009_labelTrainIds.png',
          'images/val2017/000000000139.jpg',
@@ -103,8 +103,9 @@ def test_a_wrong_folder_is_answered_with_the_layout(published: str, tmp_path: Pa
 @pytest.mark.parametrize(('name', 'layout'), [
     ('cityscapes', 'leftImg8bit/{train,val}/aachen/aachen_000000_000019_leftImg8bit.png and '
                    'gtFine/{train,val}/aachen/aachen_000000_000019_gtFine_labelIds.png'),
-    ('coco_stuff10k', 'images/{train2014,test2014}/COCO_train2014_000000000077.jpg and annotations'
-                      '/{train2014,test2014}/COCO_train2014_000000000077_labelTrainIds.png'),
+    ('coco_stuff_10k',
+     'images/{train2014,test2014}/COCO_train2014_000000000077.jpg and '
+     'annotations/{train2014,test2014}/COCO_train2014_000000000077_labelTrainIds.png'),
     ('mapillary_vistas', '{training,validation}/images/NAME.jpg and '
                          '{training,validation}/v1.2/labels/NAME.png'),
 ])
@@ -122,9 +123,9 @@ def test_a_missing_label_is_answered_with_its_path(published: str, tmp_path: Pat
 
 
 def test_converted_labels_may_lie_beside_the_publishers(tmp_path: Path) -> None:
-    for paths, _, meanings, _ in (TREES['coco_stuff164k'], TREES['coco_stuff164k_train_ids']):
+    for paths, _, meanings, _ in (TREES['coco_stuff_164k'], TREES['coco_stuff_164k_train_ids']):
         write_image(tmp_path / paths[0])
         write_label(tmp_path / paths[1], *meanings)
-    raw, = open_data_set('coco_stuff164k', tmp_path).samples('train')
-    converted, = open_data_set('coco_stuff164k_train_ids', tmp_path).samples('train')
+    raw, = open_data_set('coco_stuff_164k', tmp_path).samples('train')
+    converted, = open_data_set('coco_stuff_164k_train_ids', tmp_path).samples('train')
     assert raw.label()[0, 14] == converted.label()[0, 2] == 170
