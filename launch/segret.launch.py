@@ -108,9 +108,26 @@ def rviz_layout(topics: dict[str, str]) -> str:
     return file.name
 
 
+def check(values: dict[str, str]) -> None:
+    """
+    Return when the arguments can be meant; else launch would run the node on defaults.
+
+    :raises FileNotFoundError: when there is no such params_file.
+    :raises ValueError: when image holds {camera} and there are no cameras to stand for.
+    """
+    if not Path(values['params_file']).is_file():
+        raise FileNotFoundError(f'no parameter file at {values["params_file"]}: give its path '
+                                'with params_file:=FILE.yaml')
+    if '{camera}' in values['image'] and not camera_names(values['cameras']):
+        raise ValueError(f'image is {values["image"]} and cameras is empty: name those that '
+                         '{camera} stands for with cameras:=front,rear')
+
+
 def start(context: LaunchContext) -> list[Node]:
     """Give the node, and RViz when it is asked for."""
     values = {name: LaunchConfiguration(name).perform(context).strip() for name in ARGUMENTS}
+    values['params_file'] = str(Path(values['params_file']).expanduser())
+    check(values)
     chosen = parameters(values)
     topics = image_topics(values['image'], camera_names(values['cameras']))
     nodes = [Node(package='segret_ros', executable='segret_node', name='segret',

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import shutil
 import time
 
 from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
@@ -137,6 +138,13 @@ def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
         launch.actions.RegisterEventHandler(ended),
         launch.actions.IncludeLaunchDescription(source, launch_arguments=arguments.items()),
         launch_pytest.actions.ReadyToTest()]), exit_codes
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    """Give a model file of the user's own; made without torch, which is not there with ROS 2."""
+    shipped, = (LAUNCH.parent / 'models').glob('*.onnx')
+    return Path(shutil.copy(shipped, tmp_path / 'own.onnx'))
 
 
 @launch_pytest.fixture
@@ -277,6 +285,26 @@ def test_replay_plays_the_bag_beside_the_node(tmp_path, rviz):
     assert (arguments['image'], arguments['use_sim_time'], arguments['rviz']) == (
         '/camera/image_raw/compressed', 'true', rviz)
     assert ('rviz2', 'rviz2') in started_programs(**arguments) or rviz == 'false'
+
+
+def test_a_parameter_file_that_is_not_there_is_refused(tmp_path):
+    """The node does not run on defaults instead, and the message names the path."""
+    with pytest.raises(FileNotFoundError, match='no parameter file at .*lost.yaml'):
+        expand('segret.launch.py', params_file=str(tmp_path / 'lost.yaml'))
+
+
+def test_a_parameter_file_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    """No shell expands ~ after := for the user."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'own.yaml').write_text('{}')
+    context, (*_, node) = expand('segret.launch.py', params_file='~/own.yaml')
+    assert isinstance(node, ros_actions.Node)
+
+
+def test_a_placeholder_needs_the_names_of_the_cameras():
+    """The message tells what to add; rcl would only say that a rule cannot be parsed."""
+    with pytest.raises(ValueError, match='image is /{camera}/raw and cameras is empty.*cameras:='):
+        expand('segret.launch.py', image='/{camera}/raw')
 
 
 def test_replay_refuses_a_bag_that_is_not_there(tmp_path):
