@@ -136,9 +136,10 @@ def start(context: LaunchContext) -> list[Node]:
                   remappings=remappings(topics))]
     if IfCondition(values['rviz']).evaluate(context):
         clock = [{'use_sim_time': simulated_time()}] if values['use_sim_time'] else []
-        nodes.append(Node(package='rviz2', executable='rviz2', name='segret_rviz',
-                          namespace=values['namespace'], parameters=clock,
-                          arguments=['-d', rviz_layout(shown_topics(values))]))
+        # First: where rviz2 is missing launch ends at once, and would leave the node running.
+        nodes.insert(0, Node(package='rviz2', executable='rviz2', name='segret_rviz',
+                             namespace=values['namespace'], parameters=clock,
+                             arguments=['-d', rviz_layout(shown_topics(values))]))
     return nodes
 
 

@@ -252,15 +252,15 @@ def started_programs(**arguments: str) -> list[tuple[str, str]]:
 
 
 def test_rviz_is_started_when_asked_for():
-    """The node comes with RViz only for rviz:=true."""
+    """With rviz:=true alone RViz comes, and first: it may not be installed."""
     node = ('segret_ros', 'segret_node')
     assert started_programs() == [node]
-    assert started_programs(rviz='true') == [node, ('rviz2', 'rviz2')]
+    assert started_programs(rviz='true') == [('rviz2', 'rviz2'), node]
 
 
 def test_rviz_shows_the_topics_of_the_arguments():
     """The layout for RViz names the remapped camera and the node's own outputs."""
-    context, (_, rviz) = expand('segret.launch.py', rviz='true', namespace='car', cameras='front',
+    context, (rviz, _) = expand('segret.launch.py', rviz='true', namespace='car', cameras='front',
                                 image='/{camera}/jpeg/compressed')
     # The first part is RViz itself, which need not be installed for this test.
     option, path = (text_of(context, part) for part in rviz.cmd[1:3])
