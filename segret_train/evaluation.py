@@ -8,6 +8,7 @@ from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import MEAN, SegRet, STD
 from segret_train.datasets import Sample
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 
@@ -38,9 +39,18 @@ def predict(network: SegRet, image_rgb: np.ndarray,
     resized = image_rgb
     if input_size is not None and input_size != image_rgb.shape[:2]:
         resized = cv2.resize(image_rgb, input_size[::-1], interpolation=cv2.INTER_LINEAR)
-    normalised = ((resized - np.array(MEAN)) / np.array(STD)).astype(np.float32)
+    logits = functional.interpolate(network(network_input(network, resized)),
+                                    image_rgb.shape[:2], mode='bilinear', align_corners=False)
+    return logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+
+
+def network_input(network: SegRet, image_rgb: np.ndarray) -> Tensor:
+    """
+    Give an image as a network takes it, on the network's device.
+
+    :param image_rgb: (H, W, 3) uint8.
+    :return: (1, 3, H, W) float32, normalised, channels last in memory.
+    """
+    normalised = ((image_rgb - np.array(MEAN)) / np.array(STD)).astype(np.float32)
     batch = torch.from_numpy(normalised.transpose(2, 0, 1))[None]  # (1, 3, H, W)
-    logits = network(batch.contiguous(memory_format=torch.channels_last))
-    logits = functional.interpolate(logits, image_rgb.shape[:2], mode='bilinear',
-                                    align_corners=False)
-    return logits[0].argmax(0).to(torch.uint8).numpy()
+    return batch.to(next(network.parameters()).device, memory_format=torch.channels_last)

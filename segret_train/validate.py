@@ -1,83 +1,212 @@
-"""Mean IoU of a checkpoint or a model file: `segret_validate models/segret_nano_camvid.onnx`."""
+"""How good checkpoints and model files are: `segret_validate MODEL [MODEL ...] --data FOLDER`."""
 
 import argparse
-from collections.abc import Callable
+from dataclasses import dataclass
+import json
 from pathlib import Path
+from string import ascii_uppercase
 import sys
 
 import numpy as np
+from segret_ros.atomic import atomic_path
 from segret_ros.inference import Segmenter
-from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import load_checkpoint
-from segret_train.datasets import NAMES_HELP, open_data_set
-from segret_train.datasets.check import check_data, report
-from segret_train.evaluation import predict, score
+from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
+from segret_train.protocol import Protocol, segment
+from segret_train.score_table import table_of_one, table_of_some
+from segret_train.scores import score, Scores, Segment
+import torch
 from tqdm import tqdm
 
+EPILOG = """examples:
+  segret_validate runs/nano/best.safetensors --data camvid
+  segret_validate runs/nano/best.safetensors nano.onnx --data camvid --json scores.json
+  segret_validate segret_tiny_ade20k.pth --dataset ade20k --data ADEChallengeData2016 \\
+      --short-side 512 --multi-scale"""
 
-def labeller(model: Path, device: str,
-             min_confidence: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
+
+@dataclass(frozen=True)
+class Model:
     """
-    Give what labels an image: a model file on its engine, or a checkpoint in PyTorch.
+    A checkpoint or a model file, ready to label images.
 
-    :param device: of the engine; a checkpoint runs on the CPU.
+    :param names: of its classes, or empty where a checkpoint does not tell.
+    :param engine: what computes, and where.
+    :param shown: how it is shown an image.
+    """
+
+    path: Path
+    num_classes: int
+    names: tuple[str, ...]
+    engine: str
+    shown: str
+    segment: Segment
+
+    def __str__(self) -> str:
+        return f'{self.path}  ({self.shown}; {self.engine})'
+
+
+def open_model(path: Path, device: str, protocol: Protocol, min_confidence: float = 0.0) -> Model:
+    """
+    Give a model that labels images: a model file on its engine, or a checkpoint in PyTorch.
+
+    :param device: of the engine; a checkpoint takes a CUDA device by it, else the CPU.
+    :param protocol: of a checkpoint; a model file has one input size.
     :param min_confidence: of a model file, 0..1; less confident pixels are unknown.
     :raises ValueError: for a model that can't be used, or a checkpoint with `min_confidence`.
     """
-    if model.suffix == '.onnx':
-        segmenter = Segmenter(model, device, confidence=min_confidence != 0)
-        return lambda image_rgb: segmenter(image_rgb, min_confidence).label
+    if path.suffix == '.onnx':
+        return _open_model_file(path, device, min_confidence)
     if min_confidence != 0:
-        raise ValueError(f'{model}: --min-confidence needs a model file, which knows its '
+        raise ValueError(f'{path}: --min-confidence needs a model file, which knows its '
                          'temperature: make one with segret_export')
-    network = load_checkpoint(model)
-    return lambda image_rgb: predict(network, image_rgb)
+    network = load_checkpoint(path)
+    place = _torch_device(device)
+    network.to(place, memory_format=torch.channels_last)
+    return Model(path, network.num_classes, tuple(network.class_names),
+                 f'PyTorch {torch.__version__.split("+")[0]} on {place}', str(protocol),
+                 lambda image_rgb: segment(network, image_rgb, protocol))
 
 
-def table(names: tuple[str, ...], confusion: ConfusionMatrix) -> str:
-    """Give the scores as text, a line a class, then those of the pixels that are not unknown."""
-    rows = [*zip(names, confusion.iou()), ('mean IoU', confusion.mean_iou()),
-            ('pixel accuracy', confusion.pixel_accuracy())]
-    if confusion.unknown_share() > 0:
-        known = confusion.of_known()
-        rows += [('unknown', confusion.unknown_share()), ('of the rest:', None),
-                 ('mean IoU', known.mean_iou()), ('pixel accuracy', known.pixel_accuracy())]
-    return '\n'.join(name if value is None else f'{name:<14}{value:8.2%}'
-                     for name, value in rows)
+def _open_model_file(path: Path, device: str, min_confidence: float) -> Model:
+    segmenter = Segmenter(path, device)
+    names, size = segmenter.info.labels.names, segmenter.info.input_size
+
+    def run(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        result = segmenter(image_rgb, min_confidence)
+        return result.label, result.confidence
+
+    return Model(path, len(names), names, f'{segmenter.engine.name} on {segmenter.engine.device}',
+                 f'whole at {size[0]} x {size[1]}', run)
+
+
+def _torch_device(device: str) -> torch.device:
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    if not device.startswith('cuda'):
+        return torch.device('cpu')
+    if not torch.cuda.is_available():
+        raise ValueError(f'device {device!r} needs a GPU that PyTorch {torch.__version__} can '
+                         'use, and there is none: use cpu')
+    return torch.device(device)
+
+
+def check_classes(model: Model, data: DataSet) -> None:
+    """
+    Hold a model's classes against those of the data; names that differ are a warning.
+
+    :raises ValueError: when the numbers of classes differ.
+    """
+    if model.num_classes != len(data.labels):
+        raise ValueError(f'{model.path}: has {model.num_classes} classes, {data.name} has '
+                         f'{len(data.labels)}: tell the data set it was made for with --dataset')
+    for index, (name, wanted) in enumerate(zip(model.names, data.labels.names)):
+        if name != wanted:
+            print(f'segret_validate: {model.path} calls class {index} {name!r}, {data.name} '
+                  f'{wanted!r}: classes are compared by number', file=sys.stderr)
+            return
+
+
+def report(models: list[Model], data: DataSet, split: str, frames: int, scores: list[Scores],
+           equal: list[float]) -> str:
+    """Give what the command prints of its models' scores."""
+    head = f'{data.name} {split}, {frames} images\n'
+    if len(models) == 1:
+        return f'{head}{models[0]}\n\n{table_of_one(data.labels.names, scores[0])}'
+    listed = '\n'.join(f'{letter}  {model}' for letter, model in zip(ascii_uppercase, models))
+    return f'{head}{listed}\n\n{table_of_some(data.labels.names, scores, equal)}'
+
+
+def write_json(path: Path, models: list[Model], data: DataSet, split: str, frames: int,
+               scores: list[Scores], equal: list[float]) -> None:
+    """Write all scores, atomically."""
+    content = {'data': data.name, 'split': split, 'images': frames, 'models': [
+        {'model': str(model.path), 'engine': model.engine, 'shown': model.shown,
+         'share_equal_to_first': share, **model_scores.as_json(data.labels.names)}
+        for model, model_scores, share in zip(models, scores, equal)]}
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Give the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog='segret_validate', formatter_class=argparse.RawDescriptionHelpFormatter,
+        description='Measure checkpoints and model files on a data set, several side by side, or '
+                    'check the data set.', epilog=EPILOG)
+    add = parser.add_argument
+    add('models', type=Path, nargs='*', metavar='MODEL', help='.safetensors, .pth or .onnx')
+    add('--data', type=Path, required=True, help='folder of the data set')
+    add('--dataset', default='camvid', metavar='NAME', help=f'{NAMES_HELP} (default: camvid)')
+    add('--split', choices=('train', 'val'), default='val', help='default: val')
+    add('--check-data', action='store_true', help='read every image and label instead, and tell '
+        'what is damaged and how often each class occurs')
+    add('--device', default='auto', help='auto, cpu, openvino, cuda, cuda:N or tensorrt; a '
+        'checkpoint runs on CUDA or else on the CPU (default: auto)')
+    add('--json', type=Path, metavar='FILE', help='write all scores and the confusion matrices')
+    add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
+        help='pixels of a model file below it count as unknown')
+    shown = parser.add_argument_group(
+        'how checkpoints are shown an image', 'Whole, at its own size, if none is given. A model '
+        'file has one input size and is always shown the whole image.')
+    add = shown.add_argument
+    add('--short-side', type=int, metavar='N', help='resize it to this short side, then up to '
+        'multiples of 32: 512 for ADE20K and COCO-Stuff')
+    add('--crop', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='slide such a window')
+    add('--stride', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='by such steps')
+    add('--multi-scale', action='store_true', help='at 0.5, 0.75, 1, 1.25, 1.5 and 1.75 of its '
+        'size, each with its mirror image')
+    arguments = parser.parse_args()
+    if bool(arguments.models) == arguments.check_data:
+        parser.error('name a model, or --check-data')
+    return arguments
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """
+    Measure the models of a command line, and give what it prints.
+
+    :raises ValueError: for models, data or options that can't be used.
+    """
+    if len(arguments.models) > len(ascii_uppercase):
+        raise ValueError(f'{len(arguments.models)} models: at most {len(ascii_uppercase)} are '
+                         'compared at once')
+    protocol = Protocol(arguments.short_side, _size(arguments.crop), _size(arguments.stride),
+                        arguments.multi_scale)
+    if protocol != Protocol() and all(path.suffix == '.onnx' for path in arguments.models):
+        raise ValueError(f'{arguments.models[0]}: a model file has one input size, so --short-side'
+                         ', --crop, --stride and --multi-scale need a checkpoint')
+    data = open_data_set(arguments.dataset, arguments.data)
+    samples = data.samples(arguments.split)
+    models = [open_model(path, arguments.device, protocol, arguments.min_confidence)
+              for path in arguments.models]
+    for model in models:
+        check_classes(model, data)
+    scores, equal = score(tqdm(samples, unit='image'), [model.segment for model in models],
+                          len(data.labels))
+    found = models, data, arguments.split, len(samples), scores, equal
+    if arguments.json:
+        write_json(arguments.json, *found)
+    return report(*found)
+
+
+def _size(sides: list[int] | None) -> tuple[int, int] | None:
+    return tuple(sides) if sides else None
 
 
 def main() -> int:
     """Run the command line; give its exit code."""
-    parser = argparse.ArgumentParser(
-        prog='segret_validate', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description='Measure a checkpoint or a model file on a data set, or check the data set.')
-    parser.add_argument('model', type=Path, nargs='?', help='.safetensors, .pth or .onnx')
-    parser.add_argument('--dataset', default='camvid', metavar='NAME', help=NAMES_HELP)
-    parser.add_argument('--data', type=Path, required=True, default=argparse.SUPPRESS,
-                        help='folder of the data set')
-    parser.add_argument('--check-data', action='store_true', help='read every image and label '
-                        'instead, and tell what is damaged and how often each class occurs')
-    parser.add_argument('--split', choices=('train', 'val'), default='val', help='of the data set')
-    parser.add_argument('--device', default='auto', help='of a model file: auto, cpu, '
-                        'openvino, cuda, cuda:N or tensorrt')
-    parser.add_argument('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
-                        help='pixels of a model file below it count as unknown')
-    arguments = parser.parse_args()
-    if not arguments.check_data and arguments.model is None:
-        parser.error('name a model, or --check-data')
+    arguments = parse_arguments()
     try:
-        data = open_data_set(arguments.dataset, arguments.data)
         if arguments.check_data:
-            checks = check_data(data)
-            print(report(data, checks))
+            data = open_data_set(arguments.dataset, arguments.data)
+            checks = check.check_data(data)
+            print(check.report(data, checks))
             return int(any(found.errors for found in checks.values()))
-        label = labeller(arguments.model, arguments.device, arguments.min_confidence)
-        samples = data.samples(arguments.split)
-        confusion = score(tqdm(samples, unit='frame'), label, len(data.labels))
+        print(run(arguments))
     except (ValueError, OSError) as error:
         print(f'segret_validate: {error}', file=sys.stderr)
         return 1
-    print(table(data.labels.names, confusion))
     return 0
 
 

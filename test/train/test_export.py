@@ -1,5 +1,6 @@
 """Exports that do what their checkpoint does, or are not written."""
 
+import json
 from pathlib import Path
 import subprocess
 import sys
@@ -130,13 +131,13 @@ def test_checkpoint_and_model_file_validate_alike(tmp_path: Path) -> None:
     save_checkpoint(SegRet('nano', 11), checkpoint, list('abcdefghijk'), palette, {})
     export(checkpoint, tmp_path / 'eleven.onnx', (64, 64), FRAMES)
     data = camvid_tree(tmp_path / 'camvid')
-    command = [sys.executable, '-m', 'segret_train.validate', '--data', data,
-               '--device', 'cpu']
-    tables = [subprocess.run([*command, model], capture_output=True, text=True, check=True).stdout
-              for model in (checkpoint, tmp_path / 'eleven.onnx')]
-    scores = [[float(line.split()[-1].rstrip('%')) for line in table.splitlines()]
-              for table in tables]
-    np.testing.assert_allclose(scores[0], scores[1], atol=0.1)
+    subprocess.run([sys.executable, '-m', 'segret_train.validate', checkpoint,
+                    tmp_path / 'eleven.onnx', '--data', data, '--device', 'cpu', '--json',
+                    tmp_path / 'scores.json'], capture_output=True, check=True)
+    models = json.loads((tmp_path / 'scores.json').read_text())['models']
+    scores = [[model['mean_iou'], *(found['iou'] for found in model['classes'])]
+              for model in models]
+    np.testing.assert_allclose(np.array(scores, float)[0], np.array(scores, float)[1], atol=1e-3)
 
 
 def test_the_sample_drive_is_stamped_by_frame_number(tmp_path: Path) -> None:

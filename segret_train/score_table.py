@@ -1,0 +1,72 @@
+"""Scores as text."""
+
+from collections.abc import Sequence
+from string import ascii_uppercase
+
+from segret_train.scores import Scores
+
+OVERALL = {'mean_iou': 'mean IoU', 'mean_accuracy': 'mean accuracy',
+           'mean_boundary_f_score': 'boundary F-score', 'pixel_accuracy': 'pixel accuracy',
+           'expected_calibration_error': 'calibration error'}
+WITH_UNKNOWN = {'unknown_share': 'unknown', 'mean_iou_of_known': 'mean IoU of the rest',
+                'pixel_accuracy_of_known': 'pixel accuracy of the rest'}
+EQUAL = 'pixels labelled as by A'
+
+
+def table_of_one(names: Sequence[str], scores: Scores) -> str:
+    """
+    Give the scores of one model: a line a class, their means, then those over all pixels.
+
+    :param names: of the classes.
+    """
+    first = max(map(len, [*names, *WITH_UNKNOWN.values()])) + 2
+    rows = [*zip(names, scores.confusion.iou(), scores.confusion.accuracy(),
+                 scores.boundary.scores()),
+            ('mean', scores.confusion.mean_iou(), scores.confusion.mean_accuracy(),
+             scores.boundary.mean())]
+    lines = [f'{"class":<{first}}{"IoU":>8}{"accuracy":>11}{"boundary F":>13}']
+    lines += [f'{name:<{first}}{_percent(iou):>8}{_percent(accuracy):>11}{_percent(boundary):>13}'
+              for name, iou, accuracy, boundary in rows]
+    summary = scores.summary()
+    lines.append('')
+    lines += [f'{title:<{first}}{_percent(summary[name]):>8}'
+              for name, title in _titles([scores]).items() if not name.startswith('mean_')
+              or name in WITH_UNKNOWN]
+    return '\n'.join(lines)
+
+
+def table_of_some(names: Sequence[str], scores: Sequence[Scores], equal: Sequence[float]) -> str:
+    """
+    Give the scores of some models side by side, and how each of the others differs from the first.
+
+    :param names: of the classes.
+    :param equal: share of the pixels that each labels as the first.
+    """
+    summaries = [model.summary() for model in scores]
+    rows = {title: [summary[name] for summary in summaries]
+            for name, title in _titles(scores).items()}
+    rows |= {f'IoU of {name}': values
+             for name, *values in zip(names, *(model.confusion.iou() for model in scores))}
+    first = max(map(len, [*rows, EQUAL])) + 2
+    letters = ascii_uppercase[:len(scores)]
+    differences = [f'{letter} - A' for letter in letters[1:]]
+    lines = [' ' * first + ''.join(f'{title:>10}' for title in [*letters, *differences])]
+    lines += [f'{title:<{first}}' + ''.join(f'{_percent(value):>10}' for value in values)
+              + ''.join(f'{_points(value - values[0]):>10}' for value in values[1:])
+              for title, values in rows.items()]
+    lines.append(f'{EQUAL:<{first}}'
+                 + ''.join(f'{share:>10.3%}' for share in equal))
+    return '\n'.join(lines)
+
+
+def _titles(scores: Sequence[Scores]) -> dict[str, str]:
+    unknown = any(model.confusion.unknown_share() > 0 for model in scores)
+    return OVERALL | WITH_UNKNOWN if unknown else OVERALL
+
+
+def _percent(value: float) -> str:
+    return '-' if value != value else f'{value:.2%}'  # NaN is no number to show
+
+
+def _points(difference: float) -> str:
+    return '-' if difference != difference else f'{100 * difference:+.2f}'
