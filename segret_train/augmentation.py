@@ -1,51 +1,104 @@
-"""Random views of a labelled image (the recipe of SegRet, arXiv 2502.14014, mmsegmentation's)."""
+"""Random views of a labelled image: SegRet's recipe (arXiv 2502.14014), and more on demand."""
 
 import cv2
 import numpy as np
 from segret_ros.label_set import UNKNOWN
+from segret_train.recipe import Recipe
 
-SCALE_RANGE = (0.5, 2.0)
 LARGEST_CLASS_SHARE = 0.75
 CROP_TRIES = 10
+LONG_SIDE = 2048  # beyond it an image is not enlarged to its short side
 BRIGHTNESS = 32
 CONTRAST_RANGE = SATURATION_RANGE = (0.5, 1.5)
 HUE_DEGREES = 18
+DUSK_EXPONENTS, DUSK_GAINS = (1.2, 2.2), (0.35, 0.9)
 
 
-def augment(image: np.ndarray, label: np.ndarray, crop: tuple[int, int],
+def augment(image: np.ndarray, label: np.ndarray, recipe: Recipe,
             random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """
     Give a random view: scaled, cropped, flipped, its colours distorted, padded to the crop.
 
     :param image: (H, W, 3) uint8 RGB.
     :param label: (H, W) uint8.
-    :param crop: (height, width) of the view.
-    :return: (height, width, 3) uint8 and (height, width) uint8; padding is 0 and 255.
+    :return: (height, width, 3) uint8 and (height, width) uint8 of the recipe's crop; padding is 0
+        and 255.
     """
-    image, label = _scale(image, label, random.uniform(*SCALE_RANGE))
-    image, label = _crop(image, label, crop, random)
+    ratio = random.uniform(*recipe.scale_range)
+    size = tuple(round(side * ratio) for side in base_size(label.shape, recipe.short_side))
+    top, left, label = _window(label, size, recipe, random)
+    image = _cut(image, size, (top, left), label.shape)
     if random.random() < 0.5:
         image, label = image[:, ::-1], label[:, ::-1]
-    return _pad(_distort(np.ascontiguousarray(image), random), label, crop)
+    image = _distort(np.ascontiguousarray(image), random)
+    return _pad(_disturb(image, recipe, random), label, recipe.crop)
 
 
-def _scale(image: np.ndarray, label: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    size = (round(image.shape[1] * ratio), round(image.shape[0] * ratio))
-    return (cv2.resize(image, size, interpolation=cv2.INTER_LINEAR),
-            cv2.resize(label, size, interpolation=cv2.INTER_NEAREST))
+def base_size(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
+    """
+    Give the (height, width) of an image at a recipe's scale 1.
+
+    :param size: (height, width) of the image.
+    """
+    if short_side is None:
+        return size
+    ratio = min(short_side / min(size), LONG_SIDE / max(size))
+    return round(size[0] * ratio), round(size[1] * ratio)
 
 
-def _crop(image: np.ndarray, label: np.ndarray, crop: tuple[int, int],
-          random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Cut out a window in which no class takes more than its share, if some tries find one."""
+def _window(label: np.ndarray, size: tuple[int, int], recipe: Recipe,
+            random: np.random.Generator) -> tuple[int, int, np.ndarray]:
+    """
+    Choose a window of the scaled label; give its top, its left and what it shows.
+
+    No class takes more than its share of it, if some tries find such a one.
+
+    :param size: (height, width) of the scaled label.
+    """
+    rows, columns = (((np.arange(scaled) + 0.5) * side / scaled).astype(np.intp)
+                     for scaled, side in zip(size, label.shape))  # the source of each pixel
+    slack = [max(scaled - side, 0) for scaled, side in zip(size, recipe.crop)]
+    rare = random.random() < recipe.rare_class_crops
     for _ in range(CROP_TRIES):
-        top = random.integers(max(label.shape[0] - crop[0], 0) + 1)
-        left = random.integers(max(label.shape[1] - crop[1], 0) + 1)
-        window = np.s_[top:top + crop[0], left:left + crop[1]]
-        counts = np.bincount(label[window].ravel(), minlength=UNKNOWN + 1)[:UNKNOWN]
-        if np.count_nonzero(counts) > 1 and counts.max() < LARGEST_CLASS_SHARE * counts.sum():
+        top, left = (int(random.integers(side + 1)) for side in slack)
+        if rare:
+            top, left = _around_a_drawn_class(label, size, recipe.crop, slack, random)
+        window = label[rows[top:top + recipe.crop[0], None], columns[left:left + recipe.crop[1]]]
+        counts = np.bincount(window.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN]
+        if rare or (np.count_nonzero(counts) > 1
+                    and counts.max() < LARGEST_CLASS_SHARE * counts.sum()):
             break
-    return image[window], label[window]
+    return top, left, window
+
+
+def _around_a_drawn_class(label: np.ndarray, size: tuple[int, int], crop: tuple[int, int],
+                          slack: list[int], random: np.random.Generator) -> tuple[int, int]:
+    """Give the top and left of a window with a pixel of a class drawn from those present."""
+    present = np.flatnonzero(np.bincount(label.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN])
+    if not present.size:
+        return slack[0] // 2, slack[1] // 2
+    pixel = random.choice(np.flatnonzero(label == random.choice(present)))
+    place = [position * scaled // side for position, scaled, side in
+             zip(np.unravel_index(pixel, label.shape), size, label.shape)]
+    corner = [position - int(random.integers(side)) for position, side in zip(place, crop)]
+    return tuple(int(min(max(start, 0), most)) for start, most in zip(corner, slack))
+
+
+def _cut(image: np.ndarray, size: tuple[int, int], corner: tuple[int, int],
+         shape: tuple[int, int]) -> np.ndarray:
+    """
+    Give a window of an image resized bilinearly, without resizing the rest of it.
+
+    :param size: (height, width) of the whole resized image.
+    :param corner: (top, left) of the window.
+    :param shape: (height, width) of the window.
+    """
+    (step_y, start_y), (step_x, start_x) = (
+        (side / scaled, (start + 0.5) * side / scaled - 0.5)  # pixels' centres, as cv2.resize
+        for side, scaled, start in zip(image.shape, size, corner))
+    return cv2.warpAffine(image, np.array([[step_x, 0, start_x], [0, step_y, start_y]]),
+                          shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                          borderMode=cv2.BORDER_REPLICATE)
 
 
 def _distort(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -80,6 +133,24 @@ def _distort_color(image: np.ndarray, random: np.random.Generator) -> np.ndarray
 def _linear(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
     table = np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
     return cv2.LUT(image, table)
+
+
+def _disturb(image: np.ndarray, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
+    """Change light, white balance, sharpness and noise as far as the recipe asks for it."""
+    if recipe.gamma or recipe.white_balance or recipe.low_light:
+        exponent = (1 + recipe.gamma) ** random.uniform(-1, 1)
+        gains = random.uniform(1 - recipe.white_balance, 1 + recipe.white_balance, 3)
+        if random.random() < recipe.low_light:
+            exponent *= random.uniform(*DUSK_EXPONENTS)
+            gains *= random.uniform(*DUSK_GAINS)
+        levels = 255 * (np.arange(256) / 255) ** exponent
+        image = cv2.LUT(image, np.clip(levels[:, None] * gains, 0, 255).astype(np.uint8)[:, None])
+    if recipe.blur:
+        image = cv2.GaussianBlur(image, (0, 0), max(random.uniform(0, recipe.blur), 0.05))
+    if recipe.noise:
+        noise = random.normal(0, random.uniform(0, recipe.noise), image.shape[:2])
+        image = np.clip(image + noise[..., None], 0, 255).astype(np.uint8)
+    return image
 
 
 def _pad(image: np.ndarray, label: np.ndarray,

@@ -1,0 +1,184 @@
+"""What a training run is made of: typed values, from YAML and from the command line."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+import json
+from pathlib import Path
+import re
+from typing import Literal
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse.typing import (ClosedUnitInterval, NonNegativeFloat, NonNegativeInt,
+                                 PositiveFloat, PositiveInt)
+from segret_ros.atomic import atomic_path
+import yaml
+
+FOLDER = Path(__file__).with_name('recipes')
+VARIANTS = 'variants'  # of a recipe file: what differs for each network size
+
+
+class RecipeError(ValueError):
+    """A recipe or command line that can't be followed; names the value and the rule."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    What a training run is made of, beside where its data lies.
+
+    :param dataset: a known data set, or a YAML file of classes for a folder of your own.
+    :param variant: network size.
+    :param decoder_channels: decoder width E; the variant's own if null.
+    :param backbone: initial weights of the backbone: of segret_train, or the authors' ImageNet
+        .pth; random if null.
+    :param drop_path: stochastic depth of the last block; the variant's own if null.
+    :param dropout: of the decoder's channels.
+    :param iterations: optimiser steps.
+    :param batch_size: views that one process takes at once.
+    :param accumulate: batches of one process that make a step.
+    :param learning_rate: at its peak.
+    :param poly_power: of the fall to 0 at the last step.
+    :param warmup: steps of linear growth from 1e-6 of the learning rate.
+    :param weight_decay: of AdamW.
+    :param no_decay: parameters without decay; vectors are norms, biases and scales.
+    :param backbone_norm_rate: learning rate of the backbone's norms, as a share of the rest's.
+    :param freeze_batch_norm: keep the running statistics as they are, for very small batches.
+    :param label_smoothing: share of the target that all classes get alike.
+    :param class_weights: of the loss, one a class; all 1 if null.
+    :param ema: decay of the weights' moving average, which is then validated and saved; 0 is off.
+    :param teacher: checkpoint of a network of the same classes, to learn from too; none if null.
+    :param teacher_share: of the teacher in the loss.
+    :param crop: height and width of a view.
+    :param short_side: images are resized to it, for views and for validation (there to multiples
+        of 32); as they are if null.
+    :param scale_range: smallest and largest random scale of a view.
+    :param rare_class_crops: share of views around a pixel of a class that is drawn evenly from
+        those in the image, so that rare ones come up more often.
+    :param low_light: share of views that are darkened as at dusk.
+    :param gamma: 0.5 brightens and darkens by exponents of 1 / 1.5 to 1.5.
+    :param white_balance: 0.2 scales each colour channel by 0.8 to 1.2.
+    :param blur: largest standard deviation of a Gaussian blur in pixels.
+    :param noise: largest standard deviation of grey noise, on 0..255.
+    :param precision: auto is bfloat16 on a GPU that has it, and float32 elsewhere.
+    :param validate_every: steps between validations.
+    :param seed: of weights, views and dropout.
+    """
+
+    dataset: str
+    variant: Literal['nano', 'tiny', 'small', 'base', 'large'] = 'tiny'
+    decoder_channels: PositiveInt | None = None
+    backbone: str | None = None
+    drop_path: ClosedUnitInterval | None = None
+    dropout: ClosedUnitInterval = 0.1
+    iterations: PositiveInt = 160000
+    batch_size: PositiveInt = 4
+    accumulate: PositiveInt = 1
+    learning_rate: PositiveFloat = 1e-4
+    poly_power: NonNegativeFloat = 0.9
+    warmup: NonNegativeInt = 0
+    weight_decay: NonNegativeFloat = 0.01
+    no_decay: Literal['nothing', 'norms', 'vectors'] = 'nothing'
+    backbone_norm_rate: ClosedUnitInterval = 1.0
+    freeze_batch_norm: bool = False
+    label_smoothing: ClosedUnitInterval = 0.0
+    class_weights: list[NonNegativeFloat] | None = None
+    ema: ClosedUnitInterval = 0.0
+    teacher: str | None = None
+    teacher_share: ClosedUnitInterval = 0.5
+    crop: tuple[PositiveInt, PositiveInt] = (512, 512)
+    short_side: PositiveInt | None = None
+    scale_range: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    rare_class_crops: ClosedUnitInterval = 0.0
+    low_light: ClosedUnitInterval = 0.0
+    gamma: NonNegativeFloat = 0.0
+    white_balance: ClosedUnitInterval = 0.0
+    blur: NonNegativeFloat = 0.0
+    noise: NonNegativeFloat = 0.0
+    precision: Literal['auto', 'float32'] = 'auto'
+    validate_every: PositiveInt = 4000
+    seed: NonNegativeInt = 0
+
+    def values(self) -> dict:
+        """Give the values as YAML and JSON hold them."""
+        return json.loads(json.dumps(asdict(self)))  # plain lists and numbers
+
+    def save(self, path: Path) -> None:
+        """Write a YAML file that `--recipe` takes, atomically."""
+        with atomic_path(path) as partial:
+            partial.write_text(yaml.safe_dump(self.values(), sort_keys=False))
+
+
+def read_recipe(name_or_path: str, variant: str | None = None) -> dict:
+    """
+    Give the values that a recipe file holds for a variant; those it leaves out have defaults.
+
+    :param name_or_path: a file of `segret_train/recipes`, or the path of a YAML file.
+    :param variant: network size; the file's own if left out.
+    :raises RecipeError: for a file that is missing or no recipe.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in ('.yaml', '.yml'):
+        path = FOLDER / f'{name_or_path}.yaml'
+    if not path.is_file():
+        known = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
+        raise RecipeError(f'no recipe {name_or_path}: name one of {known}, or a YAML file')
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise RecipeError(f'{path}: {one_line(error)}; write a value a line, as '
+                          '`iterations: 2800`') from error
+    if not isinstance(values, dict):
+        raise RecipeError(f'{path}: holds no values; write one a line, as `iterations: 2800`')
+    variants = values.pop(VARIANTS, None) or {}
+    values['variant'] = variant or values.get('variant', 'tiny')
+    values.update(variants.get(values['variant'], {}))
+    unknown = values.keys() - {field.name for field in fields(Recipe)}
+    if unknown:
+        raise RecipeError(f'{path}: {", ".join(sorted(map(str, unknown)))}: no value of a recipe; '
+                          'segret_train --help lists them')
+    return values
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Recipe, Namespace]:
+    """
+    Give the recipe that a command line asks for, and the parser's other values.
+
+    The recipe's values are those of the dataclass, then of `--recipe`, then of its `--variant`,
+    then of the command line.
+
+    :param parser: with options of its own; those of the recipe are added here.
+    :raises RecipeError: for a file or a value that is wrong.
+    """
+    arguments = [re.sub('^--[^=]+', lambda name: '--' + name[0][2:].replace('-', '_'), argument)
+                 for argument in arguments]
+    chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chosen.add_argument('--recipe', default='camvid')
+    chosen.add_argument('--variant')
+    parser.add_argument('--recipe', default='camvid',
+                        help='camvid, cityscapes, ade20k, coco_stuff_10k, or a YAML file')
+    parser.add_class_arguments(Recipe)
+    try:
+        first, _ = chosen.parse_known_args(arguments)
+        parser.set_defaults(checked(read_recipe(first.recipe, first.variant)))
+        parsed = parser.parse_args(arguments)
+    except ArgumentError as error:
+        raise RecipeError(one_line(error)) from error
+    names = [field.name for field in fields(Recipe)]
+    return Recipe(**{name: parsed.pop(name) for name in names}), parsed
+
+
+def checked(values: dict) -> dict:
+    """
+    Give a recipe file's values in their types.
+
+    :raises ArgumentError: for a value of another type or range.
+    """
+    types = ArgumentParser(exit_on_error=False)
+    types.add_class_arguments(Recipe)
+    return vars(types.parse_object(values, defaults=False))
+
+
+def one_line(error: Exception) -> str:
+    """Give an error's message without line breaks."""
+    return ' '.join(str(error).split())

@@ -1,0 +1,1 @@
+"""The training loop: views, steps, state, validation and the report of a run."""

@@ -1,0 +1,90 @@
+"""Charts of a run."""
+
+from collections.abc import Sequence
+import math
+
+import numpy as np
+from segret_ros.bench.svg import COLORS, FAINT, INK, Picture
+from segret_ros.metrics import ConfusionMatrix
+
+WIDTH, HEIGHT = 520, 300  # pixels of a curve
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 42, 40  # its margins
+TICKS = 5
+WIDEST_MATRIX = 900
+LARGEST_CELL = 44
+SMALLEST_WITH_TEXT = 22  # pixels of a cell that holds a number
+
+
+def curve(title: str, points: Sequence[tuple[float, float]], percent: bool = False) -> Picture:
+    """
+    Give a line over the steps.
+
+    :param points: (step, value) in the order of the steps; what is no number is left out.
+    :param percent: whether values 0..1 are written as shares.
+    """
+    points = [(x, y) for x, y in points if math.isfinite(y)]
+    picture = Picture(WIDTH, HEIGHT)
+    picture.text(LEFT, 24, title, 15, INK, bold=True)
+    if not points:
+        picture.text(LEFT, HEIGHT / 2, 'no values', 12, FAINT)
+        return picture
+    xs, ys = ticks(0, max(x for x, _ in points)), ticks(0, max(y for _, y in points))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (LEFT + x / xs[-1] * (WIDTH - LEFT - RIGHT),
+                HEIGHT - BOTTOM - y / ys[-1] * (HEIGHT - TOP - BOTTOM))
+
+    for y in ys:
+        picture.line([place(0, y), place(xs[-1], y)])
+        label = f'{y:.4g}' if not percent else f'{y:.4%}'.rstrip('0%').rstrip('.') + ' %'
+        picture.text(LEFT - 8, place(0, y)[1] + 4, label, 11, FAINT, anchor='end')
+    for x in xs:
+        picture.text(place(x, 0)[0], HEIGHT - BOTTOM + 18, f'{x:g}', 11, FAINT, anchor='middle')
+    picture.text(WIDTH - RIGHT, HEIGHT - 6, 'step', 11, FAINT, anchor='end')
+    picture.line([place(x, y) for x, y in points], COLORS[0], 1.8)
+    if len(points) <= 30:
+        for x, y in points:
+            picture.dot(*place(x, y), COLORS[0])
+    return picture
+
+
+def ticks(lowest: float, highest: float) -> list[float]:
+    """Give round numbers from the lowest to at least the highest value, about `TICKS` of them."""
+    span = (highest - lowest) / TICKS or 1.0
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= span * 0.999)
+    count = math.ceil((highest - lowest) / step - 1e-9)
+    return [lowest + step * number for number in range(max(count, 1) + 1)]
+
+
+def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture:
+    """Give the confusion matrix: of each true class in a row, which share got which label."""
+    counts = confusion.counts[:, :-1]
+    shares = counts / np.maximum(confusion.counts.sum(1, keepdims=True), 1)
+    margin = 12 + 7 * max(map(len, names))
+    cell = min(LARGEST_CELL, (WIDEST_MATRIX - margin) / len(names))
+    picture = Picture(round(margin + cell * len(names) + 12),
+                      round(cell * len(names) + 60))
+    picture.text(margin, 16, 'columns: the label that pixels got, in the order of the rows', 12,
+                 FAINT)
+    for row, name in enumerate(names):
+        y = 28 + row * cell
+        if cell >= 10:
+            picture.text(margin - 8, y + cell / 2 + 4, name, 12, INK, anchor='end')
+        for column, share in enumerate(shares[row]):
+            if share < 0.0005:
+                continue
+            x = margin + column * cell
+            picture.bar(x, y, cell - 1, cell - 1, shade(share, row == column))
+            if cell >= SMALLEST_WITH_TEXT and share >= 0.005:
+                picture.text(x + (cell - 1) / 2, y + cell / 2 + 4, f'{100 * share:.0f}', 11,
+                             'white' if share > 0.5 else INK, anchor='middle')
+    picture.text(margin, 28 + cell * len(names) + 18, 'numbers: percent of the row', 12, FAINT)
+    return picture
+
+
+def shade(share: float, right: bool) -> str:
+    """Give a colour from white to full for a share of 0..1: blue where right, else orange."""
+    full = (47, 111, 189) if right else (224, 123, 57)
+    depth = share ** 0.5  # so that small errors are seen
+    return '#' + ''.join(f'{round(255 + (part - 255) * depth):02x}' for part in full)

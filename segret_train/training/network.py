@@ -1,0 +1,26 @@
+"""The network that a recipe asks for, before its first step."""
+
+from segret_ros.network import load_backbone, SegRet
+from segret_train.recipe import Recipe
+import torch
+from torch import nn
+
+
+def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet:
+    """
+    Give a network of the recipe's first weights, on a device.
+
+    :raises CheckpointError: for a backbone that does not fit.
+    """
+    torch.manual_seed(recipe.seed)
+    network = SegRet(recipe.variant, classes, recipe.decoder_channels)
+    network.decoder.dropout.p = recipe.dropout
+    if recipe.drop_path is not None:
+        blocks = [block for stage in network.backbone.stages for block in stage.blocks]
+        for block, chance in zip(blocks, torch.linspace(0, recipe.drop_path, len(blocks))):
+            block.drop_path = float(chance)
+    if recipe.backbone:
+        load_backbone(network, recipe.backbone)
+    if device.type == 'cuda':  # the CPU knows no such norm, and needs none alone
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return network.to(device, memory_format=torch.channels_last)

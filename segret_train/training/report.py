@@ -1,0 +1,100 @@
+"""A finished run as one HTML page, nothing outside."""
+
+import base64
+import math
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from segret_ros.atomic import atomic_path
+from segret_ros.bench.svg import Picture
+from segret_ros.demo.pictures import encode, frame_panels, side_by_side
+from segret_ros.metrics import ConfusionMatrix
+from segret_ros.network import load_checkpoint, SegRet
+from segret_train.datasets import Sample
+from segret_train.training.charts import confusion_chart, curve
+from segret_train.training.run import BEST, Run
+from segret_train.training.validation import predicted
+
+NAME = 'report.html'
+FRAMES = 3  # of the best and of the worst
+
+
+def write_report(run: Run) -> Path:
+    """Write the report of a run that has been validated at least once; give its path."""
+    labels = run.data.labels
+    confusion = ConfusionMatrix(len(labels))
+    confusion.counts = np.array(run.best['confusion'], np.int64)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('segret_train.training', ''), autoescape=True,
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    page = environment.get_template('report.html.j2').render(
+        title=f'SegRet {run.recipe.variant} on {run.data.name}', rows=summary(run, confusion),
+        curves=[str(chart) for chart in curves(run.log.records)],
+        classes=class_rows(run, confusion),
+        matrix=str(confusion_chart(labels.names, confusion)), groups=pictures(run),
+        recipe=run.recipe.values())
+    with atomic_path(run.output / NAME) as partial:
+        partial.write_text(page)
+    return run.output / NAME
+
+
+def summary(run: Run, confusion: ConfusionMatrix) -> dict[str, str]:
+    """Give the page's first table."""
+    rates = [record['images_per_second'] for record in run.log.records]
+    average = f' of the moving average (decay {run.recipe.ema:g})' if run.recipe.ema else ''
+    return {'best mean IoU on val': f'{confusion.mean_iou():.2%} at step {run.best["step"]}',
+            'pixel accuracy then': f'{confusion.pixel_accuracy():.2%}',
+            'weights': f'{BEST}{average}',
+            'frames': f'{len(run.views.samples)} to train, {len(run.validation)} to validate',
+            'steps': f'{run.step} of {run.views_a_step} views',
+            'images per second': f'{np.median(rates):.1f} (median)',
+            'time': duration(run.seconds)}
+
+
+def duration(seconds: float) -> str:
+    """Give a time as people say it."""
+    minutes = math.ceil(seconds / 60)
+    return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min'
+
+
+def curves(records: list[dict]) -> list[Picture]:
+    """Give the charts of what a run's records hold."""
+    def series(name: str) -> list[tuple[float, float]]:
+        return [(record['step'], record[name]) for record in records if name in record]
+
+    return [curve('Loss', series('loss')), curve('Mean IoU on val', series('val_miou'), True),
+            curve('Learning rate', series('learning_rate')),
+            curve('Images per second', series('images_per_second'))]
+
+
+def class_rows(run: Run, confusion: ConfusionMatrix) -> list[dict]:
+    """Give name, colour, share of the labelled pixels and IoU of each class."""
+    shares = confusion.counts.sum(1) / max(confusion.counts.sum(), 1)
+    labels = run.data.labels
+    return [{'name': name, 'color': '#%02x%02x%02x' % color, 'share': float(share),
+             'iou': None if np.isnan(iou) else float(iou)}
+            for name, color, share, iou in zip(labels.names, labels.colors, shares,
+                                               confusion.iou())]
+
+
+def pictures(run: Run) -> dict[str, list[dict[str, str]]]:
+    """Give the best and the worst frames side by side with their labels, as data of JPEG files."""
+    scores = {name: score for name, score in run.best['frames'].items() if score == score}
+    ranked = sorted(scores, key=scores.get)
+    worst = ranked[:FRAMES]
+    best = [name for name in ranked[::-1][:FRAMES] if name not in worst]
+    network = load_checkpoint(run.output / BEST).to(run.world.device)
+    samples = {sample.name: sample for sample in run.validation}
+    groups = {'Best frames': best, 'Worst frames': worst}
+    return {title: [{'caption': f'{name}: {scores[name]:.1%} mean IoU of this frame',
+                     'data': picture(run, network, samples[name])} for name in names]
+            for title, names in groups.items() if names}
+
+
+def picture(run: Run, network: SegRet, sample: Sample) -> str:
+    """Give a frame, its labels and its true labels as base64 of a JPEG file."""
+    image = sample.image()
+    label = predicted(network, image, run.recipe)
+    panels = frame_panels(image, label, sample.label(), run.data.labels)
+    return base64.b64encode(encode(side_by_side(panels, run.data.labels), '.jpg')).decode()

@@ -1,0 +1,209 @@
+"""A training run in a folder."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+import time
+
+import numpy as np
+from segret_ros.network import save_checkpoint, SegRet
+from segret_train.datasets import DataSet
+from segret_train.recipe import Recipe
+from segret_train.training.ema import make_average
+from segret_train.training.log import Log
+from segret_train.training.network import make_network
+from segret_train.training.objective import Objective
+from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
+from segret_train.training.state import load_state, remove_leftovers, save_state
+from segret_train.training.step import (Batch, NonFiniteLoss, save_batches, seed_step,
+                                        start_training_mode, train_step)
+from segret_train.training.validation import validate
+from segret_train.training.views import load_views, Views
+from segret_train.training.world import World
+from torch import nn
+from tqdm import tqdm
+
+LOG_EVERY = 50  # steps
+BEST = 'best.safetensors'
+
+
+class Run:
+    """
+    A training run in a folder, which can stop at any step and go on there.
+
+    The folder holds `recipe.yaml`, `last.pt` (all that a resumed run needs), `best.safetensors`
+    (the best on val), `log.jsonl` and TensorBoard's files.
+
+    :param data: its train split is learnt, its val split scored.
+    :param output: the run's folder, which all processes see; a run that began there goes on.
+    :param workers: processes of this one that make views; 0 makes them here.
+    :raises ValueError: for wrong data, a damaged state, or a run begun with another recipe.
+    """
+
+    def __init__(self, recipe: Recipe, data: DataSet, output: Path, world: World,
+                 workers: int = 1) -> None:
+        self.recipe, self.data, self.output, self.world = recipe, data, output, world
+        self.workers = workers
+        self.views = Views(data.samples('train'), recipe)
+        self.validation = data.samples('val')
+        self.objective = Objective(recipe, len(data.labels), world.device)
+        self.network = make_network(recipe, len(data.labels), world.device)
+        self.optimizer = make_optimizer(self.network, recipe)
+        self.average = make_average(self.network, recipe.ema) if recipe.ema else None
+        self.step, self.seconds, self._clock = 0, 0.0, 0.0
+        self.losses: list[float] = []  # since the last record
+        self.best: dict = {}  # of the best validation: val_miou, step, confusion, frames
+        records: list[dict] = []
+        if state := load_state(output, recipe, world.size):
+            records = self._restore(state)
+        self.log = None
+        if world.is_first:
+            output.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(output)
+            recipe.save(output / 'recipe.yaml')
+            self.log = Log(output, records)
+
+    @property
+    def best_miou(self) -> float:
+        """Give the best mIoU on val so far, 0..1; below 0 before the first validation."""
+        return self.best.get('val_miou', -1.0)
+
+    @property
+    def scored_network(self) -> SegRet:
+        """Give the network that is validated and saved: the moving average where there is one."""
+        return self.average.module if self.average else self.network
+
+    def train(self, stopped: Callable[[], bool] = lambda: False) -> float:
+        """
+        Take the steps that are left.
+
+        :param stopped: asked after each step; true on any process saves and ends all of them.
+        :return: the best mIoU on the val split so far, as of `best_miou`.
+        :raises NonFiniteLoss: naming the file that holds the step's batch.
+        """
+        network = self.world.distribute(self.network)
+        start_training_mode(network, self.recipe)
+        with self._progress_bar() as bar:
+            self._clock = time.monotonic()
+            for batches in self._steps():
+                self.losses.append(self._step(network, batches))
+                self.step += 1
+                bar.set_postfix(loss=f'{self.losses[-1]:.3f}', refresh=False)
+                bar.update(self.views_a_step)
+                if self._is_to_validate():
+                    bar.set_description('validating')
+                    self._validate()
+                    bar.set_description(f'best mIoU {self.best_miou:.1%}')
+                    start_training_mode(network, self.recipe)
+                elif not self.step % LOG_EVERY:
+                    self._record(self._steps_record())
+                if self.world.any(stopped()):
+                    self._stop()
+                    break
+        return self.best_miou
+
+    @property
+    def views_a_step(self) -> int:
+        """Give how many views all processes together take a step."""
+        return self.recipe.batch_size * self.recipe.accumulate * self.world.size
+
+    def _progress_bar(self) -> tqdm:
+        size = self.views_a_step
+        return tqdm(total=self.recipe.iterations * size, initial=self.step * size, unit='image',
+                    mininterval=2, disable=not self.world.is_first)
+
+    def _steps(self) -> Iterator[list[Batch]]:
+        """Give the batches of each step that is left."""
+        loaded = iter(load_views(self.views, self.world, self.step, self.workers))
+        while batches := list(islice(loaded, self.recipe.accumulate)):
+            yield batches
+
+    def _step(self, network: nn.Module, batches: list[Batch]) -> float:
+        """Take a step; give its loss."""
+        seed_step(self.recipe, self.step, self.world.rank)
+        set_learning_rate(self.optimizer, learning_rate_at(self.recipe, self.step))
+        try:
+            loss = train_step(network, self.optimizer, batches, self.objective, self.world,
+                              self.world.autocasts(self.recipe.precision))
+        except NonFiniteLoss as error:
+            path = self.output / f'bad_batch_{self.world.rank}.pt'
+            save_batches(path, batches, self.step)
+            raise NonFiniteLoss(
+                f'{error} at step {self.step}, whose batch is in {path}: if it is sound, lower '
+                f'--learning_rate ({self.recipe.learning_rate:g})') from error
+        if self.average:
+            self.average.update_parameters(self.network)
+        return loss
+
+    def _is_to_validate(self) -> bool:
+        return self.step == self.recipe.iterations or not self.step % self.recipe.validate_every
+
+    def _stop(self) -> None:
+        if self.losses:
+            self._record(self._steps_record())
+        self._save()
+
+    def _validate(self) -> None:
+        """Score the network, keep it if it is the best, and save."""
+        record = self._steps_record()
+        network = self.scored_network.eval()
+        self.world.align_buffers(network)
+        scores = validate(network, self.validation, self.recipe, self.world)
+        miou = scores.confusion.mean_iou()
+        iou = {name: round(value, 4) for name, value
+               in zip(self.data.labels.names, scores.confusion.iou().tolist()) if value == value}
+        if miou > self.best_miou:
+            self.best = {'val_miou': miou, 'step': self.step, 'frames': scores.frames,
+                         'confusion': scores.confusion.counts.tolist()}
+            if self.world.is_first:
+                labels = self.data.labels
+                save_checkpoint(network, self.output / BEST, list(labels.names),
+                                [list(color) for color in labels.colors],
+                                {**self._origin(), 'val_miou': miou, 'val_iou': iou})
+        self._pass_time()
+        self._record({**record, 'val_miou': miou,
+                      **{f'val_iou/{name}': share for name, share in iou.items()}})
+        self._save()
+
+    def _pass_time(self) -> float:
+        """Give the seconds since the last call, which count as the run's."""
+        before, self._clock = self._clock, time.monotonic()
+        self.seconds += self._clock - before
+        return self._clock - before
+
+    def _steps_record(self) -> dict:
+        """Give what there is to tell of the steps since the last record."""
+        record = {'step': self.step, 'loss': float(np.mean(self.losses)),
+                  'learning_rate': learning_rate_at(self.recipe, self.step - 1),
+                  'images_per_second': len(self.losses) * self.views_a_step / self._pass_time()}
+        self.losses.clear()
+        return record
+
+    def _record(self, record: dict) -> None:
+        if self.log:
+            self.log.add({**record, 'seconds': round(self.seconds)})
+
+    def _origin(self) -> dict:
+        data = self.data.name
+        return {'data': f'{data} train, {len(self.views.samples)} frames',
+                'val_data': f'{data} val, {len(self.validation)} frames, single scale',
+                'step': self.step, 'recipe': self.recipe.values()}
+
+    def _save(self) -> None:
+        if self.log is None:
+            return
+        save_state(self.output, self.recipe, self.world.size, {
+            'step': self.step, 'seconds': self.seconds, 'best': self.best,
+            'records': self.log.records, 'network': self.network.state_dict(),
+            'average': self.average.state_dict() if self.average else None,
+            'optimizer': self.optimizer.state_dict()})
+        self.log.save()
+
+    def _restore(self, state: dict) -> list[dict]:
+        """Take up a state; give its records."""
+        self.step, self.seconds, self.best = state['step'], state['seconds'], state['best']
+        self.network.load_state_dict(state['network'])
+        if self.average:
+            self.average.load_state_dict(state['average'])
+        self.optimizer.load_state_dict(state['optimizer'])
+        return state['records']

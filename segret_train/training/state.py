@@ -1,0 +1,57 @@
+"""All that a run needs to go on: a file that is there whole or not at all."""
+
+from pathlib import Path
+import pickle
+from typing import Any
+import zipfile
+
+from segret_ros.atomic import atomic_path
+from segret_train.recipe import Recipe
+import torch
+
+NAME = 'last.pt'
+
+
+class StateError(ValueError):
+    """A state that can't go on; the message names the file and the way out."""
+
+
+def save_state(folder: Path, recipe: Recipe, processes: int, state: dict[str, Any]) -> None:
+    """
+    Write a run's state.
+
+    :param processes: that train together.
+    :param state: tensors, numbers, texts, and lists and dictionaries of them.
+    """
+    with atomic_path(folder / NAME) as partial:
+        torch.save({**state, 'recipe': recipe.values(), 'processes': processes}, partial)
+
+
+def load_state(folder: Path, recipe: Recipe, processes: int) -> dict[str, Any] | None:
+    """
+    Give the state that a run in a folder left, or None for a new one.
+
+    :raises StateError: for a damaged state, or one of another recipe or number of processes.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        before = {**state['recipe'], 'processes': state['processes']}
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError,
+            TypeError, ValueError) as error:
+        raise StateError(f'{path}: damaged; delete it to start anew') from error
+    now = {**recipe.values(), 'processes': processes}
+    changed = [f'{key} {before.get(key)}, not {value}' for key, value in now.items()
+               if before.get(key) != value]
+    if changed:
+        raise StateError(f'{path} was made with {"; ".join(changed)}: give the same to go on, or '
+                         'another --output to start anew')
+    return state
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed run had begun to write in a folder and its new one writes again."""
+    for partial in folder.glob('.*.*'):
+        partial.unlink()

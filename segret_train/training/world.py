@@ -1,0 +1,88 @@
+"""The processes that train together, as torchrun starts them, or this one alone."""
+
+from collections.abc import Sequence
+import os
+
+import numpy as np
+import torch
+from torch import distributed, nn, Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+
+class World:
+    """
+    This process among those that train together.
+
+    :param device: `auto`, `cpu` or `cuda`; with several processes a host, each takes its own GPU.
+    :raises ValueError: for a device that is missing.
+    """
+
+    def __init__(self, device: str = 'auto') -> None:
+        if device == 'cuda' and not torch.cuda.is_available():
+            raise ValueError('--device is cuda, but PyTorch finds no GPU: install its build for '
+                             'your driver, or give --device cpu')
+        self.device = torch.device('cpu')
+        if device != 'cpu' and torch.cuda.is_available():
+            self.device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)))
+            torch.cuda.set_device(self.device)
+        self.rank, self.size = 0, 1
+        if 'TORCHELASTIC_RUN_ID' in os.environ:
+            distributed.init_process_group('nccl' if self.device.type == 'cuda' else 'gloo')
+            self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+
+    @property
+    def is_first(self) -> bool:
+        """Give whether this process writes the run's files."""
+        return self.rank == 0
+
+    def autocasts(self, precision: str) -> bool:
+        """Give whether a recipe's precision means bfloat16 here; a CPU is slower with it."""
+        return (precision == 'auto' and self.device.type == 'cuda'
+                and torch.cuda.is_bf16_supported())
+
+    def distribute(self, network: nn.Module) -> nn.Module:
+        """Give a network whose gradients are the mean over all processes' after each backward."""
+        if self.size == 1:
+            return network
+        devices = [self.device] if self.device.type == 'cuda' else None
+        return DistributedDataParallel(network, device_ids=devices)
+
+    def share(self, items: Sequence) -> list:
+        """Give this process's part of a sequence."""
+        return list(items[self.rank::self.size])
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Give the sum over all processes, equal on each."""
+        if self.size > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def any(self, condition: bool) -> bool:
+        """Give whether a condition is true on any process."""
+        if self.size == 1:
+            return condition
+        return bool(self.sum(torch.tensor(float(condition), device=self.device)))
+
+    def sum_counts(self, counts: np.ndarray) -> np.ndarray:
+        """Give the sum of int64 counts over all processes, exactly."""
+        return self.sum(torch.from_numpy(counts).to(self.device)).cpu().numpy()
+
+    def merge(self, values: dict) -> dict:
+        """Give the entries of all processes' dictionaries, sorted by key."""
+        parts = [values]
+        if self.size > 1:
+            parts = [None] * self.size
+            distributed.all_gather_object(parts, values)
+        return dict(sorted(item for part in parts for item in part.items()))
+
+    def align_buffers(self, network: nn.Module) -> None:
+        """Give a network the first process's running statistics."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
+
+    def close(self) -> None:
+        """Wait for the others and leave them."""
+        if self.size > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()

@@ -1,0 +1,66 @@
+"""Two processes over gloo learn what one process does."""
+
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from segret_train.recipe import Recipe
+from segret_train.training.views import Batches
+from segret_train.training.world import World
+import torch
+
+ROOT = Path(__file__).parents[3]
+STEPS = 20
+
+
+def train(data: Path, output: Path, processes: int, batch_size: int) -> None:
+    """Run 20 steps of 4 views, a record a step, without dropout and with frozen statistics."""
+    launcher = [] if processes == 1 else ['-m', 'torch.distributed.run', '--standalone',
+                                          '--nproc-per-node', str(processes)]
+    command = [sys.executable, *launcher, str(Path(__file__).with_name('each_step.py')),
+               '--device', 'cpu', '--workers', '0', '--data', str(data), '--output', str(output),
+               '--iterations', str(STEPS), '--batch_size', str(batch_size), '--crop', '[32,32]',
+               '--warmup', '0', '--learning_rate', '1e-4', '--dropout', '0', '--drop_path', '0',
+               '--freeze_batch_norm', 'true', '--ema', '0.9', '--validate_every', '10']
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True,
+                         env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_two_processes_learn_as_one(camvid_tree: Path, tmp_path: Path) -> None:
+    train(camvid_tree, tmp_path / 'one', 1, batch_size=4)
+    train(camvid_tree, tmp_path / 'two', 2, batch_size=2)
+    one, two = ([json.loads(line) for line in (tmp_path / name / 'log.jsonl').open()]
+                for name in ('one', 'two'))
+    assert [record['step'] for record in two] == list(range(1, STEPS + 1))
+    losses = [[record['loss'] for record in records] for records in (one, two)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    states = [torch.load(tmp_path / name / 'last.pt') for name in ('one', 'two')]
+    weights = [state['network']['decoder.fuse.weight'] for state in states]
+    torch.testing.assert_close(*weights, rtol=0, atol=2e-4)
+    assert states[0]['best']['step'] == states[1]['best']['step']
+    counts = [np.array(state['best']['confusion']) for state in states]
+    assert counts[0].sum() == counts[1].sum()  # every frame once
+    assert np.abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
+    assert list(states[0]['best']['frames']) == list(states[1]['best']['frames']) == ['00', '01']
+    assert (tmp_path / 'two' / 'report.html').is_file()
+
+
+@pytest.mark.parametrize('accumulate', [1, 3])
+def test_processes_share_the_views_of_one(recipe: Recipe, accumulate: int) -> None:
+    """All views of a step are those of a single process with as large a batch, each once."""
+    shares = []
+    for rank in range(2):
+        world = World('cpu')
+        world.rank, world.size = rank, 2
+        values = Recipe(**{**recipe.values(), 'accumulate': accumulate, 'batch_size': 2})
+        shares.append(list(Batches(values, world, first_step=1)))
+    steps = [sorted(number for share in shares
+                    for numbers in share[start:start + accumulate] for number in numbers)
+             for start in range(0, len(shares[0]), accumulate)]
+    size = 4 * accumulate
+    assert steps == [list(range(step * size, (step + 1) * size)) for step in (1, 2, 3)]

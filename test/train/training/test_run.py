@@ -1,0 +1,140 @@
+"""A run goes on where it stopped, and keeps the best."""
+
+from dataclasses import replace
+import json
+from pathlib import Path
+
+import pytest
+from segret_ros.label_set import load_label_set
+from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
+from segret_train.datasets import DataSet
+from segret_train.recipe import Recipe
+from segret_train.training.run import Run
+from segret_train.training.step import NonFiniteLoss
+from segret_train.training.world import World
+import torch
+
+
+def make_run(recipe: Recipe, data: DataSet, output: Path) -> Run:
+    """Give a run on the CPU that makes its views itself."""
+    return Run(recipe, data, output, World('cpu'), workers=0)
+
+
+def assert_equal_states(one: Path, other: Path) -> None:
+    """Hold network, moving average, moments and best of two runs against each other."""
+    first, second = (torch.load(folder / 'last.pt') for folder in (one, other))
+    assert first['step'] == second['step']
+    assert first['best'] == second['best']
+    for part in ('network', 'average'):
+        for key, value in first[part].items():
+            assert torch.equal(value, second[part][key]), (part, key)
+    for number, moments in first['optimizer']['state'].items():
+        for name, value in moments.items():
+            assert torch.equal(value, second['optimizer']['state'][number][name]), (number, name)
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+def test_a_stopped_run_ends_as_an_uninterrupted_one(
+        camvid: DataSet, tmp_path: Path, recipe: Recipe, accumulate: int) -> None:
+    recipe = replace(recipe, accumulate=accumulate)
+    make_run(recipe, camvid, tmp_path / 'whole').train()
+    for step in (1, 3):
+        stopped = make_run(recipe, camvid, tmp_path / 'stopped')
+        stopped.train(lambda: stopped.step == step)
+        assert torch.load(tmp_path / 'stopped' / 'last.pt')['step'] == step
+    make_run(recipe, camvid, tmp_path / 'stopped').train()
+    assert_equal_states(tmp_path / 'whole', tmp_path / 'stopped')
+
+    records = [json.loads(line) for line in (tmp_path / 'whole' / 'log.jsonl').open()]
+    assert [record['step'] for record in records] == [2, 4]
+    assert all(record['loss'] > 0 and record['images_per_second'] > 0 for record in records)
+    assert any((tmp_path / 'whole' / 'tensorboard').iterdir())
+
+
+def test_the_best_checkpoint_is_the_moving_average_and_tells_how_it_was_made(
+        camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
+    run = make_run(recipe, camvid, tmp_path)
+    best = run.train()
+    network = load_checkpoint(tmp_path / 'best.safetensors')
+    labels = load_label_set('camvid')
+    assert network.class_names == list(labels.names)
+    assert network.palette == [list(color) for color in labels.colors]
+    record = network.training_record
+    assert record['val_miou'] == best > 0
+    assert record['recipe']['learning_rate'] == 1e-3
+    assert record['data'] == 'CamVid train, 8 frames'
+    assert 0 < len(record['val_iou']) <= 11
+    if record['step'] == 4:
+        kept = network.state_dict()
+        for key, value in run.average.module.state_dict().items():
+            assert torch.equal(value, kept[key]), key
+        assert not torch.equal(run.network.decoder.fuse.weight, network.decoder.fuse.weight)
+
+
+def test_a_finished_run_is_not_repeated(camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
+    best = make_run(recipe, camvid, tmp_path).train()
+    before = (tmp_path / 'last.pt').read_bytes()
+    assert make_run(recipe, camvid, tmp_path).train() == best
+    assert (tmp_path / 'last.pt').read_bytes() == before
+
+
+def test_another_recipe_does_not_resume(camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
+    make_run(replace(recipe, iterations=1), camvid, tmp_path).train()
+    with pytest.raises(ValueError, match='made with iterations 1, not 4; seed 3, not 5: give'):
+        make_run(replace(recipe, seed=5), camvid, tmp_path)
+
+
+@pytest.mark.parametrize('content', [b'', b'cut', None])
+def test_a_damaged_state_is_named(camvid: DataSet, tmp_path: Path, recipe: Recipe,
+                                  content: bytes | None) -> None:
+    state = tmp_path / 'last.pt'
+    if content is None:
+        torch.save({'step': 3}, state)
+    else:
+        state.write_bytes(content)
+    with pytest.raises(ValueError, match='last.pt: damaged; delete it'):
+        make_run(recipe, camvid, tmp_path)
+
+
+def test_what_a_killed_run_began_to_write_is_removed(camvid: DataSet, tmp_path: Path,
+                                                     recipe: Recipe) -> None:
+    (tmp_path / '.last.pt.abc123').write_bytes(b'half')
+    make_run(recipe, camvid, tmp_path)
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_its_batch(
+        camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
+    run = make_run(recipe, camvid, tmp_path)
+    with torch.no_grad():
+        run.network.decoder.classify.bias[3] = float('nan')
+    before = run.network.decoder.fuse.weight.clone()
+    path = tmp_path / 'bad_batch_0.pt'
+    with pytest.raises(NonFiniteLoss, match=f'loss is nan at step 0, whose batch is in {path}: '
+                                            r'.*lower --learning_rate \(0.001\)'):
+        run.train()
+    batch = torch.load(path)
+    assert (batch['step'], batch['images'].shape, batch['targets'].shape) == (
+        0, (2, 32, 32, 3), (2, 32, 32))
+    assert torch.equal(batch['images'][1], run.views[1][0])
+    assert torch.equal(run.network.decoder.fuse.weight, before)
+
+
+def test_training_starts_with_a_given_backbone(camvid: DataSet, tmp_path: Path,
+                                               recipe: Recipe) -> None:
+    torch.manual_seed(9)
+    network = SegRet('nano', num_classes=2)
+    path = tmp_path / 'given.safetensors'
+    save_checkpoint(network, path, ['a', 'b'], [[0, 0, 0], [1, 1, 1]], {})
+    run = make_run(replace(recipe, backbone=str(path)), camvid, tmp_path / 'run')
+    for key, value in network.backbone.state_dict().items():
+        assert torch.equal(run.network.backbone.state_dict()[key], value), key
+    assert run.network.num_classes == 11
+
+
+def test_a_recipe_sets_dropout_and_stochastic_depth(camvid: DataSet, tmp_path: Path,
+                                                    recipe: Recipe) -> None:
+    network = make_run(replace(recipe, dropout=0.25, drop_path=0.22), camvid, tmp_path).network
+    depths = [block.drop_path for stage in network.backbone.stages for block in stage.blocks]
+    assert depths == pytest.approx([0.02 * number for number in range(12)])
+    assert network.decoder.dropout.p == 0.25

@@ -1,0 +1,162 @@
+"""What a step minimises, by hand, and what it does to the weights."""
+
+from dataclasses import replace
+import math
+from pathlib import Path
+
+import pytest
+from segret_ros.network import save_checkpoint, SegRet
+from segret_train.recipe import Recipe
+from segret_train.training.ema import make_average
+from segret_train.training.objective import Objective
+from segret_train.training.optimizer import make_optimizer
+from segret_train.training.step import seed_step, start_training_mode, train_step
+from segret_train.training.world import World
+import torch
+
+CPU = torch.device('cpu')
+
+
+def batch(views: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give images of chance and targets: class 2 above, unknown below."""
+    images = torch.randint(0, 256, (views, 32, 32, 3), dtype=torch.uint8)
+    targets = torch.full((views, 32, 32), 255, dtype=torch.uint8)
+    targets[:, :16] = 2
+    return images, targets
+
+
+def loss_of(recipe: Recipe, logits: list[float], targets: list[int]) -> float:
+    """Give the loss of pixels of equal logits, a row of them as one view."""
+    objective = Objective(recipe, len(logits), CPU)
+    target = torch.tensor([[targets]], dtype=torch.uint8)  # (1, 1, pixels)
+    scores = torch.tensor(logits)[None, :, None, None].expand(1, -1, 1, len(targets))
+    return float(objective(scores, torch.zeros(1, 3, 32, 32), target,
+                           objective.labelled(target), 1))
+
+
+def test_the_loss_is_the_mean_over_labelled_pixels(recipe: Recipe) -> None:
+    logits = [math.log(1), math.log(3)]  # probabilities 1/4 and 3/4
+    expected = -(math.log(0.25) + 2 * math.log(0.75)) / 3
+    assert loss_of(recipe, logits, [0, 1, 1, 255]) == pytest.approx(expected)
+
+
+def test_class_weights_count_in_sum_and_norm(recipe: Recipe) -> None:
+    logits = [math.log(1), math.log(3)]
+    expected = -(4 * math.log(0.25) + 2 * math.log(0.75)) / 6
+    weighted = replace(recipe, class_weights=[4, 1])
+    assert loss_of(weighted, logits, [0, 1, 1, 255]) == pytest.approx(expected)
+    with pytest.raises(ValueError, match='2 values for 3 classes'):
+        Objective(weighted, 3, CPU)
+
+
+def test_label_smoothing_gives_all_classes_a_share(recipe: Recipe) -> None:
+    logits = [math.log(1), math.log(3)]
+    expected = -(0.9 * math.log(0.75) + 0.1 * math.log(0.25))
+    smoothed = replace(recipe, label_smoothing=0.2)
+    assert loss_of(smoothed, logits, [1, 255]) == pytest.approx(expected)
+
+
+def test_a_teacher_pulls_towards_its_answers(recipe: Recipe, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    teacher = SegRet('nano', num_classes=2)
+    with torch.no_grad():
+        teacher.decoder.classify.weight.zero_()
+        teacher.decoder.classify.bias.copy_(torch.tensor([math.log(3), 0.0]))
+    path = tmp_path / 'teacher.safetensors'
+    save_checkpoint(teacher, path, ['a', 'b'], [[0, 0, 0], [1, 1, 1]], {})
+    taught = replace(recipe, teacher=str(path), teacher_share=1.0)
+    expected = 0.75 * math.log(0.75 / 0.25) + 0.25 * math.log(0.25 / 0.75)
+    objective = Objective(taught, 2, CPU)
+    logits = torch.tensor([0.0, math.log(3)])[None, :, None, None].expand(5, 2, 8, 8)
+    targets = torch.zeros(5, 32, 32, dtype=torch.uint8)
+    loss = objective(logits, torch.zeros(5, 3, 32, 32), targets, objective.labelled(targets), 10)
+    assert float(loss) == pytest.approx(expected / 2, rel=1e-5)  # 5 of the step's 10 views
+    with pytest.raises(ValueError, match='a teacher of 2 classes, not 3'):
+        Objective(taught, 3, CPU)
+
+
+def test_steps_follow_the_labels_and_ignore_255(recipe: Recipe, world: World) -> None:
+    torch.manual_seed(0)
+    network = SegRet('nano', num_classes=3)
+    optimizer = make_optimizer(network, recipe)
+    data, objective = batch(), Objective(recipe, 3, CPU)
+    start_training_mode(network, recipe)
+    losses = [train_step(network, optimizer, [data], objective, world) for _ in range(12)]
+    assert losses[0] == pytest.approx(math.log(3), abs=0.1)
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_a_batch_without_labels_teaches_nothing(recipe: Recipe, world: World) -> None:
+    torch.manual_seed(0)
+    network = SegRet('nano', num_classes=3)
+    optimizer = make_optimizer(network, replace(recipe, weight_decay=0))
+    images, targets = batch()
+    before = network.decoder.classify.weight.clone()
+    assert train_step(network, optimizer, [(images, torch.full_like(targets, 255))],
+                      Objective(recipe, 3, CPU), world) == 0
+    assert torch.equal(network.decoder.classify.weight, before)
+
+
+def test_accumulated_batches_are_one_large_batch(recipe: Recipe, world: World) -> None:
+    """With statistics frozen, of batches with different numbers of labelled pixels."""
+    recipe = replace(recipe, freeze_batch_norm=True)
+    torch.manual_seed(1)
+    images, targets = batch(4)
+    targets[0, :8] = 255
+    parts = [(images[:2], targets[:2]), (images[2:], targets[2:])]
+    losses, weights = [], []
+    for batches in ([(images, targets)], parts):
+        torch.manual_seed(0)
+        network = SegRet('nano', num_classes=3)
+        network.decoder.dropout.p = 0
+        for stage in network.backbone.stages:
+            for block in stage.blocks:
+                block.drop_path = 0
+        start_training_mode(network, recipe)
+        losses.append(train_step(network, make_optimizer(network, recipe), batches,
+                                 Objective(recipe, 3, CPU), world))
+        weights.append(network.decoder.fuse.weight.grad)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-7)
+
+
+def test_a_cpu_trains_in_float32(world: World) -> None:
+    assert not world.autocasts('auto') and not world.autocasts('float32')
+
+
+def test_frozen_statistics_stay(recipe: Recipe, world: World) -> None:
+    for frozen in (True, False):
+        values = replace(recipe, freeze_batch_norm=frozen)
+        network = SegRet('nano', num_classes=3)
+        start_training_mode(network, values)
+        train_step(network, make_optimizer(network, values), [batch()],
+                   Objective(values, 3, CPU), world)
+        untouched = torch.equal(network.decoder.fuse_norm.running_mean, torch.zeros(128))
+        assert untouched == frozen
+
+
+def test_dropout_is_a_function_of_seed_step_and_process(recipe: Recipe) -> None:
+    drawn = []
+    for place in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        seed_step(recipe, *place)
+        drawn.append(float(torch.rand(1)))
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 3
+
+
+def test_the_moving_average_starts_short_and_holds_statistics() -> None:
+    network = SegRet('nano', num_classes=3)
+    average = make_average(network, decay=0.5)
+    bias, kept = network.decoder.classify.bias, average.module.decoder.classify.bias
+    values = []
+    for value in (1.0, 2.0, 3.0):
+        with torch.no_grad():
+            bias.fill_(value)
+        network.decoder.fuse_norm.num_batches_tracked += 1
+        average.update_parameters(network)
+        values.append(kept[0].item())
+    # The first is a copy; then decays of 2/11 and 3/12.
+    second = 2 / 11 * 1 + 9 / 11 * 2
+    assert values == pytest.approx([1, second, 3 / 12 * second + 9 / 12 * 3])
+    assert average.module.decoder.fuse_norm.num_batches_tracked == 3
+    assert not average.module.training
