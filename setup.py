@@ -52,8 +52,8 @@ setup(
         'segret_bench = segret_ros.bench.main:main',
         'segret_check_contract = segret_ros.contract.main:main',
         'segret_demo = segret_ros.demo.main:main',
-        'segret_export = segret_train.export:main',
-        'segret_train = segret_train.train:main',
-        'segret_validate = segret_train.validate:main',
+        'segret_export = segret_train.commands:export',
+        'segret_train = segret_train.commands:train',
+        'segret_validate = segret_train.commands:validate',
     ]},
 )
