@@ -9,6 +9,7 @@ import numpy as np
 from segret_ros.network import save_checkpoint, SegRet
 from segret_train.datasets import DataSet
 from segret_train.recipe import Recipe
+from segret_train.training import log, state
 from segret_train.training.ema import make_average
 from segret_train.training.log import Log
 from segret_train.training.network import make_network
@@ -24,7 +25,7 @@ from torch import nn
 from tqdm import tqdm
 
 LOG_EVERY = 50  # steps
-BEST = 'best.safetensors'
+BEST, RECIPE = 'best.safetensors', 'recipe.yaml'
 
 
 class Run:
@@ -54,13 +55,13 @@ class Run:
         self.losses: list[float] = []  # since the last record
         self.best: dict = {}  # of the best validation: val_miou, step, confusion, frames
         records: list[dict] = []
-        if state := load_state(output, recipe, world.size):
-            records = self._restore(state)
+        if saved := load_state(output, recipe, world.size):
+            records = self._restore(saved)
         self.log = None
         if world.is_first:
             output.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(output)
-            recipe.save(output / 'recipe.yaml')
+            remove_leftovers(output, (state.NAME, log.NAME, BEST, RECIPE))
+            recipe.save(output / RECIPE)
             self.log = Log(output, records)
 
     @property
@@ -199,11 +200,11 @@ class Run:
             'optimizer': self.optimizer.state_dict()})
         self.log.save()
 
-    def _restore(self, state: dict) -> list[dict]:
+    def _restore(self, saved: dict) -> list[dict]:
         """Take up a state; give its records."""
-        self.step, self.seconds, self.best = state['step'], state['seconds'], state['best']
-        self.network.load_state_dict(state['network'])
+        self.step, self.seconds, self.best = saved['step'], saved['seconds'], saved['best']
+        self.network.load_state_dict(saved['network'])
         if self.average:
-            self.average.load_state_dict(state['average'])
-        self.optimizer.load_state_dict(state['optimizer'])
-        return state['records']
+            self.average.load_state_dict(saved['average'])
+        self.optimizer.load_state_dict(saved['optimizer'])
+        return saved['records']

@@ -1,5 +1,6 @@
 """All that a run needs to go on: a file that is there whole or not at all."""
 
+from collections.abc import Iterable
 from pathlib import Path
 import pickle
 from typing import Any
@@ -51,7 +52,8 @@ def load_state(folder: Path, recipe: Recipe, processes: int) -> dict[str, Any] |
     return state
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed run had begun to write in a folder and its new one writes again."""
-    for partial in folder.glob('.*.*'):
-        partial.unlink()
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed run had begun to write of some files, as `atomic_path` names it."""
+    for name in names:
+        for partial in folder.glob(f'.{name}.*'):
+            partial.unlink()

@@ -99,8 +99,9 @@ def test_a_damaged_state_is_named(camvid: DataSet, tmp_path: Path, recipe: Recip
 def test_what_a_killed_run_began_to_write_is_removed(camvid: DataSet, tmp_path: Path,
                                                      recipe: Recipe) -> None:
     (tmp_path / '.last.pt.abc123').write_bytes(b'half')
+    (tmp_path / '.own.yaml').write_text('of the user')
     make_run(recipe, camvid, tmp_path)
-    assert not list(tmp_path.glob('.*'))
+    assert [path.name for path in tmp_path.glob('.*')] == ['.own.yaml']
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_its_batch(
