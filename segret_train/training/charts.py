@@ -63,14 +63,14 @@ def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture
     shares = counts / np.maximum(confusion.counts.sum(1, keepdims=True), 1)
     margin = 12 + 7 * max(map(len, names))
     cell = min(LARGEST_CELL, (WIDEST_MATRIX - margin) / len(names))
+    size = min(12, round(cell))  # of many classes: to be read enlarged
     picture = Picture(round(margin + cell * len(names) + 12),
                       round(cell * len(names) + 60))
     picture.text(margin, 16, 'columns: the label that pixels got, in the order of the rows', 12,
                  FAINT)
     for row, name in enumerate(names):
         y = 28 + row * cell
-        if cell >= 10:
-            picture.text(margin - 8, y + cell / 2 + 4, name, 12, INK, anchor='end')
+        picture.text(margin - 8, y + cell / 2 + size / 3, name, size, INK, anchor='end')
         for column, share in enumerate(shares[row]):
             if share < 0.0005:
                 continue
@@ -79,7 +79,9 @@ def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture
             if cell >= SMALLEST_WITH_TEXT and share >= 0.005:
                 picture.text(x + (cell - 1) / 2, y + cell / 2 + 4, f'{100 * share:.0f}', 11,
                              'white' if share > 0.5 else INK, anchor='middle')
-    picture.text(margin, 28 + cell * len(names) + 18, 'numbers: percent of the row', 12, FAINT)
+    scale = 'numbers: percent of the row' if cell >= SMALLEST_WITH_TEXT else (
+        'the darker, the larger the share of the row')
+    picture.text(margin, 28 + cell * len(names) + 18, scale, 12, FAINT)
     return picture
 
 

@@ -52,6 +52,15 @@ def test_the_confusion_chart_shows_each_row_in_percent() -> None:
     assert [text for text in texts if text and text.isdigit()] == ['75', '25', '100']
 
 
+def test_many_classes_keep_their_names_but_have_no_numbers() -> None:
+    confusion = ConfusionMatrix(150)
+    confusion.counts[:, :-1] = np.eye(150, dtype=int)
+    texts = [element.text for element in ElementTree.fromstring(
+        str(confusion_chart([f'class {number}' for number in range(150)], confusion)))]
+    assert 'class 0' in texts and 'class 149' in texts
+    assert not [text for text in texts if text and text.isdigit()]
+
+
 def test_durations_read_well() -> None:
     assert [duration(seconds) for seconds in (20, 3600, 5400)] == ['1 min', '1 h 0 min',
                                                                    '1 h 30 min']
