@@ -26,7 +26,7 @@ $(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
 	@touch $@
 
 $(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
-	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo,train,test]'
+	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo,train,teacher,test]'
 	@touch $@
 
 $(VENV)/made:

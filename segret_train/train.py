@@ -7,6 +7,7 @@ import signal
 import sys
 
 from jsonargparse import ArgumentParser, Namespace
+from segret_train import pretrain
 from segret_train.datasets import open_data_set
 from segret_train.recipe import parse, Recipe
 from segret_train.training.report import write_report
@@ -65,8 +66,11 @@ def train(recipe: Recipe, options: Namespace, world: World) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ['pretrain']:
+        return pretrain.main(arguments[1:])
     try:
-        recipe, options = parse(make_parser(), sys.argv[1:] if arguments is None else arguments)
+        recipe, options = parse(make_parser(), arguments)
         world = World(options.device)
         code = train(recipe, options, world)
         world.close()

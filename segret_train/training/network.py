@@ -2,17 +2,21 @@
 
 from segret_ros.network import load_backbone, SegRet
 from segret_train.recipe import Recipe
+from segret_train.teacher import NAME, Teacher
 import torch
 from torch import nn
 
 
-def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet:
+def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet | Teacher:
     """
     Give a network of the recipe's first weights, on a device.
 
     :raises CheckpointError: for a backbone that does not fit.
+    :raises ValueError: for the teacher's network without its packages.
     """
     torch.manual_seed(recipe.seed)
+    if recipe.variant == NAME:
+        return Teacher(classes).to(device, memory_format=torch.channels_last)
     network = SegRet(recipe.variant, classes, recipe.decoder_channels)
     network.decoder.dropout.p = recipe.dropout
     if recipe.drop_path is not None:

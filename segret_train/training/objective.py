@@ -1,10 +1,10 @@
 """What a step minimises."""
 
 from segret_ros.label_set import UNKNOWN
-from segret_ros.network import load_checkpoint, SegRet
 from segret_train.recipe import Recipe
+from segret_train.teacher import load_teacher
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.nn import functional
 
 
@@ -23,10 +23,10 @@ class Objective:
             raise ValueError(f'--class_weights has {len(weights)} values for {classes} classes: '
                              'give one a class')
         self.weights = torch.tensor(weights or [1.0] * classes, dtype=torch.float32, device=device)
-        self.teacher: SegRet | None = None
+        self.teacher: nn.Module | None = None
         self.teacher_share = recipe.teacher_share if recipe.teacher else 0.0
         if recipe.teacher:
-            self.teacher = load_checkpoint(recipe.teacher).to(device).requires_grad_(False)
+            self.teacher = load_teacher(recipe.teacher).to(device).requires_grad_(False)
             if self.teacher.num_classes != classes:
                 raise ValueError(f'{recipe.teacher}: a teacher of {self.teacher.num_classes} '
                                  f'classes, not {classes}: train one on this data set')

@@ -30,7 +30,9 @@ def parameter_groups(network: SegRet, recipe: Recipe) -> list[dict]:
         is_norm = id(parameter) in norms
         decays = {'nothing': True, 'norms': not is_norm, 'vectors': parameter.ndim > 1}
         decay = recipe.weight_decay if decays[recipe.no_decay] else 0.0
-        rate = recipe.backbone_norm_rate if is_norm and id(parameter) in backbone else 1.0
+        rate = recipe.backbone_rate if id(parameter) in backbone else 1.0
+        if is_norm and id(parameter) in backbone:
+            rate *= recipe.backbone_norm_rate
         groups.setdefault((decay, rate), []).append(parameter)
     return [{'params': parameters, 'weight_decay': decay, 'rate': rate}
             for (decay, rate), parameters in groups.items()]

