@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 from segret_ros.label_set import UNKNOWN
+from segret_train.image_size import resized
 from segret_train.recipe import Recipe
 
 LARGEST_CLASS_SHARE = 0.75
 CROP_TRIES = 10
-LONG_SIDE = 2048  # beyond it an image is not enlarged to its short side
 BRIGHTNESS = 32
 CONTRAST_RANGE = SATURATION_RANGE = (0.5, 1.5)
 HUE_DEGREES = 18
@@ -25,25 +25,13 @@ def augment(image: np.ndarray, label: np.ndarray, recipe: Recipe,
         and 255.
     """
     ratio = random.uniform(*recipe.scale_range)
-    size = tuple(round(side * ratio) for side in base_size(label.shape, recipe.short_side))
+    size = resized(label.shape, recipe.short_side, ratio)
     top, left, label = _window(label, size, recipe, random)
     image = _cut(image, size, (top, left), label.shape)
     if random.random() < 0.5:
         image, label = image[:, ::-1], label[:, ::-1]
     image = _distort(np.ascontiguousarray(image), random)
     return _pad(_disturb(image, recipe, random), label, recipe.crop)
-
-
-def base_size(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
-    """
-    Give the (height, width) of an image at a recipe's scale 1.
-
-    :param size: (height, width) of the image.
-    """
-    if short_side is None:
-        return size
-    ratio = min(short_side / min(size), LONG_SIDE / max(size))
-    return round(size[0] * ratio), round(size[1] * ratio)
 
 
 def _window(label: np.ndarray, size: tuple[int, int], recipe: Recipe,

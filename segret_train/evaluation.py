@@ -1,28 +1,11 @@
-"""Scores of a network on labelled frames."""
-
-from collections.abc import Callable, Iterable
+"""What a network says of an image."""
 
 import cv2
 import numpy as np
-from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import MEAN, SegRet, STD
-from segret_train.datasets import Sample
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-
-def score(samples: Iterable[Sample], labeller: Callable[[np.ndarray], np.ndarray],
-          num_classes: int) -> ConfusionMatrix:
-    """
-    Give the confusion over labelled frames.
-
-    :param labeller: gives the (H, W) uint8 label of a (H, W, 3) uint8 RGB image.
-    """
-    confusion = ConfusionMatrix(num_classes)
-    for sample in samples:
-        confusion.add(sample.label(), labeller(sample.image()))
-    return confusion
 
 
 @torch.inference_mode()

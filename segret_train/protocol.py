@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-import math
 
 import cv2
 import numpy as np
 from segret_ros.network import SegRet
 from segret_train.evaluation import network_input
+from segret_train.image_size import resized, Size
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of multi-scale evaluation
 MULTIPLE = 32  # of both sides of an image that is resized to a short side
-LONGEST = 4  # times the short side, as in mmsegmentation's scale of (2048, 512)
-Size = tuple[int, int]  # (height, width)
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,8 @@ class Protocol:
     """
     How an image is shown to a network; the default is whole, at its own size.
 
-    :param short_side: the image is resized to it, keeping its ratio, the long side at most
-        `LONGEST` times as long; then both sides grow to multiples of `MULTIPLE`.
+    :param short_side: the image is resized to it as in training; then both sides grow to multiples
+        of `MULTIPLE`.
     :param crop: (height, width) of a window that slides over the image.
     :param stride: (height, width) that it moves by.
     :param multi_scale: at each of `RATIOS`, with its mirror image; probabilities are averaged.
@@ -56,11 +54,10 @@ class Protocol:
         return [self._size(size, ratio) for ratio in (RATIOS if self.multi_scale else (1.0,))]
 
     def _size(self, size: Size, ratio: float) -> Size:
+        shown = resized(size, self.short_side, ratio)
         if self.short_side is None:
-            return _scaled(size, ratio)
-        short_side = int(self.short_side * ratio)
-        factor = min(short_side / min(size), LONGEST * short_side / max(size))
-        height, width = (-(-side // MULTIPLE) * MULTIPLE for side in _scaled(size, factor))
+            return shown
+        height, width = (-(-side // MULTIPLE) * MULTIPLE for side in shown)
         return height, width
 
 
@@ -91,10 +88,10 @@ def segment(network: SegRet, image_rgb: np.ndarray,
 def _all_logits(network: SegRet, image_rgb: np.ndarray, protocol: Protocol) -> Iterator[Tensor]:
     """Give the logits of every showing at the image's size: (classes, H, W) each."""
     for size in protocol.sizes(image_rgb.shape[:2]):
-        resized = image_rgb
+        shown = image_rgb
         if size != image_rgb.shape[:2]:
-            resized = cv2.resize(image_rgb, size[::-1], interpolation=cv2.INTER_LINEAR)
-        batch = network_input(network, resized)
+            shown = cv2.resize(image_rgb, size[::-1], interpolation=cv2.INTER_LINEAR)
+        batch = network_input(network, shown)
         for mirrored in (False, True) if protocol.multi_scale else (False,):
             logits = _logits(network, batch.flip(3) if mirrored else batch, protocol)
             logits = logits.flip(3) if mirrored else logits
@@ -126,11 +123,6 @@ def _resize(logits: Tensor, size: Size) -> Tensor:
     if logits.shape[2:] == size:
         return logits
     return functional.interpolate(logits, size, mode='bilinear', align_corners=False)
-
-
-def _scaled(size: Size, ratio: float) -> Size:
-    height, width = (math.floor(side * ratio + 0.5) for side in size)
-    return height, width
 
 
 def _by(size: Size) -> str:

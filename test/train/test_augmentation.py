@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from segret_train.augmentation import _cut, _disturb, augment, base_size
+from segret_train.augmentation import _cut, _disturb, augment
+from segret_train.image_size import resized
 from segret_train.recipe import Recipe
 
 IDS = (0, 7, 10, 255)
@@ -140,10 +141,11 @@ def test_a_window_is_that_of_the_whole_resized_image() -> None:
 
 @pytest.mark.parametrize(('size', 'short_side', 'expected'), [
     ((360, 480), None, (360, 480)), ((360, 480), 512, (512, 683)),
-    ((300, 3000), 512, (205, 2048)), ((1024, 512), 640, (1280, 640))])
+    ((300, 3000), 512, (205, 2048)), ((1024, 512), 640, (1280, 640)),
+    ((300, 3000), 640, (205, 2048))])
 def test_images_are_resized_to_a_short_side(size: tuple[int, int], short_side: int | None,
                                             expected: tuple[int, int]) -> None:
-    assert base_size(size, short_side) == expected
+    assert resized(size, short_side) == expected
 
 
 def test_views_start_at_the_short_side() -> None:
