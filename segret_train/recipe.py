@@ -40,7 +40,9 @@ class Recipe:
     :param learning_rate: at its peak.
     :param poly_power: of the fall to 0 at the last step.
     :param warmup: steps of linear growth from 1e-6 of the learning rate.
-    :param weight_decay: of AdamW.
+    :param muon_rate: learning rate of Muon, as a multiple of AdamW's; it then steps the weights of
+        linear layers and dense convolutions. 0 leaves all to AdamW.
+    :param weight_decay: of the optimiser.
     :param no_decay: parameters without decay; vectors are norms, biases and scales.
     :param backbone_rate: learning rate of the backbone, as a share of the decoder's.
     :param backbone_norm_rate: learning rate of the backbone's norms, as a share of the backbone's.
@@ -78,6 +80,7 @@ class Recipe:
     learning_rate: PositiveFloat = 1e-4
     poly_power: NonNegativeFloat = 0.9
     warmup: NonNegativeInt = 0
+    muon_rate: NonNegativeFloat = 0.0
     weight_decay: NonNegativeFloat = 0.01
     no_decay: Literal['nothing', 'norms', 'vectors'] = 'nothing'
     backbone_rate: ClosedUnitInterval = 1.0

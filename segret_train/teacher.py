@@ -11,11 +11,13 @@ from segret_ros.network.checkpoint import read_checkpoint
 from segret_ros.network.decoder import Decoder
 import torch
 from torch import nn, Tensor
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 NAME = 'efficientnet_lite2'
 WIDTH = 128  # the decoder's channels
 DROP_PATH = 0.1
 INPUT_MEAN, INPUT_STD = 127, 128  # of its inputs, on 0..255
+CONVOLUTIONS = {'_expand_conv': '_bn0', '_depthwise_conv': '_bn1', '_project_conv': '_bn2'}
 
 
 class EfficientNetFeatures(nn.Module):
@@ -33,7 +35,10 @@ class EfficientNetFeatures(nn.Module):
         network = _imagenet_network(pretrained)
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         self.blocks = network._blocks
-        strides = [_stride(block) for block in self.blocks]
+        strides = [_stride(block._depthwise_conv) for block in self.blocks]
+        for block in self.blocks:
+            for name in CONVOLUTIONS.keys() & block._modules.keys():
+                setattr(block, name, _without_copies(getattr(block, name)))
         self.ends = [index - 1 for index, stride in enumerate(strides) if stride == 2][1:]
         self.ends.append(len(strides) - 1)
         self.channels = tuple(self.blocks[end]._project_conv.out_channels for end in self.ends)
@@ -100,7 +105,7 @@ def load_teacher(path: str | Path) -> nn.Module:
         return load_checkpoint(path)
     teacher = Teacher(state['decoder.classify.weight'].shape[0], pretrained=False)
     teacher.load_state_dict(state)
-    return teacher.eval()
+    return _folded(teacher.eval())
 
 
 def _imagenet_network(pretrained: bool) -> nn.Module:
@@ -117,6 +122,31 @@ def _imagenet_network(pretrained: bool) -> nn.Module:
     return network
 
 
-def _stride(block: nn.Module) -> int:
-    stride = block._depthwise_conv.stride
+def _stride(convolution: nn.Conv2d) -> int:
+    stride = convolution.stride
     return stride if isinstance(stride, int) else stride[0]
+
+
+def _without_copies(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Give the same convolution, which pads as it computes where both sides are padded alike."""
+    if _stride(convolution) != 1:
+        return convolution
+    weight = convolution.weight
+    plain = nn.Conv2d(convolution.in_channels, convolution.out_channels, weight.shape[2],
+                      padding=weight.shape[2] // 2, groups=convolution.groups,
+                      bias=convolution.bias is not None)
+    plain.load_state_dict(convolution.state_dict())
+    return plain
+
+
+def _folded(teacher: Teacher) -> Teacher:
+    """Put the backbone's norms into its convolutions, which only evaluating allows."""
+    backbone = teacher.backbone
+    backbone.stem[0] = fuse_conv_bn_eval(backbone.stem[0], backbone.stem[1])
+    backbone.stem[1] = nn.Identity()
+    for block in backbone.blocks:
+        for name in CONVOLUTIONS.keys() & block._modules.keys():
+            norm = CONVOLUTIONS[name]
+            setattr(block, name, fuse_conv_bn_eval(getattr(block, name), getattr(block, norm)))
+            setattr(block, norm, nn.Identity())
+    return teacher

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 import numpy as np
 from segret_ros.network import save_backbone, SegRet
 from segret_train.pretraining.images import ImageViews
 from segret_train.recipe import Recipe
-from segret_train.training.optimizer import learning_rate_at
+from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
 from segret_train.training.state import load_state, save_state
 from segret_train.training.step import normalised
 from segret_train.training.views import load_views
@@ -35,8 +35,9 @@ class Pretraining:
     :param iterations: optimiser steps.
     :param batch_size: views of a step.
     :param learning_rate: at its peak; falls to 0 at the last step.
+    :param muon_rate: as of `Recipe`.
     :param warmup: steps of linear growth of the learning rate.
-    :param weight_decay: of AdamW.
+    :param weight_decay: of the optimiser.
     :param crop: height and width of a view.
     :param scale_range: smallest and largest random scale of a view.
     :param seed: of weights, views and stochastic depth.
@@ -47,6 +48,7 @@ class Pretraining:
     iterations: PositiveInt = 10000
     batch_size: PositiveInt = 16
     learning_rate: PositiveFloat = 1e-3
+    muon_rate: NonNegativeFloat = 0.0
     warmup: NonNegativeInt = 200
     weight_decay: PositiveFloat = 0.01
     crop: tuple[PositiveInt, PositiveInt] = (160, 160)
@@ -78,8 +80,7 @@ class PretrainingRun:
                  output: Path) -> None:
         self.settings, self.network, self.views, self.output = settings, network, views, output
         self.task = task.to(memory_format=torch.channels_last).train()
-        self.optimizer = torch.optim.AdamW(task.parameters(), lr=settings.learning_rate,
-                                           weight_decay=settings.weight_decay, fused=True)
+        self.optimizer = make_optimizer(task, settings.recipe())
         self.step = 0
         self.losses: list[float] = []
         if state := load_state(output, settings, 1):
@@ -99,8 +100,7 @@ class PretrainingRun:
         bar = tqdm(batches, total=recipe.iterations, initial=self.step, unit='step', mininterval=2)
         for images, classes in bar:
             torch.manual_seed(recipe.seed + self.step)  # a resumed run is as a whole one
-            for group in self.optimizer.param_groups:
-                group['lr'] = learning_rate_at(recipe, self.step)
+            set_learning_rate(self.optimizer, learning_rate_at(recipe, self.step))
             loss = self.task(normalised(images), classes)
             self.optimizer.zero_grad()
             loss.backward()

@@ -1,41 +1,94 @@
 """What a recipe's optimiser does to each parameter, and how fast at each step."""
 
-from segret_ros.network import SegRet
 from segret_train.recipe import Recipe
+from segret_train.training.muon import Muon
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 NORMS = (_BatchNorm, nn.LayerNorm)
 FIRST_SHARE = 1e-6  # of the learning rate, at the first step of the warm-up
 
 
-def make_optimizer(network: SegRet, recipe: Recipe) -> AdamW:
-    """Give AdamW with the groups of `parameter_groups`."""
-    return AdamW(parameter_groups(network, recipe), lr=recipe.learning_rate, betas=(0.9, 0.999),
-                 fused=True)
+class Optimizers:
+    """Optimisers, each of parameters of its own, that step as one."""
+
+    def __init__(self, optimizers: list[Optimizer]) -> None:
+        self.optimizers = optimizers
+
+    @property
+    def param_groups(self) -> list[dict]:
+        """Give the groups of all of them."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self) -> None:
+        """Take one step along the gradients."""
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def state_dict(self) -> dict:
+        """Give what `load_state_dict` takes up."""
+        return {'optimizers': [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on as the optimisers of a state would."""
+        for optimizer, own in zip(self.optimizers, state['optimizers'], strict=True):
+            optimizer.load_state_dict(own)
 
 
-def parameter_groups(network: SegRet, recipe: Recipe) -> list[dict]:
+def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizers:
     """
-    Give the optimiser's groups: `params`, `weight_decay`, `rate` (share of the learning rate).
+    Give AdamW, beside Muon where the recipe asks for it, with their groups.
+
+    :param network: of a `backbone`, and a decoder or what else learns beside it.
+    """
+    groups = parameter_groups(network, recipe)
+    optimizers = [AdamW([group for group in groups if not group['muon']],
+                        lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)]
+    if recipe.muon_rate:
+        optimizers.append(Muon([group for group in groups if group['muon']],
+                               lr=recipe.learning_rate))
+    return Optimizers(optimizers)
+
+
+def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
+    """
+    Give the groups: `params`, `weight_decay`, `rate` (share of the learning rate), `muon`.
 
     Parameters of equal treatment are one group, in the network's order.
     """
     norms = {id(parameter) for module in network.modules() if isinstance(module, NORMS)
              for parameter in module.parameters()}
     backbone = {id(parameter) for parameter in network.backbone.parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    matrices = {id(weight) for weight in hidden_matrices(network)} if recipe.muon_rate else set()
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
-        is_norm = id(parameter) in norms
+        is_norm, muon = id(parameter) in norms, id(parameter) in matrices
         decays = {'nothing': True, 'norms': not is_norm, 'vectors': parameter.ndim > 1}
         decay = recipe.weight_decay if decays[recipe.no_decay] else 0.0
         rate = recipe.backbone_rate if id(parameter) in backbone else 1.0
         if is_norm and id(parameter) in backbone:
             rate *= recipe.backbone_norm_rate
-        groups.setdefault((decay, rate), []).append(parameter)
-    return [{'params': parameters, 'weight_decay': decay, 'rate': rate}
-            for (decay, rate), parameters in groups.items()]
+        if muon:
+            rate *= recipe.muon_rate
+        groups.setdefault((decay, rate, muon), []).append(parameter)
+    return [{'params': parameters, 'weight_decay': decay, 'rate': rate, 'muon': muon}
+            for (decay, rate, muon), parameters in groups.items()]
+
+
+def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
+    """Give the weights of linear layers and dense convolutions, but for the last layers'."""
+    hidden = [network.backbone]
+    if hasattr(network, 'decoder'):  # which a task of pretraining has not
+        hidden += [network.decoder.levels, network.decoder.fuse]
+    return [module.weight for part in hidden for module in part.modules()
+            if isinstance(module, nn.Linear)
+            or isinstance(module, nn.Conv2d) and module.groups == 1]
 
 
 def learning_rate_at(recipe: Recipe, step: int) -> float:
@@ -45,7 +98,7 @@ def learning_rate_at(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * poly * (FIRST_SHARE + (1 - FIRST_SHARE) * warm)
 
 
-def set_learning_rate(optimizer: AdamW, rate: float) -> None:
+def set_learning_rate(optimizer: Optimizers, rate: float) -> None:
     """Give each group its share of a learning rate."""
     for group in optimizer.param_groups:
         group['lr'] = rate * group['rate']

@@ -8,12 +8,12 @@ import numpy as np
 from segret_ros.network import MEAN, STD
 from segret_train.recipe import Recipe
 from segret_train.training.objective import Objective
+from segret_train.training.optimizer import Optimizers
 from segret_train.training.world import World
 import torch
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
 
 Batch = tuple[Tensor, Tensor]
 
@@ -22,7 +22,7 @@ class NonFiniteLoss(FloatingPointError):
     """A loss that is no number; the weights are those of before the step."""
 
 
-def train_step(network: nn.Module, optimizer: Optimizer, batches: list[Batch],
+def train_step(network: nn.Module, optimizer: Optimizers, batches: list[Batch],
                objective: Objective, world: World, autocast: bool = False) -> float:
     """
     Take one step, together with all processes.

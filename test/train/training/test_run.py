@@ -28,15 +28,19 @@ def assert_equal_states(one: Path, other: Path) -> None:
     for part in ('network', 'average'):
         for key, value in first[part].items():
             assert torch.equal(value, second[part][key]), (part, key)
-    for number, moments in first['optimizer']['state'].items():
-        for name, value in moments.items():
-            assert torch.equal(value, second['optimizer']['state'][number][name]), (number, name)
+    for own, other in zip(first['optimizer']['optimizers'], second['optimizer']['optimizers'],
+                          strict=True):
+        assert own['state'].keys() == other['state'].keys()
+        for number, moments in own['state'].items():
+            for name, value in moments.items():
+                assert torch.equal(value, other['state'][number][name]), (number, name)
 
 
-@pytest.mark.parametrize('accumulate', [1, 2])
+@pytest.mark.parametrize(('accumulate', 'muon_rate'), [(1, 0.0), (2, 4.0)])
 def test_a_stopped_run_ends_as_an_uninterrupted_one(
-        camvid: DataSet, tmp_path: Path, recipe: Recipe, accumulate: int) -> None:
-    recipe = replace(recipe, accumulate=accumulate)
+        camvid: DataSet, tmp_path: Path, recipe: Recipe, accumulate: int,
+        muon_rate: float) -> None:
+    recipe = replace(recipe, accumulate=accumulate, muon_rate=muon_rate)
     make_run(recipe, camvid, tmp_path / 'whole').train()
     for step in (1, 3):
         stopped = make_run(recipe, camvid, tmp_path / 'stopped')

@@ -1,0 +1,75 @@
+"""
+Muon: momentum whose steps turn all directions of a weight matrix alike.
+
+Source: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; its step is
+scaled to AdamW's as in Liu et al., Muon is scalable for LLM training, arXiv 2502.16982.
+"""
+
+from itertools import groupby
+
+import torch
+from torch import nn, Tensor
+from torch.optim import Optimizer
+
+COEFFICIENTS = (3.4445, -4.775, 2.0315)  # of the Newton-Schulz iteration
+ITERATIONS = 5
+ADAM_RMS = 0.2  # of a step of AdamW at learning rate 1
+
+
+class Muon(Optimizer):
+    """
+    Muon in float32, for weights of two and more dimensions.
+
+    PyTorch's own iterates in bfloat16 alone, which is slower on a CPU, and needs PyTorch 2.9.
+
+    :param groups: of parameters, as PyTorch's optimisers take them; weights (outputs, ...).
+    """
+
+    def __init__(self, groups: list[dict], lr: float, weight_decay: float = 0.0,
+                 momentum: float = 0.95) -> None:
+        super().__init__(groups, {'lr': lr, 'weight_decay': weight_decay, 'momentum': momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Take one step along the gradients."""
+        for group in self.param_groups:
+            weights = sorted((weight for weight in group['params'] if weight.grad is not None),
+                             key=_matrix_shape)
+            for (rows, columns), alike in groupby(weights, key=_matrix_shape):
+                self._step(list(alike), group, ADAM_RMS * max(rows, columns) ** 0.5)
+
+    def _step(self, weights: list[nn.Parameter], group: dict, scale: float) -> None:
+        """Take one step of weights that are matrices of one shape."""
+        updates = torch.stack([self._update(weight, group['momentum']).flatten(1)
+                               for weight in weights])
+        torch._foreach_mul_(weights, 1 - group['lr'] * group['weight_decay'])
+        for weight, update in zip(weights, orthogonalised(updates)):
+            weight.add_(update.view(weight.shape), alpha=-group['lr'] * scale)
+
+    def _update(self, weight: nn.Parameter, momentum: float) -> Tensor:
+        """Give the step's direction: Nesterov's momentum."""
+        state = self.state[weight]
+        if not state:
+            state['average'] = torch.zeros_like(weight)
+        state['average'].lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(state['average'], momentum)
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """
+    Give the matrices with all their singular values near 1 (0.7 to 1.2).
+
+    :param matrices: (..., rows, columns).
+    """
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    a, b, c = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+def _matrix_shape(weight: nn.Parameter) -> tuple[int, int]:
+    return weight.shape[0], weight[0].numel()
