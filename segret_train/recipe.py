@@ -32,6 +32,8 @@ class Recipe:
     :param decoder_channels: decoder width E; the variant's own if null.
     :param backbone: initial weights of the backbone: of segret_train, or the authors' ImageNet
         .pth; random if null.
+    :param grown_from: checkpoint of a variant of half the widths (nano for tiny), whose function
+        the network starts with; none if null.
     :param drop_path: stochastic depth of the last block; the variant's own if null.
     :param dropout: of the decoder's channels.
     :param iterations: optimiser steps.
@@ -72,6 +74,7 @@ class Recipe:
     variant: Literal['nano', 'tiny', 'small', 'base', 'large', 'efficientnet_lite2'] = 'tiny'
     decoder_channels: PositiveInt | None = None
     backbone: str | None = None
+    grown_from: str | None = None
     drop_path: ClosedUnitInterval | None = None
     dropout: ClosedUnitInterval = 0.1
     iterations: PositiveInt = 160000

@@ -1,6 +1,7 @@
 """The network that a recipe asks for, before its first step."""
 
 from segret_ros.network import load_backbone, SegRet
+from segret_train.growth import grow
 from segret_train.recipe import Recipe
 from segret_train.teacher import NAME, Teacher
 import torch
@@ -12,7 +13,8 @@ def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet |
     Give a network of the recipe's first weights, on a device.
 
     :raises CheckpointError: for a backbone that does not fit.
-    :raises ValueError: for the teacher's network without its packages.
+    :raises ValueError: for a smaller network that does not grow into this one, or for the
+        teacher's network without its packages.
     """
     torch.manual_seed(recipe.seed)
     if recipe.variant == NAME:
@@ -25,6 +27,8 @@ def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet |
             block.drop_path = float(chance)
     if recipe.backbone:
         load_backbone(network, recipe.backbone)
+    if recipe.grown_from:
+        grow(network, recipe.grown_from)
     if device.type == 'cuda':  # the CPU knows no such norm, and needs none alone
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     return network.to(device, memory_format=torch.channels_last)
