@@ -42,7 +42,9 @@ def make_task(settings: Pretraining, network: SegRet,
     """
     if settings.task == 'distillation':
         images, classes = find_images(folders), None
-        task = Distillation(network, EfficientNetFeatures(pretrained=True))
+        teacher = EfficientNetFeatures(pretrained=True).eval()
+        teacher.fold()
+        task = Distillation(network, teacher)
     else:
         images, classes, names = find_classes(folders)
         task = Classification(network, len(names))

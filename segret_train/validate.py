@@ -10,11 +10,11 @@ import sys
 import numpy as np
 from segret_ros.atomic import atomic_path
 from segret_ros.inference import Segmenter
-from segret_ros.network import load_checkpoint
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
 from segret_train.protocol import Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.scores import score, Scores, Segment
+from segret_train.teacher import load_network
 import torch
 from tqdm import tqdm
 
@@ -60,7 +60,7 @@ def open_model(path: Path, device: str, protocol: Protocol, min_confidence: floa
     if min_confidence != 0:
         raise ValueError(f'{path}: --min-confidence needs a model file, which knows its '
                          'temperature: make one with segret_export')
-    network = load_checkpoint(path)
+    network = load_network(path)
     place = _torch_device(device)
     network.to(place, memory_format=torch.channels_last)
     return Model(path, network.num_classes, tuple(network.class_names),

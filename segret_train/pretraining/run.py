@@ -45,14 +45,14 @@ class Pretraining:
 
     variant: Literal['nano', 'tiny', 'small', 'base', 'large'] = 'nano'
     task: Literal['distillation', 'classification'] = 'distillation'
-    iterations: PositiveInt = 10000
-    batch_size: PositiveInt = 16
-    learning_rate: PositiveFloat = 1e-3
-    muon_rate: NonNegativeFloat = 0.0
-    warmup: NonNegativeInt = 200
+    iterations: PositiveInt = 1400
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveFloat = 2e-3
+    muon_rate: NonNegativeFloat = 4.0
+    warmup: NonNegativeInt = 50
     weight_decay: PositiveFloat = 0.01
-    crop: tuple[PositiveInt, PositiveInt] = (160, 160)
-    scale_range: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    crop: tuple[PositiveInt, PositiveInt] = (256, 320)
+    scale_range: tuple[PositiveFloat, PositiveFloat] = (0.5, 1.6)
     seed: NonNegativeInt = 0
 
     def values(self) -> dict:

@@ -2,7 +2,7 @@
 
 from segret_ros.label_set import UNKNOWN
 from segret_train.recipe import Recipe
-from segret_train.teacher import load_teacher
+from segret_train.teacher import load_network
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -26,7 +26,7 @@ class Objective:
         self.teacher: nn.Module | None = None
         self.teacher_share = recipe.teacher_share if recipe.teacher else 0.0
         if recipe.teacher:
-            self.teacher = load_teacher(recipe.teacher).to(device).requires_grad_(False)
+            self.teacher = load_network(recipe.teacher).to(device).requires_grad_(False)
             if self.teacher.num_classes != classes:
                 raise ValueError(f'{recipe.teacher}: a teacher of {self.teacher.num_classes} '
                                  f'classes, not {classes}: train one on this data set')

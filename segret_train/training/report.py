@@ -12,7 +12,7 @@ from segret_ros.demo.pictures import encode, frame_panels, side_by_side
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import SegRet
 from segret_train.datasets import Sample
-from segret_train.teacher import load_teacher
+from segret_train.teacher import load_network
 from segret_train.training.charts import confusion_chart, curve
 from segret_train.training.run import BEST, Run
 from segret_train.training.validation import predicted
@@ -85,7 +85,7 @@ def pictures(run: Run) -> dict[str, list[dict[str, str]]]:
     ranked = sorted(scores, key=scores.get)
     worst = ranked[:FRAMES]
     best = [name for name in ranked[::-1][:FRAMES] if name not in worst]
-    network = load_teacher(run.output / BEST).to(run.world.device)
+    network = load_network(run.output / BEST).to(run.world.device)
     samples = {sample.name: sample for sample in run.validation}
     groups = {'Best frames': best, 'Worst frames': worst}
     return {title: [{'caption': f'{name}: {scores[name]:.1%} mean IoU of this frame',

@@ -49,9 +49,10 @@ def test_every_cell_of_the_papers_table(data_set: str, variant: str) -> None:
 
 def test_camvids_recipe_is_the_one_without_arguments() -> None:
     recipe = resolved()
-    assert recipe == Recipe(
-        dataset='camvid', variant='nano', iterations=2800, batch_size=8, crop=(256, 320),
-        learning_rate=1e-3, weight_decay=0.01, warmup=100, no_decay='vectors', validate_every=200)
+    assert recipe == resolved('--recipe', 'camvid')
+    assert (recipe.dataset, recipe.variant, recipe.crop) == ('camvid', 'nano', (256, 320))
+    assert (recipe.learning_rate, recipe.muon_rate, recipe.weight_decay) == (2e-3, 4.0, 0.01)
+    assert len(recipe.class_weights) == 11
 
 
 def test_the_command_line_overrides_the_file() -> None:

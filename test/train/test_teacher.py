@@ -7,7 +7,7 @@ import pytest
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD
 from segret_train import train
 from segret_train.recipe import Recipe
-from segret_train.teacher import EfficientNetFeatures, load_teacher, Teacher
+from segret_train.teacher import EfficientNetFeatures, load_network, Teacher
 from segret_train.training.optimizer import parameter_groups
 import torch
 
@@ -52,16 +52,16 @@ def test_layers_above_stride_8_stay_as_they_are(teacher: Teacher) -> None:
 def test_a_saved_teacher_is_loaded_with_its_logits(teacher: Teacher, tmp_path: Path) -> None:
     path = tmp_path / 'teacher.safetensors'
     save_checkpoint(teacher, path, NAMES, PALETTE, {})
-    loaded = load_teacher(path)
+    loaded = load_network(path)
     images = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(loaded(images), teacher.eval()(images))
-    assert loaded.num_classes == 3
+    assert (loaded.num_classes, loaded.class_names) == (3, NAMES)
 
 
 def test_a_segret_is_a_teacher_too(tmp_path: Path) -> None:
     path = tmp_path / 'nano.safetensors'
     save_checkpoint(SegRet('nano', 3), path, NAMES, PALETTE, {})
-    assert load_teacher(path).variant == 'nano'
+    assert load_network(path).variant == 'nano'
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +76,11 @@ def test_a_teacher_is_trained_and_teaches_by_the_recipes(teacher: Teacher, camvi
     shared = ['--data', str(camvid_tree), '--iterations', '1', '--batch_size', '2',
               '--crop', '[32, 32]', '--workers', '0']
     assert train.main(['--recipe', 'camvid_teacher', '--output', str(runs[0]), *shared]) == 0
-    taught = load_teacher(runs[0] / 'best.safetensors')
+    taught = load_network(runs[0] / 'best.safetensors')
     assert (taught.variant, taught.num_classes) == ('efficientnet_lite2', 11)
-    assert train.main(['--recipe', 'camvid_distilled', '--output', str(runs[1]),
+    assert train.main(['--recipe', 'camvid', '--output', str(runs[1]),
                        '--teacher', str(runs[0] / 'best.safetensors'), *shared]) == 0
-    assert load_teacher(runs[1] / 'best.safetensors').variant == 'nano'
+    assert load_network(runs[1] / 'best.safetensors').variant == 'nano'
 
 
 def test_the_backbone_learns_at_its_share_of_the_rate() -> None:
