@@ -50,7 +50,8 @@ class Recipe:
     :param backbone_norm_rate: learning rate of the backbone's norms, as a share of the backbone's.
     :param freeze_batch_norm: keep the running statistics as they are, for very small batches.
     :param label_smoothing: share of the target that all classes get alike.
-    :param class_weights: of the loss, one a class; all 1 if null.
+    :param class_balance: weight of rare classes in the loss: a class of a hundredth of another's
+        pixels counts 100 ** class_balance times as much.
     :param ema: decay of the weights' moving average, which is then validated and saved; 0 is off.
     :param teacher: checkpoint of a network of the same classes, to learn from too; none if null.
     :param teacher_share: of the teacher in the loss.
@@ -90,7 +91,7 @@ class Recipe:
     backbone_norm_rate: ClosedUnitInterval = 1.0
     freeze_batch_norm: bool = False
     label_smoothing: ClosedUnitInterval = 0.0
-    class_weights: list[NonNegativeFloat] | None = None
+    class_balance: ClosedUnitInterval = 0.0
     ema: ClosedUnitInterval = 0.0
     teacher: str | None = None
     teacher_share: ClosedUnitInterval = 0.5

@@ -13,15 +13,13 @@ class Objective:
     Cross-entropy over the labelled pixels of a step, mixed with a teacher's answers on demand.
 
     :param classes: of the network.
-    :raises ValueError: for weights or a teacher of another number of classes.
+    :param weights: one a class; all 1 if left out.
+    :raises ValueError: for a teacher of another number of classes.
     """
 
-    def __init__(self, recipe: Recipe, classes: int, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, classes: int, device: torch.device,
+                 weights: list[float] | None = None) -> None:
         self.smoothing = recipe.label_smoothing
-        weights = recipe.class_weights
-        if weights is not None and len(weights) != classes:
-            raise ValueError(f'--class_weights has {len(weights)} values for {classes} classes: '
-                             'give one a class')
         self.weights = torch.tensor(weights or [1.0] * classes, dtype=torch.float32, device=device)
         self.teacher: nn.Module | None = None
         self.teacher_share = recipe.teacher_share if recipe.teacher else 0.0

@@ -10,6 +10,7 @@ from segret_ros.network import save_checkpoint, SegRet
 from segret_train.datasets import DataSet
 from segret_train.recipe import Recipe
 from segret_train.training import log, state
+from segret_train.training.balance import balanced_weights
 from segret_train.training.ema import make_average
 from segret_train.training.log import Log
 from segret_train.training.network import make_network
@@ -47,7 +48,9 @@ class Run:
         self.workers = workers
         self.views = Views(data.samples('train'), recipe)
         self.validation = data.samples('val')
-        self.objective = Objective(recipe, len(data.labels), world.device)
+        weights = balanced_weights(self.views.samples, len(data.labels), recipe.class_balance) \
+            if recipe.class_balance else None
+        self.objective = Objective(recipe, len(data.labels), world.device, weights)
         self.network = make_network(recipe, len(data.labels), world.device)
         self.optimizer = make_optimizer(self.network, recipe)
         self.average = make_average(self.network, recipe.ema) if recipe.ema else None

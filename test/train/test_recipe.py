@@ -24,7 +24,7 @@ ROWS = {  # of the table in docs/training.md: a value for each data set and vari
     'validate_every': [[4000] * 4] * 3,
     'scale_range': [[(0.5, 2.0)] * 4] * 3,
 }
-OFF = {'ema': 0, 'label_smoothing': 0, 'class_weights': None, 'rare_class_crops': 0,
+OFF = {'ema': 0, 'label_smoothing': 0, 'class_balance': 0, 'rare_class_crops': 0,
        'teacher': None, 'backbone': None, 'low_light': 0, 'gamma': 0, 'white_balance': 0,
        'blur': 0, 'noise': 0, 'freeze_batch_norm': False, 'drop_path': None, 'dropout': 0.1}
 
@@ -52,13 +52,13 @@ def test_camvids_recipe_is_the_one_without_arguments() -> None:
     assert recipe == resolved('--recipe', 'camvid')
     assert (recipe.dataset, recipe.variant, recipe.crop) == ('camvid', 'nano', (256, 320))
     assert (recipe.learning_rate, recipe.muon_rate, recipe.weight_decay) == (2e-3, 4.0, 0.01)
-    assert len(recipe.class_weights) == 11
+    assert 0 < recipe.class_balance < 0.5
 
 
 def test_the_command_line_overrides_the_file() -> None:
     recipe = resolved('--recipe', 'cityscapes', '--variant=small', '--learning-rate', '3e-4',
-                      '--crop=[64,96]', '--class_weights', '[1,2.5]')
-    assert (recipe.learning_rate, recipe.crop, recipe.class_weights) == (3e-4, (64, 96), [1, 2.5])
+                      '--crop=[64,96]', '--scale_range', '[1,2.5]')
+    assert (recipe.learning_rate, recipe.crop, recipe.scale_range) == (3e-4, (64, 96), (1, 2.5))
     assert (recipe.warmup, recipe.poly_power) == (1500, 1.0)
 
 
