@@ -1,6 +1,6 @@
 """Engines that run a model file, and `Segmenter` on top of them; no ROS, no torch."""
 
-from segret_ros.inference.engine import DeviceError, DEVICES
+from segret_ros.inference.device import DeviceError, DEVICES
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
 from segret_ros.inference.recovery import EngineError, RecoveringEngine

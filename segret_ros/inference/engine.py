@@ -6,15 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from segret_ros.inference.device import DeviceError
 from segret_ros.inference.model_info import ModelError
+from segret_ros.inference.onnxruntime_engine import has_cuda, OnnxRuntimeEngine
 
 logger = logging.getLogger(__name__)
-
-DEVICES = 'auto, cpu, openvino, cuda, cuda:N or tensorrt'
-
-
-class DeviceError(ValueError):
-    """A device that does not exist here; the message names what is missing and what is there."""
 
 
 class Engine(Protocol):
@@ -45,7 +41,7 @@ def open_engine(path: str | Path, device: str) -> Engine:
     CPU.
 
     :param path: of a sound model file, as `read_model_info` finds it.
-    :param device: one of `DEVICES`; only `auto` may fall back.
+    :param device: one of `device.DEVICES`; only `auto` may fall back.
     :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
@@ -53,12 +49,10 @@ def open_engine(path: str | Path, device: str) -> Engine:
         return _open_best(path)
     if device == 'openvino':
         return _open_with_openvino(path)
-    from segret_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
     return OnnxRuntimeEngine(path, device)
 
 
 def _open_best(path: str | Path) -> Engine:
-    from segret_ros.inference.onnxruntime_engine import has_cuda
     if has_cuda():
         try:
             return open_engine(path, 'cuda')
@@ -86,6 +80,5 @@ def _open_with_openvino(path: str | Path) -> Engine:
 
 def devices_of_auto() -> list[str]:
     """Give the devices that `auto` may take here, the best first."""
-    from segret_ros.inference.onnxruntime_engine import has_cuda
     openvino = importlib.util.find_spec('openvino') is not None
     return [*(['cuda'] if has_cuda() else []), *(['openvino'] if openvino else []), 'cpu']

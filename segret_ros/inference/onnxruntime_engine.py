@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from segret_ros.inference.engine import DeviceError, DEVICES
+from segret_ros.inference.device import DeviceError, DEVICES
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 
 CPU = 'CPUExecutionProvider'

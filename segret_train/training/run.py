@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 from segret_ros.network import save_checkpoint, SegRet
-from segret_train.datasets import DataSet
+from segret_train.datasets import DataError, DataSet
 from segret_train.recipe import Recipe
 from segret_train.training import log, state
 from segret_train.training.balance import balanced_weights
@@ -154,6 +154,9 @@ class Run:
         self.world.align_buffers(network)
         scores = validate(network, self.validation, self.recipe, self.world)
         miou = scores.confusion.mean_iou()
+        if np.isnan(miou):
+            raise DataError(f'{self.data.name} val: none of its {len(self.validation)} frames has '
+                            'a labelled pixel, so the best weights cannot be told: label some')
         iou = {name: round(value, 4) for name, value
                in zip(self.data.labels.names, scores.confusion.iou().tolist()) if value == value}
         if miou > self.best_miou:

@@ -131,7 +131,7 @@ def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
 
     logger = logging.getLogger(engine_module.__name__)
     logger.addHandler(caplog.handler)
-    monkeypatch.setattr('segret_ros.inference.onnxruntime_engine.has_cuda', lambda: True)
+    monkeypatch.setattr('segret_ros.inference.engine.has_cuda', lambda: True)
     open_best = engine_module._open_best
     monkeypatch.setattr(engine_module, 'open_engine', attempt)
     assert open_best('model.onnx') == chosen[-1]

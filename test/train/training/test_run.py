@@ -4,10 +4,12 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from segret_ros.label_set import load_label_set
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
-from segret_train.datasets import DataSet
+from segret_train.datasets import DataSet, open_data_set
 from segret_train.recipe import Recipe
 from segret_train.training.run import Run
 from segret_train.training.step import NonFiniteLoss
@@ -106,6 +108,15 @@ def test_what_a_killed_run_began_to_write_is_removed(camvid: DataSet, tmp_path: 
     (tmp_path / '.own.yaml').write_text('of the user')
     make_run(recipe, camvid, tmp_path)
     assert [path.name for path in tmp_path.glob('.*')] == ['.own.yaml']
+
+
+def test_a_val_split_without_a_labelled_pixel_is_told(camvid_tree: Path, tmp_path: Path,
+                                                      recipe: Recipe) -> None:
+    for path in (camvid_tree / 'labels' / 'val').iterdir():
+        cv2.imwrite(str(path), np.full((40, 48), 11, np.uint8))
+    data = open_data_set('camvid', camvid_tree)
+    with pytest.raises(ValueError, match='val: none of its 2 frames has a labelled pixel'):
+        make_run(recipe, data, tmp_path / 'run').train()
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_its_batch(
