@@ -59,7 +59,7 @@ class EfficientNetFeatures(nn.Module):
         return self
 
     def fold(self) -> None:
-        """Put the norms into the convolutions before them, for evaluating alone: a third faster."""
+        """Put the norms into the convolutions before them, for evaluating alone."""
         self.stem[0] = fuse_conv_bn_eval(self.stem[0], self.stem[1])
         self.stem[1] = nn.Identity()
         for block in self.blocks:

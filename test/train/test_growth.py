@@ -17,7 +17,7 @@ LARGE = replace(SMALL, channels=(16, 32, 64, 128), depths=(2, 3, 8, 2), heads=(4
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the checkpoint of a small network whose statistics and zeros are no longer the first."""
+    """Give the checkpoint of a small network whose statistics and zeros are others than first."""
     monkeypatch.setitem(VARIANTS, 'nano', SMALL)
     monkeypatch.setitem(VARIANTS, 'tiny', LARGE)
     torch.manual_seed(0)
