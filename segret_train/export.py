@@ -168,7 +168,7 @@ def main() -> int:
         prog='segret_export',
         description='Turn a checkpoint of segret_train or of the authors into one model file that '
                     "explains itself. Its labels are compared with PyTorch's before it is "
-                    'written: weights are stored as float16 if 99.9 %% of the labels stay the '
+                    'written: weights are stored as float16 if 99.9 % of the labels stay the '
                     'same, else as float32.')
     parser.add_argument('checkpoint', type=Path, help='.safetensors of segret_train, or a .pth')
     parser.add_argument('--output', type=Path, required=True, help='the .onnx to write')
