@@ -10,7 +10,7 @@ from segret_ros.network import SegRet
 from segret_train.pretraining.images import find_classes, find_images, ImageViews
 from segret_train.pretraining.run import BACKBONE, Pretraining, PretrainingRun
 from segret_train.pretraining.tasks import Classification, Distillation
-from segret_train.recipe import one_line
+from segret_train.recipe import one_line, plain
 from segret_train.teacher import EfficientNetFeatures
 from segret_train.training.views import STOP_SIGNALS
 import torch
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         values = vars(make_parser().parse_args(arguments))
         folders, output = values.pop('images'), values.pop('output')
-        settings = Pretraining(**values)
+        settings = Pretraining(**{name: plain(value) for name, value in values.items()})
         torch.manual_seed(settings.seed)
         network = SegRet(settings.variant)
         run = PretrainingRun(settings, network, *make_task(settings, network, folders), output)

@@ -174,7 +174,14 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Recipe, Nam
     except ArgumentError as error:
         raise RecipeError(one_line(error)) from error
     names = [field.name for field in fields(Recipe)]
-    return Recipe(**{name: parsed.pop(name) for name in names}), parsed
+    return Recipe(**{name: plain(parsed.pop(name)) for name in names}), parsed
+
+
+def plain(value: object) -> object:
+    """Give a parsed value without jsonargparse's number types, which no saved state could hold."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
+    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), value)
 
 
 def checked(values: dict) -> dict:

@@ -1,5 +1,6 @@
 """Recipes: each cell of the paper's table, overriding, and what a wrong value is told."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -53,6 +54,15 @@ def test_camvids_recipe_is_the_one_without_arguments() -> None:
     assert (recipe.dataset, recipe.variant, recipe.crop) == ('camvid', 'nano', (256, 320))
     assert (recipe.learning_rate, recipe.muon_rate, recipe.weight_decay) == (2e-3, 4.0, 0.01)
     assert 0 < recipe.class_balance < 0.5
+
+
+def test_values_are_of_pythons_own_types() -> None:
+    """Others would get into the saved state, which could then not be loaded."""
+    recipe = resolved('--recipe', 'ade20k', '--variant', 'tiny', '--backbone_rate', '0.5')
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        for part in value if isinstance(value, tuple) else [value]:
+            assert type(part) in (bool, int, float, str, type(None)), field.name
 
 
 def test_the_command_line_overrides_the_file() -> None:

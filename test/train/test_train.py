@@ -68,7 +68,8 @@ def test_a_signal_stops_and_saves(camvid_tree: Path, tmp_path: Path, number: int
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(camvid_tree: Path, tmp_path: Path) -> None:
     """Killed at moments that no one chose: while it starts, steps, validates or saves."""
-    arguments = ('--iterations', 12, '--validate-every', 3, '--ema', 0.9, '--data', camvid_tree)
+    arguments = ('--iterations', 12, '--validate-every', 3, '--ema', 0.9, '--data', camvid_tree,
+                 '--backbone-rate', 0.5, '--weight-decay', 0.001, '--muon-rate', 2)
     assert run(*arguments, '--output', tmp_path / 'whole').returncode == 0
     killed = tmp_path / 'killed'
     for wait in (0.3, 0.05):
