@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from segret_ros.label_set import load_label_set
+from segret_ros.share import default_model
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 import yaml
 
@@ -143,8 +144,7 @@ def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
 @pytest.fixture
 def model_file(tmp_path):
     """Give a model file of the user's own; made without torch, which is not there with ROS 2."""
-    shipped, = (LAUNCH.parent / 'models').glob('*.onnx')
-    return Path(shutil.copy(shipped, tmp_path / 'own.onnx'))
+    return Path(shutil.copy(default_model(), tmp_path / 'own.onnx'))
 
 
 @launch_pytest.fixture

@@ -1,0 +1,27 @@
+"""The shipped models: each explains itself and has a card that tells the same."""
+
+from pathlib import Path
+
+import pytest
+from segret_ros.inference import read_model_info
+from segret_ros.label_set import load_label_set
+from segret_ros.share import default_model
+
+MODELS = sorted((Path(__file__).parents[1] / 'models').glob('*.onnx'))
+
+
+def test_nano_is_the_default() -> None:
+    assert default_model().name == 'segret_nano_camvid.onnx'
+    assert default_model().name in {path.name for path in MODELS}
+
+
+@pytest.mark.parametrize('path', MODELS, ids=lambda path: path.stem)
+def test_a_model_and_its_card_tell_the_same(path: Path) -> None:
+    info, card = read_model_info(path), path.with_suffix('.md').read_text()
+    assert info.labels == load_label_set('camvid')
+    assert path.stem == f'segret_{info.variant}_camvid'
+    assert info.miou > 0.65
+    assert f'**{info.miou:.1%}**'.replace('%', ' %') in card
+    assert f'temperature {info.temperature:.3f}' in card
+    assert info.source.split('sha256 ')[1] in card
+    assert 'EfficientNet-Lite2' in info.training_data and 'Apache-2.0' in card
