@@ -24,8 +24,8 @@ def grow(network: SegRet, path: str | Path) -> None:
 
     :param network: changed in place.
     :param path: checkpoint of the smaller one, of the same classes.
-    :raises ValueError: where the network has not the same or twice the widths and heads, or fewer
-        blocks.
+    :raises ValueError: where classes differ, widths and heads are not twice the smaller one's, or
+        a stage has fewer blocks.
     """
     small = load_checkpoint(path)
     pairs = list(zip(network.backbone.stages, small.backbone.stages))

@@ -13,7 +13,7 @@ def balanced_weights(samples: list[Sample], classes: int, balance: float) -> lis
     Give a weight for each class, whose mean over all labelled pixels is 1.
 
     :param samples: whose labels are read, each once.
-    :param balance: 0..1; with a hundredth of another's pixels a class weighs 100 ** balance.
+    :param balance: 0..1; a hundredth of another's pixels makes 100 ** balance of its weight.
     """
     counts = np.zeros(classes, np.int64)
     with ThreadPoolExecutor() as pool:
