@@ -1,0 +1,97 @@
+"""Which topics of a bag are cameras."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+import re
+
+from segret_ros.bags import BagError
+
+IMAGE, COMPRESSED_IMAGE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+COMPRESSED = '/compressed'
+# Images that are no pictures, by the names that drivers and this package's node give them.
+NO_PICTURES = re.compile('segmentation/|label|depth|disparity', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class CameraTopic:
+    """
+    The images of one camera in a bag.
+
+    :param topic: its full name.
+    :param type_name: `sensor_msgs/msg/Image` or `sensor_msgs/msg/CompressedImage`.
+    :param camera_info: topic of the CameraInfo beside it, or None.
+    :param name: of the camera, as the node takes it: `front` of `/front/image_raw/compressed`,
+        empty of `/image`; no two cameras of a bag share one.
+    """
+
+    topic: str
+    type_name: str
+    camera_info: str | None
+    name: str
+
+    @property
+    def is_compressed(self) -> bool:
+        """Tell whether the messages hold JPEG or PNG files."""
+        return self.type_name == COMPRESSED_IMAGE
+
+    @property
+    def image(self) -> str:
+        """Give the topic without its ending `/compressed`: what image_transport calls the base."""
+        return self.topic.removesuffix(COMPRESSED) if self.is_compressed else self.topic
+
+
+def find_cameras(topics: dict[str, str], wanted: list[str]) -> list[CameraTopic]:
+    """
+    Give the cameras of a bag, in the order wanted, else of their topics' names.
+
+    What is wanted by name is taken. Else images of labels, depth and disparity are left out, and
+    of a camera that was recorded raw and compressed the raw images are taken.
+
+    :param topics: types of the bag's topics by name.
+    :param wanted: camera topics; an empty list takes all.
+    :raises BagError: when there is no camera, or one wanted is no image topic; names those that
+        the bag has.
+    """
+    images = {topic: CameraTopic(topic, topics[topic], None, '') for topic in sorted(topics)
+              if topics[topic] in (IMAGE, COMPRESSED_IMAGE)}
+    if wrong := [topic for topic in wanted if topic not in images]:
+        raise BagError(f'the bag has no image topic {", ".join(wrong)}: it has '
+                       f'{_listed(images or topics, topics)}')
+    chosen = [images[topic] for topic in dict.fromkeys(wanted)] or [
+        camera for camera in images.values() if not NO_PICTURES.search(camera.topic)
+        and (camera.image == camera.topic or camera.image not in images)]
+    if not chosen:
+        advice = '; name the topic of a camera if there is one among them' if images else ''
+        raise BagError(f'the bag has no camera: it has {_listed(topics, topics)}{advice}')
+    return [CameraTopic(camera.topic, camera.type_name, _camera_info(camera, topics), name)
+            for camera, name in zip(chosen, _names(chosen))]
+
+
+def _listed(names: Iterable[str], topics: dict[str, str]) -> str:
+    return ', '.join(f'{name} ({topics[name]})' for name in sorted(names)) or 'no topics'
+
+
+def _camera_info(camera: CameraTopic, topics: dict[str, str]) -> str | None:
+    """Give the topic beside the images, where image_transport looks, or else below them."""
+    beside = camera.image.rpartition('/')[0]
+    return next((topic for topic in (f'{beside}/camera_info', f'{camera.image}/camera_info')
+                 if topics.get(topic) == CAMERA_INFO), None)
+
+
+def _names(cameras: list[CameraTopic]) -> list[str]:
+    """Give each camera its namespace, or all of its topic where that would be another's too."""
+    names = [(_namespace(camera.image), camera.topic.strip('/')) for camera in cameras]
+    users = Counter(name for pair in names for name in set(pair))
+    return [_as_token(short if users[short] == 1 else long) for short, long in names]
+
+
+def _namespace(image: str) -> str:
+    namespace, _, last = image.strip('/').rpartition('/')
+    return namespace if 'image' in last.lower() else image.strip('/')
+
+
+def _as_token(name: str) -> str:
+    """Give a name as ROS 2 allows it; a ROS 1 bag may have parts that start with a digit."""
+    return re.sub(r'(^|/)(?=\d)', r'\1_', name)

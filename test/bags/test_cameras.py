@@ -1,0 +1,79 @@
+"""Cameras are found by type, and what only looks like one is left alone."""
+
+import pytest
+from segret_ros.bags import BagError
+from segret_ros.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
+
+OTHERS = {'/tf': 'tf2_msgs/msg/TFMessage', '/points': 'sensor_msgs/msg/PointCloud2'}
+
+
+@pytest.mark.parametrize(('topic', 'type_name', 'info', 'name'), [
+    ('/camera/image_raw', IMAGE, '/camera/camera_info', 'camera'),
+    ('/camera/image_raw/compressed', COMPRESSED_IMAGE, '/camera/camera_info', 'camera'),
+    ('/camera/color/image_raw', IMAGE, '/camera/color/camera_info', 'camera/color'),
+    ('/CAM_FRONT/image_rect_compressed', COMPRESSED_IMAGE, '/CAM_FRONT/camera_info', 'CAM_FRONT'),
+    ('/image', IMAGE, '/camera_info', ''),
+    ('/image/compressed', COMPRESSED_IMAGE, '/camera_info', ''),
+    ('/cam0', IMAGE, '/cam0/camera_info', 'cam0'),
+    ('/robot/left/compressed', COMPRESSED_IMAGE, '/robot/camera_info', 'robot/left'),
+    ('/2d/0/image_raw', IMAGE, '/2d/0/camera_info', '_2d/_0'),
+])
+def test_a_camera_is_found_by_its_type(topic: str, type_name: str, info: str, name: str) -> None:
+    camera, = find_cameras({**OTHERS, topic: type_name, info: CAMERA_INFO}, [])
+    assert (camera.topic, camera.type_name, camera.camera_info) == (topic, type_name, info)
+    assert camera.name == name
+    assert camera.is_compressed == (type_name == COMPRESSED_IMAGE)
+
+
+def test_a_camera_needs_no_camera_info() -> None:
+    camera, = find_cameras({'/camera/image_raw': IMAGE, '/camera/camera_info': OTHERS['/tf'],
+                            '/other/camera_info': CAMERA_INFO}, [])
+    assert camera.camera_info is None
+
+
+def test_several_cameras_come_in_order_and_have_names_of_their_own() -> None:
+    topics = {'/rear/image_raw': IMAGE, '/front/image_raw': IMAGE,
+              '/top/image_rect': IMAGE, '/top/image_raw/compressed': COMPRESSED_IMAGE}
+    assert [(camera.topic, camera.name) for camera in find_cameras(topics, [])] == [
+        ('/front/image_raw', 'front'), ('/rear/image_raw', 'rear'),
+        ('/top/image_raw/compressed', 'top/image_raw/compressed'),
+        ('/top/image_rect', 'top/image_rect')]
+    assert [camera.name for camera in find_cameras(topics, ['/top/image_rect', '/front/image_raw'])
+            ] == ['top', 'front']
+
+
+@pytest.mark.parametrize('topic', [
+    '/camera/segmentation/label', '/camera/segmentation/confidence', '/segmentation/overlay',
+    '/camera/label/compressed', '/camera/Labels', '/camera/aligned_depth_to_color/image_raw',
+    '/camera/depth/image_rect_raw', '/camera/image_raw/compressedDepth', '/stereo/disparity',
+])
+def test_labels_and_depth_are_no_cameras_unless_named(topic: str) -> None:
+    topics = {'/camera/image_raw': IMAGE, topic: COMPRESSED_IMAGE}
+    assert [camera.topic for camera in find_cameras(topics, [])] == ['/camera/image_raw']
+    assert [camera.topic for camera in find_cameras(topics, [topic])] == [topic]
+    with pytest.raises(BagError, match=f'the bag has no camera: it has {topic} .*name the topic'):
+        find_cameras({topic: IMAGE}, [])
+
+
+def test_of_a_camera_recorded_twice_the_raw_images_are_taken() -> None:
+    topics = {'/camera/image_raw': IMAGE, '/camera/image_raw/compressed': COMPRESSED_IMAGE}
+    assert [camera.topic for camera in find_cameras(topics, [])] == ['/camera/image_raw']
+    both = find_cameras(topics, ['/camera/image_raw/compressed', '/camera/image_raw'])
+    assert [camera.name for camera in both] == ['camera/image_raw/compressed', 'camera/image_raw']
+
+
+def test_a_bag_without_images_lists_its_topics() -> None:
+    with pytest.raises(BagError, match=r'no camera: it has /points \(sensor_msgs/msg/PointCloud2\)'
+                                       r', /tf \(tf2_msgs/msg/TFMessage\)$'):
+        find_cameras(OTHERS, [])
+    with pytest.raises(BagError, match='no camera: it has no topics$'):
+        find_cameras({}, [])
+
+
+@pytest.mark.parametrize('wrong', ['/camera/image', '/tf', 'camera/image_raw'])
+def test_a_wrong_name_lists_the_right_ones(wrong: str) -> None:
+    with pytest.raises(BagError, match=f'no image topic {wrong}: it has /camera/image_raw '
+                                       rf'\({IMAGE}\)$'):
+        find_cameras({**OTHERS, '/camera/image_raw': IMAGE}, [wrong])
+    with pytest.raises(BagError, match=f'no image topic {wrong}x: it has /points .*, /tf '):
+        find_cameras(OTHERS, [f'{wrong}x'])
