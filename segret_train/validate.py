@@ -10,10 +10,11 @@ import sys
 import numpy as np
 from segret_ros.atomic import atomic_path
 from segret_ros.inference import Segmenter
+from segret_ros.scores import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
+from segret_train.measuring import score, Segment
 from segret_train.protocol import Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
-from segret_train.scores import score, Scores, Segment
 from segret_train.teacher import load_network
 import torch
 from tqdm import tqdm

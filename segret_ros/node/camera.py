@@ -8,10 +8,10 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (
     DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy)
+from segret_ros.image_codec import decode_compressed, decode_image
 from segret_ros.inference import ModelInfo, Segmentation
 from segret_ros.node.history import History
-from segret_ros.node.messages import (
-    decode_compressed, decode_image, encode_image, key_values)
+from segret_ros.node.messages import encode_image, key_values
 from segret_ros.node.parameters import Parameters
 from segret_ros.validity import CameraCheck, Fault, Limits
 from segret_ros.visualization import colorize, overlay

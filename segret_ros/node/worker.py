@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
+from segret_ros.image_codec import ImageError
 from segret_ros.inference import EngineError, Segmentation, Segmenter
 from segret_ros.label_set import UNKNOWN
 from segret_ros.node.camera import Camera
 from segret_ros.node.freshness import staleness
-from segret_ros.node.messages import ImageError
 from segret_ros.node.newest_frames import NewestFrames
 from segret_ros.node.parameters import Parameters
 from segret_ros.stopwatch import Stopwatch

@@ -8,7 +8,7 @@ import zlib
 
 import cv2
 from node_process import new_header, street
-from segret_ros.node.messages import BYTES_PER_PIXEL
+from segret_ros.image_codec import BYTES_PER_PIXEL
 from sensor_msgs.msg import CompressedImage, Image
 
 MAX_PIXELS = 200 * 300  # the parameter of the node that is to reject them

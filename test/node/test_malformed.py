@@ -13,7 +13,7 @@ from node_process import Diagnostics, image_message, Inbox, new_header, Peer, ru
 import numpy as np
 import pytest
 from rclpy.publisher import Publisher
-from segret_ros.node.messages import decode_compressed, decode_image, ImageError
+from segret_ros.image_codec import decode_compressed, decode_image, ImageError
 from sensor_msgs.msg import CompressedImage, Image
 
 SEEDS = {'raw': 20_261, 'compressed': 20_262}

@@ -12,8 +12,8 @@ from node_process import FRAME_ID, image_message, new_header, pixels_of, street
 import numpy as np
 from PIL import Image as PillowImage
 import pytest
-from segret_ros.node.messages import (
-    BYTES_PER_PIXEL, decode_compressed, decode_image, encode_image, ImageError, key_values)
+from segret_ros.image_codec import BYTES_PER_PIXEL, decode_compressed, decode_image, ImageError
+from segret_ros.node.messages import encode_image, key_values
 from sensor_msgs.msg import CompressedImage, Image
 
 MAX_PIXELS = 320

@@ -12,8 +12,8 @@ import pytest
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
+from segret_ros.image_codec import decode_image
 from segret_ros.inference import Segmenter
-from segret_ros.node.messages import decode_image
 from sensor_msgs.msg import CameraInfo, Image
 
 SIZE = (45, 61)

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
+from segret_ros.scores import Scores
 from segret_train.evaluation import predict
 from segret_train.protocol import Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
-from segret_train.scores import Scores
 from segret_train.validate import open_model
 import yaml
 
