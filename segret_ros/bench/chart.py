@@ -2,7 +2,7 @@
 
 from segret_ros.bench.measure import Benchmark, STAGES
 from segret_ros.bench.report import description, named, size_text
-from segret_ros.bench.svg import COLORS, FAINT, INK, Picture
+from segret_ros.reporting.svg import COLORS, FAINT, INK, Picture
 
 WIDTH, MARGIN, LEFT, RIGHT = 900, 24, 120, 150  # pixels; bars lie between LEFT and RIGHT
 BAR, GAP = 18, 14  # height of a bar, and between two stages

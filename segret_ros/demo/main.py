@@ -9,13 +9,13 @@ import sys
 import numpy as np
 from segret_ros.bags import BagError, BagWriter, decode_label, read_bag, Recorded, stamp_ns
 from segret_ros.demo.node_process import isolate, node_process, NodeError, peak_memory_mb
-from segret_ros.demo.pictures import contact_sheet, encode, frame_panels, side_by_side
 from segret_ros.demo.player import Playback, Player
 from segret_ros.demo.report import write_report
+from segret_ros.image_codec import decode_compressed
 from segret_ros.inference import DeviceError, DEVICES, ModelError, ModelInfo, read_model_info
 from segret_ros.metrics import ConfusionMatrix
-from segret_ros.node.messages import decode_compressed
 from segret_ros.node.parameters import Parameters
+from segret_ros.reporting.pictures import contact_sheet, encode, frame_panels, side_by_side
 from segret_ros.share import default_model, share_directory
 from tqdm import tqdm
 

@@ -1,19 +1,17 @@
 """A finished run as one HTML page, nothing outside."""
 
-import base64
 import math
 from pathlib import Path
 
-import jinja2
 import numpy as np
-from segret_ros.atomic import atomic_path
-from segret_ros.bench.svg import Picture
-from segret_ros.demo.pictures import encode, frame_panels, side_by_side
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.network import SegRet
+from segret_ros.reporting.charts import confusion_chart, curve
+from segret_ros.reporting.page import class_rows, data_url, write_page
+from segret_ros.reporting.pictures import encode, frame_panels, side_by_side
+from segret_ros.reporting.svg import Picture
 from segret_train.datasets import Sample
 from segret_train.teacher import load_network
-from segret_train.training.charts import confusion_chart, curve
 from segret_train.training.run import BEST, Run
 from segret_train.training.validation import predicted
 
@@ -26,17 +24,13 @@ def write_report(run: Run) -> Path:
     labels = run.data.labels
     confusion = ConfusionMatrix(len(labels))
     confusion.counts = np.array(run.best['confusion'], np.int64)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader('segret_train.training', ''), autoescape=True,
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    page = environment.get_template('report.html.j2').render(
+    write_page(
+        run.output / NAME, 'segret_train.training',
         title=f'SegRet {run.recipe.variant} on {run.data.name}', rows=summary(run, confusion),
         curves=[str(chart) for chart in curves(run.log.records)],
-        classes=class_rows(run, confusion),
+        classes=class_rows(labels, confusion),
         matrix=str(confusion_chart(labels.names, confusion)), groups=pictures(run),
         recipe=run.recipe.values())
-    with atomic_path(run.output / NAME) as partial:
-        partial.write_text(page)
     return run.output / NAME
 
 
@@ -69,18 +63,8 @@ def curves(records: list[dict]) -> list[Picture]:
             curve('Images per second', series('images_per_second'))]
 
 
-def class_rows(run: Run, confusion: ConfusionMatrix) -> list[dict]:
-    """Give name, colour, share of the labelled pixels and IoU of each class."""
-    shares = confusion.counts.sum(1) / max(confusion.counts.sum(), 1)
-    labels = run.data.labels
-    return [{'name': name, 'color': '#%02x%02x%02x' % color, 'share': float(share),
-             'iou': None if np.isnan(iou) else float(iou)}
-            for name, color, share, iou in zip(labels.names, labels.colors, shares,
-                                               confusion.iou())]
-
-
 def pictures(run: Run) -> dict[str, list[dict[str, str]]]:
-    """Give the best and the worst frames side by side with their labels, as data of JPEG files."""
+    """Give the best and the worst frames side by side with their labels, as JPEG files."""
     scores = {name: score for name, score in run.best['frames'].items() if score == score}
     ranked = sorted(scores, key=scores.get)
     worst = ranked[:FRAMES]
@@ -89,13 +73,13 @@ def pictures(run: Run) -> dict[str, list[dict[str, str]]]:
     samples = {sample.name: sample for sample in run.validation}
     groups = {'Best frames': best, 'Worst frames': worst}
     return {title: [{'caption': f'{name}: {scores[name]:.1%} mean IoU of this frame',
-                     'data': picture(run, network, samples[name])} for name in names]
+                     'url': picture(run, network, samples[name])} for name in names]
             for title, names in groups.items() if names}
 
 
 def picture(run: Run, network: SegRet, sample: Sample) -> str:
-    """Give a frame, its labels and its true labels as base64 of a JPEG file."""
+    """Give a frame, its labels and its true labels as the URL of a JPEG file."""
     image = sample.image()
     label = predicted(network, image, run.recipe)
     panels = frame_panels(image, label, sample.label(), run.data.labels)
-    return base64.b64encode(encode(side_by_side(panels, run.data.labels), '.jpg')).decode()
+    return data_url(encode(side_by_side(panels, run.data.labels), '.jpg'))

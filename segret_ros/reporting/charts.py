@@ -1,11 +1,11 @@
-"""Charts of a run."""
+"""Charts that reports share."""
 
 from collections.abc import Sequence
 import math
 
 import numpy as np
-from segret_ros.bench.svg import COLORS, FAINT, INK, Picture
 from segret_ros.metrics import ConfusionMatrix
+from segret_ros.reporting.svg import COLORS, FAINT, INK, Picture
 
 WIDTH, HEIGHT = 520, 300  # pixels of a curve
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 42, 40  # its margins

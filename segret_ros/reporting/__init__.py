@@ -1,0 +1,1 @@
+"""What the reports of demo, benchmark, training and evaluation share."""

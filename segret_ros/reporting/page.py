@@ -1,0 +1,48 @@
+"""What the HTML reports share: each one file that needs nothing outside."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from segret_ros.atomic import atomic_path
+from segret_ros.label_set import LabelSet
+from segret_ros.metrics import ConfusionMatrix
+
+TEMPLATE = 'report.html.j2'
+
+
+def write_page(path: Path, package: str, **content: object) -> None:
+    """
+    Write a page, whole or not at all.
+
+    :param package: whose `report.html.j2` it is made of; that extends `base.html.j2` of here.
+    :param content: what the template shows; text is escaped there.
+    """
+    loaders = [jinja2.PackageLoader(name, '') for name in (package, 'segret_ros.reporting')]
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    page = environment.get_template(TEMPLATE).render(content)
+    with atomic_path(path) as partial:
+        partial.write_text(page, encoding='utf-8')
+
+
+def data_url(picture: bytes) -> str:
+    """Give a PNG or JPEG file as what an `img` shows without fetching anything."""
+    kind = 'png' if picture.startswith(b'\x89PNG') else 'jpeg'
+    return f'data:image/{kind};base64,{base64.b64encode(picture).decode()}'
+
+
+def hex_color(color: tuple[int, int, int]) -> str:
+    """Give a colour, RGB 0..255, as CSS writes it."""
+    return '#{:02x}{:02x}{:02x}'.format(*color)
+
+
+def class_rows(labels: LabelSet, confusion: ConfusionMatrix) -> list[dict]:
+    """Give name, colour, IoU and share of the labelled pixels of each class; None if absent."""
+    shares = confusion.counts.sum(1) / max(confusion.counts.sum(), 1)
+    return [{'name': name, 'color': hex_color(color), 'share': float(share),
+             'iou': None if np.isnan(iou) else float(iou)}
+            for name, color, share, iou in zip(labels.names, labels.colors, shares,
+                                               confusion.iou())]

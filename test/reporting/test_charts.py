@@ -1,0 +1,40 @@
+"""Charts with round numbers."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from segret_ros.metrics import ConfusionMatrix
+from segret_ros.reporting.charts import confusion_chart, curve, ticks
+
+
+def test_ticks_are_round() -> None:
+    assert ticks(0, 2.3) == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5])
+    assert ticks(0, 0.61) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    assert ticks(0, 160000) == pytest.approx([0, 50000, 100000, 150000, 200000])
+    assert ticks(0, 0) == [0, 1]
+
+
+def test_a_curve_leaves_out_what_is_no_number() -> None:
+    picture = ElementTree.fromstring(str(curve('a', [(1, 0.5), (2, float('nan')), (3, 1.0)])))
+    discs = [element for element in picture if element.tag.endswith('circle')]
+    assert len(discs) == 2
+    assert float(discs[1].get('cy')) < float(discs[0].get('cy'))
+    assert 'no values' in str(curve('a', []))
+
+
+def test_the_confusion_chart_shows_each_row_in_percent() -> None:
+    confusion = ConfusionMatrix(3)
+    confusion.add(np.array([[0, 0, 0, 0, 1]]), np.array([[0, 0, 0, 2, 1]]))
+    texts = [element.text for element in
+             ElementTree.fromstring(str(confusion_chart(['a', 'b', 'c'], confusion)))]
+    assert [text for text in texts if text and text.isdigit()] == ['75', '25', '100']
+
+
+def test_many_classes_keep_their_names_but_have_no_numbers() -> None:
+    confusion = ConfusionMatrix(150)
+    confusion.counts[:, :-1] = np.eye(150, dtype=int)
+    texts = [element.text for element in ElementTree.fromstring(
+        str(confusion_chart([f'class {number}' for number in range(150)], confusion)))]
+    assert 'class 0' in texts and 'class 149' in texts
+    assert not [text for text in texts if text and text.isdigit()]
