@@ -1,0 +1,266 @@
+"""One bag, frame by frame: labels, what they are worth, and what was odd about the recording."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from segret_ros.bags import Bag, open_bag
+from segret_ros.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.frames import ahead, Frame, read_frames, Span
+from segret_ros.evaluation.parts import Part, Parts
+from segret_ros.evaluation.result import new_header, ResultTopics
+from segret_ros.evaluation.rows import BY_CLASS, row
+from segret_ros.evaluation.stability import Stability, Step
+from segret_ros.evaluation.tally import Tally
+from segret_ros.evaluation.truth import open_truth, Truth
+from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference.recovery import model_hash
+from segret_ros.metrics import ConfusionMatrix, MetricError
+from segret_ros.stopwatch import Stopwatch
+from segret_ros.validity import CameraCheck, Limits
+
+PART_FRAMES = 250  # an interrupted run repeats no more than so many
+REJECTED, REPEATED, DISORDERED, RESIZED = (
+    'rejected', 'stamp repeated', 'stamp out of order', 'size changed')
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    How drives are evaluated.
+
+    :param model: file.
+    :param device: that it runs on.
+    :param topics: of the cameras; empty takes all.
+    :param labels: topic or folder of true labels, or None without any.
+    :param span: of each bag.
+    :param min_confidence: probability 0..1 below which pixels are unknown.
+    """
+
+    model: Path
+    device: str = 'auto'
+    topics: tuple[str, ...] = ()
+    labels: str | None = None
+    span: Span = Span()
+    min_confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    A bag to evaluate.
+
+    :param name: of the bag in the results.
+    :param folder: for its parts.
+    """
+
+    name: str
+    bag: Path
+    folder: Path
+
+
+class CameraMemory:
+    """
+    What is known of a camera's earlier frames.
+
+    :param num_classes: classes of the model.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self._check = CameraCheck()
+        self._stability = Stability(num_classes)
+        self._stamp_ns: int | None = None
+        self._size: tuple[int, ...] | None = None
+
+    def problem(self, frame: Frame) -> tuple[str, str]:
+        """Give the kind and the text of what is wrong with the camera's next frame, or nothing."""
+        oddity = self._oddity(frame)
+        fault = self._check(frame.image_rgb, Limits())
+        return (fault.kind, fault.text) if fault is not None else oddity
+
+    def step(self, frame: Frame, label: np.ndarray) -> Step | None:
+        """Give what became of the labels since the camera's last frame."""
+        return self._stability(frame.image_rgb, label)
+
+    def _oddity(self, frame: Frame) -> tuple[str, str]:
+        last, stamp = self._stamp_ns, frame.stamp_ns
+        last_size, size = self._size, frame.image_rgb.shape[:2]
+        self._stamp_ns = stamp if last is None else max(stamp, last)
+        self._size = size
+        if stamp == last:
+            return REPEATED, 'an earlier frame has the same stamp'
+        if last is not None and stamp < last:
+            return DISORDERED, f'the stamp is {(last - stamp) / 1e9:.3f} s before an earlier one'
+        if last_size is not None and size != last_size:
+            return RESIZED, f'{_size_text(size)} after {_size_text(last_size)} pixels'
+        return '', ''
+
+
+def _size_text(size: tuple[int, ...]) -> str:
+    return f'{size[1]} x {size[0]}'
+
+
+class Evaluator:
+    """
+    A model, ready to evaluate bags.
+
+    :raises ModelError: for a model file that can't be used.
+    :raises DeviceError: for a device asked for by name that is missing.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.segmenter = Segmenter(options.model, options.device)
+        self.segmenter.warm_up()
+        self.num_classes = len(self.segmenter.info.labels)
+
+    def told(self) -> dict[str, str]:
+        """Give what metrics.json tells of the engine."""
+        engine = self.segmenter.engine
+        return {'hash': model_hash(self.options.model), 'device': engine.device,
+                'engine': engine.name}
+
+    def evaluate_or_tell(self, job: Job,
+                         progress: Callable[[Frame], None] = lambda frame: None) -> str:
+        """Evaluate a bag; give what is wrong with it, or nothing."""
+        try:
+            self(job, progress)
+        except (ValueError, OSError) as error:
+            return str(error)
+        return ''
+
+    def __call__(self, job: Job, progress: Callable[[Frame], None] = lambda frame: None) -> None:
+        """
+        Evaluate a bag, or what is left of it, into its parts.
+
+        :param progress: called after each frame.
+        :raises ValueError: for a bag, topics or labels that can't be used.
+        """
+        parts = Parts(job.folder, self.num_classes)
+        if parts.told() is not None:
+            return
+        with open_bag(job.bag) as bag:
+            cameras = bag_cameras(bag, list(self.options.topics))
+            truth = None if self.options.labels is None else open_truth(
+                self.options.labels, job.bag, cameras)
+            drive = _Drive(self, job, cameras, truth, parts)
+            drive.evaluate(bag, progress)
+            parts.finish({
+                'label_topics': {topic: topics.label for topic, topics in drive.topics.items()},
+                'labels': {} if truth is None else truth.counts(),
+                'damage': [vars(damage) for damage in bag.damage]})
+
+
+class _Drive:
+    """The evaluation of one bag."""
+
+    def __init__(self, evaluator: Evaluator, job: Job, cameras: list[CameraTopic],
+                 truth: Truth | None, parts: Parts) -> None:
+        self._options, self._segmenter = evaluator.options, evaluator.segmenter
+        self._name = job.name
+        self._cameras = cameras
+        self._truth = truth
+        self._parts = parts
+        labels = evaluator.segmenter.info.labels
+        self.topics = {camera.topic: ResultTopics(camera.name, labels) for camera in cameras}
+        self._memory: dict[str, CameraMemory] = parts.memory() or {
+            camera.topic: CameraMemory(evaluator.num_classes) for camera in cameras}
+
+    def evaluate(self, bag: Bag, progress: Callable[[Frame], None]) -> None:
+        """Make the parts that are left; decoding, network and the rest run side by side."""
+        recorded = read_frames(bag, self._cameras, self._options.span, self._parts.frames())
+        with closing(ahead(recorded)) as frames, closing(ahead(self._label(frames))) as labelled:
+            ended = False
+            while not ended:
+                with self._parts.new() as part:
+                    ended = self._fill(part, labelled, progress)
+                    part.save(self._memory)
+
+    def _fill(self, part: Part, labelled: Iterator[tuple[Frame, Segmentation | None]],
+              progress: Callable[[Frame], None]) -> bool:
+        """Fill a part; tell whether the drive is at its end."""
+        for frame, result in labelled:
+            self._add(part, frame, result)
+            progress(frame)
+            if part.frames == PART_FRAMES:
+                return False
+        return True
+
+    def _label(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, Segmentation | None]]:
+        for frame in frames:
+            if frame.image_rgb is None:
+                yield frame, None
+            else:
+                yield frame, self._segmenter(frame.image_rgb, self._options.min_confidence)
+
+    def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
+        tally, values = part.tally(frame.camera), {'decode_ms': frame.decode_ms}
+        if result is None:
+            kind, text = REJECTED, frame.problem
+        else:
+            watch, memory = Stopwatch(), self._memory[frame.camera]
+            kind, text = memory.problem(frame)
+            watch.lap('check_ms')
+            step = memory.step(frame, result.label)
+            tally.add_label(result.label, result.confidence, step)
+            values |= watch.laps_ms
+            values |= {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
+            values |= label_values(result, step, self._segmenter.info.labels.names)
+            values |= self._score(tally, frame, result)
+        tally.add(kind)
+        place = {'bag': self._name, 'camera': frame.camera, 'stamp_ns': frame.stamp_ns,
+                 'time_ns': frame.time_ns, 'problem': kind}
+        header = new_header(frame.stamp_ns, frame.frame_id)
+        status = {name: value for name, value in values.items()
+                  if not name.startswith(BY_CLASS)}
+        part.add(row(place | values, self._segmenter.info.labels.names),
+                 self.topics[frame.camera].messages(
+                     header, frame.time_ns, None if result is None else result.label, text,
+                     status))
+
+    def _score(self, tally: Tally, frame: Frame, result: Segmentation) -> dict[str, object]:
+        """Give a frame's scores by column; none where it has no true label."""
+        if self._truth is None:
+            return {}
+        matched = self._truth.matched(frame.camera)
+        true_label = self._truth.nearest(frame.camera, frame.stamp_ns)
+        if true_label is None:
+            return {}
+        tally.matched += 1
+        tally.matched_labels += self._truth.matched(frame.camera) - matched
+        before = tally.scores.confusion.counts.copy()
+        try:
+            tally.scores.add(true_label, result.label, result.confidence)
+        except MetricError as error:
+            raise EvaluationError(f'{frame.camera} at {frame.time_ns} ns: {error}') from error
+        confusion = ConfusionMatrix(tally.scores.confusion.num_classes)
+        confusion.counts = tally.scores.confusion.counts - before
+        return score_values(confusion, self._segmenter.info.labels.names)
+
+
+def label_values(result: Segmentation, step: Step | None,
+                 names: tuple[str, ...]) -> dict[str, object]:
+    """Give what the labels of a frame tell without true ones, by column."""
+    areas = np.bincount(result.label.ravel(), minlength=256)
+    pixels = result.label.size
+    values = {'confidence': float(result.confidence.mean()) / 255,
+              'unknown': 1 - int(areas[:len(names)].sum()) / pixels,
+              **{f'area_{name}': int(area) / pixels for name, area in zip(names, areas)}}
+    if step is not None and step.kept is not None:
+        values |= {'stability': step.kept, 'change': int(step.is_change)}
+        if step.flicker is not None:
+            values['flicker'] = step.flicker
+    return values
+
+
+def score_values(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, object]:
+    """Give a frame's scores against its true label, by column."""
+    counts = confusion.counts
+    hits = np.diagonal(counts)
+    unions = counts.sum(1) + counts[:, :-1].sum(0) - hits
+    return {'miou': confusion.mean_iou(), 'pixel_accuracy': confusion.pixel_accuracy(),
+            **{f'hit_{name}': int(hit) for name, hit in zip(names, hits)},
+            **{f'union_{name}': int(union) for name, union in zip(names, unions)}}

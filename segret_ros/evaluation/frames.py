@@ -1,0 +1,133 @@
+"""The frames of a recorded drive, decoded ahead of the network."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from queue import Queue
+from threading import Thread
+from typing import TypeVar
+
+import numpy as np
+from segret_ros.bags import Bag, Recorded, stamp_ns
+from segret_ros.bags.cameras import CameraTopic, COMPRESSED_IMAGE
+from segret_ros.image_codec import decode_compressed, decode_image, ImageError
+from segret_ros.stopwatch import Stopwatch
+
+MAX_PIXELS = 33_177_600  # as the node's parameter max_pixels has it
+AHEAD = 4  # frames that wait for the network
+
+Item = TypeVar('Item')
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One image of a drive.
+
+    :param camera: its topic.
+    :param stamp_ns, frame_id: of its header; the time of recording where that can't be read.
+    :param time_ns: when it was recorded.
+    :param image_rgb: (H, W, 3) uint8, or None where the message holds no usable image.
+    :param problem: why there is none, or empty.
+    :param decode_ms: wall time.
+    """
+
+    camera: str
+    stamp_ns: int
+    frame_id: str
+    time_ns: int
+    image_rgb: np.ndarray | None
+    problem: str
+    decode_ms: float
+
+
+@dataclass(frozen=True)
+class Span:
+    """
+    Which frames of a drive are wanted.
+
+    :param start_s, stop_s: seconds from the bag's begin, or None for its begin and end.
+    :param every: of this many frames of a camera the first.
+    """
+
+    start_s: float | None = None
+    stop_s: float | None = None
+    every: int = 1
+
+    def limits_ns(self, bag: Bag) -> tuple[int | None, int | None]:
+        """Give the times of recording that the span begins and ends with, as `Bag.messages`."""
+        begin = bag.start_ns or 0
+        return tuple(None if second is None else begin + round(second * 1e9)
+                     for second in (self.start_s, self.stop_s))
+
+
+def decode(recorded: Recorded) -> Frame:
+    """Give a message's frame, without an image where it holds no usable one."""
+    watch = Stopwatch()
+    stamp, frame_id, image, problem = recorded.time_ns, '', None, ''
+    try:
+        message = recorded.message()
+        stamp, frame_id = stamp_ns(message.header), message.header.frame_id
+        decoder = decode_compressed if recorded.type_name == COMPRESSED_IMAGE else decode_image
+        image = decoder(message, MAX_PIXELS)
+    except ImageError as error:
+        problem = str(error)
+    except Exception as error:  # what deserialising broken bytes raises is anything
+        problem = f'no message of {recorded.type_name}: {type(error).__name__}: {error}'
+    watch.lap('decode')
+    return Frame(recorded.topic, stamp, frame_id, recorded.time_ns, image, problem,
+                 watch.laps_ms['decode'])
+
+
+def read_frames(bag: Bag, cameras: list[CameraTopic], span: Span, skip: int) -> Iterator[Frame]:
+    """
+    Give the frames of a span in order of recording.
+
+    :param skip: of the frames that would be given, so many of the first are passed over; the
+        messages are read, but not decoded.
+    """
+    seen = dict.fromkeys([camera.topic for camera in cameras], 0)
+    for recorded in bag.messages(list(seen), *span.limits_ns(bag)):
+        seen[recorded.topic] += 1
+        if (seen[recorded.topic] - 1) % span.every:
+            continue
+        if skip:
+            skip -= 1
+            continue
+        yield decode(recorded)
+
+
+def ahead(items: Iterable[Item], depth: int = AHEAD) -> Iterator[Item]:
+    """
+    Give the items of an iterator that a thread runs ahead of whoever takes them.
+
+    :param depth: items that may wait.
+    """
+    queue: Queue = Queue(depth)
+    stopped = False
+
+    def run() -> None:
+        try:
+            for item in items:
+                queue.put((item, None))
+                if stopped:
+                    return
+            queue.put((None, StopIteration()))
+        except BaseException as error:  # is raised where the items are taken
+            queue.put((None, error))
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = queue.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:  # the taker may have gone before the end
+        stopped = True
+        while thread.is_alive():
+            if not queue.empty():
+                queue.get_nowait()
+            thread.join(0.01)

@@ -1,0 +1,68 @@
+"""Frames of a finished evaluation, read once more: for the report and for labelling."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from segret_ros.bags import Bag, open_bag, Recorded
+from segret_ros.evaluation.frames import decode
+from segret_ros.evaluation.truth import Truth
+from segret_ros.image_codec import decode_image
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """
+    A frame to read.
+
+    :param row: its line in frames.csv, from 0.
+    """
+
+    row: int
+    camera: str
+    stamp_ns: int
+    time_ns: int
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """
+    A frame with its labels.
+
+    :param row: its line in frames.csv, from 0.
+    :param image_rgb: (H, W, 3) uint8.
+    :param label: (H, W) uint8.
+    :param true_label: (H, W) uint8, or None.
+    """
+
+    row: int
+    image_rgb: np.ndarray
+    label: np.ndarray
+    true_label: np.ndarray | None
+
+
+def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: Truth | None,
+                  wanted: Iterable[Wanted]) -> Iterator[Labelled]:
+    """
+    Give some frames of a bag with their labels, in order of their stamps.
+
+    :param result: the evaluation's result.mcap.
+    :param label_topics: its topics by camera.
+    :param truth: true labels of the bag, or None without any.
+    """
+    with open_bag(bag) as frames, open_bag(result) as results:
+        for one in sorted(wanted, key=lambda one: one.stamp_ns):
+            recorded = _find(frames, one.camera, one)
+            labelled = _find(results, label_topics[one.camera], one)
+            if recorded is None or labelled is None:
+                continue  # of two messages of one moment the other one was meant
+            message = labelled.message()
+            label = decode_image(message, message.width * message.height)[..., 0]
+            yield Labelled(one.row, decode(recorded).image_rgb, np.ascontiguousarray(label),
+                           truth and truth.nearest(one.camera, one.stamp_ns))
+
+
+def _find(bag: Bag, topic: str, wanted: Wanted) -> Recorded | None:
+    return next((recorded for recorded in
+                 bag.messages([topic], wanted.time_ns, wanted.time_ns + 1)), None)

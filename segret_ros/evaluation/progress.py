@@ -1,0 +1,57 @@
+"""How far an evaluation is, in seconds of the drives."""
+
+import time
+
+from segret_ros.bags import open_bag
+from segret_ros.evaluation.frames import Frame
+from segret_ros.evaluation.run import Job, Run
+from tqdm import tqdm
+
+
+class Progress:
+    """
+    A bar with the time left; use it in a `with` block, and call it after each frame.
+
+    :param run: whose bags are evaluated.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._begun = time.monotonic()
+        self._spans = {job.name: self._span(job, run) for job in run.jobs}
+        total = sum(stop - start for start, stop in self._spans.values()) / 1e9
+        self._done = {name: start for name, (start, _) in self._spans.items()}
+        self._bar = tqdm(total=round(total, 1) or None, unit='s of drive', unit_scale=True)
+
+    @property
+    def seconds(self) -> float:
+        """Give the seconds since the begin."""
+        return time.monotonic() - self._begun
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._bar.close()
+
+    def __call__(self, job: Job, frame: Frame) -> None:
+        """Note a frame."""
+        passed = max(0, min(frame.time_ns, self._spans[job.name][1]) - self._done[job.name])
+        self._done[job.name] += passed
+        self._bar.update(passed / 1e9)
+
+    def finish(self, job: Job) -> None:
+        """Note the end of a bag."""
+        end = self._spans[job.name][1]
+        self._bar.update((end - self._done[job.name]) / 1e9)
+        self._done[job.name] = end
+
+    def _span(self, job: Job, run: Run) -> tuple[int, int]:
+        """Give begin and end of what is evaluated of a bag, in ns; the same where not known."""
+        try:
+            with open_bag(job.bag) as bag:
+                start, stop = run.options.span.limits_ns(bag)
+                begin, end = bag.start_ns or 0, getattr(bag, 'stop_ns', None) or 0
+        except (ValueError, OSError):  # told when its turn comes
+            return 0, 0
+        start = begin if start is None else min(start, end)
+        return start, max(start, end if stop is None else min(stop, end))

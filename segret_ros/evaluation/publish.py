@@ -1,0 +1,127 @@
+"""What an evaluation leaves: every file whole, and metrics.json the last of them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+import json
+from pathlib import Path
+import shlex
+import shutil
+import sys
+
+import numpy as np
+from segret_ros.bags import open_bag
+from segret_ros.bags.cameras import bag_cameras
+from segret_ros.bench.machine import package_version, this_machine
+from segret_ros.evaluation.frames_table import read_columns
+from segret_ros.evaluation.pictures import Labelled, read_labelled, Wanted
+from segret_ros.evaluation.report import columns_needed, write_report
+from segret_ros.evaluation.run import FRAMES, METRICS, RESULT, Run, WORK
+# from segret_ros.evaluation.selection import select, write_selection
+from segret_ros.evaluation.thumbnails import frames_to_show, Thumb, thumbnail
+from segret_ros.evaluation.truth import open_truth
+
+RUN, REALTIME, REPORT, SELECT = 'run.json', 'realtime.json', 'report.html', 'select'
+PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
+
+
+def publish(run: Run, metrics: dict, seconds: float, realtime: dict | None, count: int) -> None:
+    """
+    Write an evaluation's files into its output folder and take its work away.
+
+    :param metrics: what `Run.metrics` gives.
+    :param seconds: that the evaluation took.
+    :param realtime: what `replay_realtime` gives, or None.
+    :param count: frames to select for labelling.
+    """
+    made = run.output / WORK / 'made'
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    run.write_frames(made / FRAMES)
+    run.write_result(made / RESULT)
+    told = how(metrics, seconds)
+    write_json(made / RUN, told)
+    if realtime is not None:
+        write_json(made / REALTIME, realtime)
+    columns = read_columns(made / FRAMES, list(dict.fromkeys([*PLACE, *columns_needed(metrics)])))
+    write_report(made / REPORT, metrics, columns, told, realtime,
+                 thumbs(run, metrics, columns, made / RESULT))
+    if count:
+        write_selected(run, metrics, made, count)
+    write_json(made / METRICS, metrics)
+    _replace(made, run.output)
+
+
+def _replace(made: Path, output: Path) -> None:
+    """Let the new files take the place of the old ones; without metrics.json none counts."""
+    (output / METRICS).unlink(missing_ok=True)
+    for name in (RESULT, FRAMES, RUN, REALTIME, REPORT, SELECT):
+        shutil.rmtree(output / name, ignore_errors=True)
+        (output / name).unlink(missing_ok=True)
+        if (made / name).exists():
+            (made / name).replace(output / name)
+    (made / METRICS).replace(output / METRICS)
+    shutil.rmtree(output / WORK)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+
+
+def how(metrics: dict, seconds: float) -> dict:
+    """Give what run.json holds: how the evaluation was run, and on what."""
+    frames = metrics['all']['frames']
+    return {'command': shlex.join(['segret_evaluate', *sys.argv[1:]]),
+            'segret_ros': package_version(), 'machine': str(this_machine()),
+            'ended': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            'seconds': round(seconds, 1), 'frames_per_second': round(frames / seconds, 2)}
+
+
+def thumbs(run: Run, metrics: dict, columns: dict[str, np.ndarray],
+           result: Path) -> dict[str, list[Thumb]]:
+    """Give the pictures of the report."""
+    shown = frames_to_show(columns)
+    rows = sorted({row for group in shown.values() for row in group})
+    made: dict[tuple[str, int], Thumb] = {}
+    for frame in read_rows(run, metrics, columns, rows, result):
+        for name, group in shown.items():
+            if frame.row in group:
+                made[name, frame.row] = thumbnail(
+                    name, columns, frame.row, frame.image_rgb, frame.label, frame.true_label,
+                    run.info.labels)
+    return {name: [made[name, row] for row in group if (name, row) in made]
+            for name, group in shown.items()}
+
+
+def write_selected(run: Run, metrics: dict, made: Path, count: int) -> None:
+    """Write the frames that are worth labelling next."""
+    columns = read_columns(made / FRAMES)
+    rows = select(columns, count)
+    frames = read_rows(run, metrics, columns, rows, made / RESULT)
+    write_selection(made / SELECT, _named(frames, columns), run.info.labels)
+
+
+def _named(frames: Iterable[Labelled],
+           columns: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for frame in frames:
+        place = [str(columns[name][frame.row]) for name in ('bag', 'camera', 'stamp_ns')]
+        yield '_'.join(place), frame.image_rgb, frame.label
+
+
+def read_rows(run: Run, metrics: dict, columns: dict[str, np.ndarray], rows: Iterable[int],
+              result: Path) -> Iterator[Labelled]:
+    """Give the frames of some lines of frames.csv with their labels, bag by bag."""
+    wanted: dict[str, list[Wanted]] = {}
+    for row in rows:
+        bag, camera, stamp_ns, time_ns = (columns[name][row] for name in PLACE)
+        wanted.setdefault(bag, []).append(Wanted(row, camera, int(stamp_ns), int(time_ns)))
+    topics = {bag['name']: bag['label_topics'] for bag in metrics['bags']}
+    for job in run.jobs:
+        if job.name not in wanted:
+            continue
+        truth = None
+        if run.options.labels is not None:
+            with open_bag(job.bag) as bag:
+                cameras = bag_cameras(bag, list(run.options.topics))
+            truth = open_truth(run.options.labels, job.bag, cameras)
+        yield from read_labelled(job.bag, result, topics[job.name], truth, wanted[job.name])

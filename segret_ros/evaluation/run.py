@@ -1,0 +1,181 @@
+"""All bags of an evaluation, and the folder that is left of them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+import hashlib
+import json
+from pathlib import Path
+import shutil
+
+from segret_ros.atomic import atomic_path
+from segret_ros.bags import BagWriter
+from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.evaluate import Evaluator, Job, Options
+from segret_ros.evaluation.frames import Frame
+from segret_ros.evaluation.parts import Parts
+from segret_ros.evaluation.rows import head
+from segret_ros.evaluation.tally import Tally
+from segret_ros.evaluation.truth import TOLERANCE_NS
+from segret_ros.inference import ModelInfo, read_model_info
+
+FORMAT = 1
+WORK = '.work'  # in the output folder, while it is made
+JOBS = 'jobs.json'
+METRICS, FRAMES, RESULT = 'metrics.json', 'frames.csv', 'result.mcap'
+
+
+class Run:
+    """
+    An evaluation of some bags with one model.
+
+    :param options: of all bags.
+    :param bags: their paths.
+    :param output: folder to fill.
+    :raises EvaluationError: for bags of which two are one.
+    """
+
+    def __init__(self, options: Options, bags: Sequence[Path], output: Path) -> None:
+        self.options = options
+        self.output = output
+        self.info: ModelInfo = read_model_info(options.model)
+        self.jobs = [Job(name, bag, output / WORK / f'{number:04d}')
+                     for number, (name, bag) in enumerate(zip(bag_names(bags), bags))]
+        self.errors: dict[str, str] = {}  # of bags that could not be evaluated, by name
+
+    def prepare(self, resume: bool) -> None:
+        """
+        Make the output folder ready.
+
+        :param resume: go on with what an interrupted run of the same bags and options left.
+        :raises EvaluationError: when there is nothing to go on with.
+        """
+        work, told = self.output / WORK, json.dumps(self._identity(), indent=1)
+        if resume:
+            self._check_resumable(work / JOBS, told)
+            return
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        with atomic_path(work / JOBS) as partial:
+            partial.write_text(told)
+
+    def _check_resumable(self, path: Path, told: str) -> None:
+        if not path.is_file():
+            raise EvaluationError(f'{self.output}: holds no interrupted evaluation; leave out '
+                                  '--resume to begin one')
+        if path.read_text() != told:
+            raise EvaluationError(f'{self.output}: the interrupted evaluation is of other bags, '
+                                  'another model or other options; give the same ones, or leave '
+                                  'out --resume to begin anew')
+
+    def _identity(self) -> dict:
+        options = asdict(self.options)
+        options['model'] = hashlib.sha256(self.options.model.read_bytes()).hexdigest()
+        return {'options': options, 'bags': [[job.name, _size(job.bag)] for job in self.jobs]}
+
+    def parts(self) -> Iterator[tuple[Job, Parts]]:
+        """Give the finished bags."""
+        for job in self.jobs:
+            parts = Parts(job.folder, len(self.info.labels))
+            if parts.told() is not None:
+                yield job, parts
+
+    def metrics(self, engine: dict) -> dict:
+        """
+        Give what metrics.json holds: the same for the same bags, however they were shared.
+
+        :param engine: what `Evaluator.told` gives.
+        """
+        cameras, labels = self._cameras()
+        names = self.info.labels.names
+        everything = Tally(len(names))
+        for tally in cameras.values():
+            everything.merge(tally)
+        span = self.options.span
+        known = None if self.options.labels is None else labels
+        return {
+            'format': FORMAT,
+            'model': {'name': self.options.model.stem, 'variant': self.info.variant,
+                      'classes': list(names), 'colors': [list(c) for c in self.info.labels.colors],
+                      **engine},
+            'options': {'every': span.every, 'start': span.start_s, 'stop': span.stop_s,
+                        'min_confidence': self.options.min_confidence},
+            'bags': [self._bag(job) for job in self.jobs],
+            'all': _summary(everything, names, None if known is None else sum(known.values())),
+            'cameras': {topic: _summary(tally, names, None if known is None else known[topic])
+                        for topic, tally in sorted(cameras.items())}}
+
+    def _cameras(self) -> tuple[dict[str, Tally], dict[str, int]]:
+        tallies: dict[str, Tally] = {}
+        labels: dict[str, int] = {}
+        for _, parts in self.parts():
+            for topic, tally in parts.tallies().items():
+                tallies.setdefault(topic, Tally(len(self.info.labels))).merge(tally)
+            for topic, count in parts.told()['labels'].items():
+                labels[topic] = labels.get(topic, 0) + count
+        return tallies, labels
+
+    def _bag(self, job: Job) -> dict:
+        if job.name in self.errors:
+            return {'name': job.name, 'frames': 0, 'damage': [], 'label_topics': {},
+                    'error': self.errors[job.name]}
+        parts = Parts(job.folder, len(self.info.labels))
+        told = parts.told()
+        return {'name': job.name, 'frames': parts.frames(), 'damage': told['damage'],
+                'label_topics': told['label_topics']}
+
+    def write_frames(self, path: Path) -> None:
+        """Write frames.csv."""
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(head(self.info.labels.names))
+            for _, parts in self.parts():
+                file.writelines(parts.rows())
+
+    def write_result(self, path: Path) -> None:
+        """Write result.mcap."""
+        folder = self.output / WORK / 'result'
+        shutil.rmtree(folder, ignore_errors=True)
+        with BagWriter(folder) as writer:
+            for _, parts in self.parts():
+                for recorded in parts.results():
+                    writer.write(recorded)
+        (folder / 'result.mcap').replace(path)
+
+
+def _summary(tally: Tally, names: Sequence[str], labels: int | None) -> dict:
+    return tally.as_json(names, labels, TOLERANCE_NS / 1e6)
+
+
+def _size(bag: Path) -> int:
+    files = bag.rglob('*') if bag.is_dir() else [bag]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def bag_names(bags: Iterable[Path]) -> list[str]:
+    """
+    Give each bag the shortest end of its path that no other has.
+
+    :raises EvaluationError: for a bag that is given twice.
+    """
+    paths = [bag.resolve() for bag in bags]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise EvaluationError(f'{twice}: given twice; name each bag once')
+    length = 1
+    while len({path.parts[-length:] for path in paths}) < len(paths):
+        length += 1
+    return ['/'.join(path.parts[-length:]) for path in paths]
+
+
+def evaluate_here(run: Run, progress: Callable[[Job, Frame], None]) -> dict:
+    """
+    Evaluate the bags of a run one after the other; what is wrong with one is kept in its `errors`.
+
+    :param progress: called after each frame.
+    :return: what the evaluator tells of its engine.
+    """
+    evaluator = Evaluator(run.options)
+    for job in run.jobs:
+        error = evaluator.evaluate_or_tell(job, lambda frame, job=job: progress(job, frame))
+        if error:
+            run.errors[job.name] = error
+    return evaluator.told()
