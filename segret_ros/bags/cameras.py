@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 import re
 
-from segret_ros.bags import BagError
+from segret_ros.bags import Bag, BagError
 
 IMAGE, COMPRESSED_IMAGE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED = '/compressed'
-# Images that are no pictures, by the names that drivers and this package's node give them.
+# Images that are no pictures, by the names that drivers and this package's node give them, and
+# by the encoding of their messages.
 NO_PICTURES = re.compile('segmentation/|label|depth|disparity', re.IGNORECASE)
+DEPTH_ENCODINGS = ('16UC1', '32FC1', 'mono16')
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,34 @@ def find_cameras(topics: dict[str, str], wanted: list[str]) -> list[CameraTopic]
             for camera, name in zip(chosen, _names(chosen))]
 
 
+def bag_cameras(bag: Bag, wanted: list[str]) -> list[CameraTopic]:
+    """
+    Give the cameras of an open bag as `find_cameras` does, without those that send depth.
+
+    :raises BagError: as `find_cameras`.
+    """
+    cameras = find_cameras(bag.topics, wanted)
+    if wanted:
+        return cameras
+    depth = {camera.topic for camera in cameras if _sends_depth(bag, camera)}
+    if len(depth) == len(cameras):
+        raise BagError(f'the bag has no camera: it has {_listed(depth, bag.topics)}, with depth '
+                       'or 16 bit grey; name the topic of a camera if there is one among them')
+    return [camera for camera in cameras if camera.topic not in depth]
+
+
+def _sends_depth(bag: Bag, camera: CameraTopic) -> bool:
+    """Tell by a camera's first whole message whether it holds depth; 16 bit grey mostly does."""
+    for recorded in bag.messages([camera.topic]):
+        try:
+            message = recorded.message()
+        except BagError:
+            continue
+        encoding = message.format if camera.is_compressed else message.encoding
+        return encoding.startswith(DEPTH_ENCODINGS)
+    return False
+
+
 def _listed(names: Iterable[str], topics: dict[str, str]) -> str:
     return ', '.join(f'{name} ({topics[name]})' for name in sorted(names)) or 'no topics'
 
@@ -84,7 +114,7 @@ def _names(cameras: list[CameraTopic]) -> list[str]:
     """Give each camera its namespace, or all of its topic where that would be another's too."""
     names = [(_namespace(camera.image), camera.topic.strip('/')) for camera in cameras]
     users = Counter(name for pair in names for name in set(pair))
-    return [_as_token(short if users[short] == 1 else long) for short, long in names]
+    return [ros_name(short if users[short] == 1 else long) for short, long in names]
 
 
 def _namespace(image: str) -> str:
@@ -92,6 +122,6 @@ def _namespace(image: str) -> str:
     return namespace if 'image' in last.lower() else image.strip('/')
 
 
-def _as_token(name: str) -> str:
-    """Give a name as ROS 2 allows it; a ROS 1 bag may have parts that start with a digit."""
+def ros_name(name: str) -> str:
+    """Give a name as ROS 2 allows it: in a ROS 1 bag a part of it may start with a digit."""
     return re.sub(r'(^|/)(?=\d)', r'\1_', name)

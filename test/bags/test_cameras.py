@@ -1,9 +1,16 @@
 """Cameras are found by type, and what only looks like one is left alone."""
 
-import pytest
-from segret_ros.bags import BagError
-from segret_ros.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
+from pathlib import Path
 
+import numpy as np
+import pytest
+from segret_ros.bags import BagError, BagWriter, open_bag, serialize, TYPESTORE
+from segret_ros.bags.cameras import (
+    bag_cameras, CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE)
+
+Image, CompressedImage = TYPESTORE.types[IMAGE], TYPESTORE.types[COMPRESSED_IMAGE]
+HEADER = TYPESTORE.types['std_msgs/msg/Header'](
+    TYPESTORE.types['builtin_interfaces/msg/Time'](1, 2), 'camera')
 OTHERS = {'/tf': 'tf2_msgs/msg/TFMessage', '/points': 'sensor_msgs/msg/PointCloud2'}
 
 
@@ -77,3 +84,26 @@ def test_a_wrong_name_lists_the_right_ones(wrong: str) -> None:
         find_cameras({**OTHERS, '/camera/image_raw': IMAGE}, [wrong])
     with pytest.raises(BagError, match=f'no image topic {wrong}x: it has /points .*, /tf '):
         find_cameras(OTHERS, [f'{wrong}x'])
+
+
+def test_a_depth_camera_is_told_by_its_messages(tmp_path: Path) -> None:
+    encodings = {'/oak/rgb/image_raw': 'bgr8', '/oak/stereo/image_raw': '16UC1',
+                 '/tof/image': '32FC1', '/infrared/image': 'mono16', '/grey/image': 'mono8'}
+    with BagWriter(tmp_path / 'bag') as writer:
+        for topic, encoding in encodings.items():
+            writer.write(serialize(topic, 1, Image(HEADER, 1, 2, encoding, 0, 8, np.zeros(
+                8, np.uint8))))
+        writer.write(serialize('/packed/image/compressed', 1, CompressedImage(
+            HEADER, '16UC1; png compressed ', np.zeros(8, np.uint8))))
+    with open_bag(tmp_path / 'bag') as bag:
+        assert [camera.name for camera in bag_cameras(bag, [])] == ['grey', 'oak/rgb']
+        assert [camera.name for camera in bag_cameras(bag, ['/tof/image'])] == ['tof']
+
+
+def test_a_bag_of_depth_alone_has_no_camera(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.write(serialize('/tof/image', 1, Image(HEADER, 1, 1, '32FC1', 0, 4, np.zeros(
+            4, np.uint8))))
+    with open_bag(tmp_path / 'bag') as bag, pytest.raises(
+            BagError, match=r'no camera: it has /tof/image \(.*\), with depth or 16 bit grey'):
+        bag_cameras(bag, [])

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 from segret_ros.bags import read_bag, stamp_ns
+from segret_ros.image_codec import decode_compressed
 from segret_ros.inference import Segmenter
-from segret_ros.node.messages import decode_compressed
 from segret_ros.node.parameters import Parameters
 from segret_ros.share import default_model
 

@@ -1,0 +1,1 @@
+"""A recorded drive played to the real node over DDS."""

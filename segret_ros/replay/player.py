@@ -1,0 +1,308 @@
+"""Plays a drive to the node over DDS and hands on what comes back."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+import math
+import struct
+import time
+from typing import NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from rosgraph_msgs.msg import Clock
+from segret_ros.bags import BagError, Recorded
+from segret_ros.bags.cameras import CameraTopic, ros_name
+from segret_ros.replay.node_process import node_topic, NodeError, NodeProcess
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+START_TIMEOUT_S = 30
+ANSWER_TIMEOUT_S = 5
+CLOCK_PERIOD_S = 0.01
+SETTLE_S = 0.3
+QUEUE = 10  # of each of the node's topics
+SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+OUTPUTS = {'label': Image, 'confidence': Image, 'camera_info': CameraInfo,
+           'status': DiagnosticArray}
+
+
+class Answer(NamedTuple):
+    """
+    One label; times of the monotonic clock.
+
+    :param sent_s: when its image was published.
+    :param arrived_s: when it arrived here.
+    :param age_ms: from its stamp to the drive's time at its arrival.
+    """
+
+    sent_s: float
+    arrived_s: float
+    age_ms: float
+
+    @property
+    def latency_ms(self) -> float:
+        """Give the time from the image's publication to the label's arrival."""
+        return (self.arrived_s - self.sent_s) * 1e3
+
+
+@dataclass
+class CameraLog:
+    """
+    What came of a camera's images.
+
+    :param frames: images published.
+    :param late_ms: how much later than it was recorded each image was published.
+    :param answers: the labels that arrived.
+    """
+
+    frames: int = 0
+    late_ms: list[float] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    _awaited: deque[tuple[int, float]] = field(default_factory=deque)  # stamp and `sent_s`
+
+    def note_image(self, stamp: int, late_ns: int) -> None:
+        """Count an image that is published now."""
+        self.frames += 1
+        self.late_ms.append(late_ns / 1e6)
+        self._awaited.append((stamp, time.monotonic()))
+
+    def note_label(self, stamp: int, now_ns: int) -> None:
+        """Count a label that arrives now; what was published before its image was dropped."""
+        arrived_s = time.monotonic()
+        if all(stamp != awaited for awaited, _ in self._awaited):
+            return
+        while (sent := self._awaited.popleft())[0] != stamp:
+            pass
+        self.answers.append(Answer(sent[1], arrived_s, (now_ns - stamp) / 1e6))
+
+
+class DriveClock:
+    """
+    The drive's time: it passes as the machine's does, up to a limit at which it stands still.
+
+    :param start_ns: it stands there until the first limit is set.
+    """
+
+    def __init__(self, start_ns: float) -> None:
+        self._limit_ns = start_ns
+        self._start_ns = start_ns
+        self._started_ns = time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """Give the time in ns."""
+        machine_ns = time.monotonic_ns()
+        now_ns = self._start_ns + machine_ns - self._started_ns
+        if now_ns >= self._limit_ns:
+            self._start_ns, self._started_ns = self._limit_ns, machine_ns
+            return self._limit_ns
+        return now_ns
+
+    def run_to(self, limit_ns: float) -> None:
+        """Let time pass, from where it is now to a limit in ns."""
+        self.now_ns()
+        self._limit_ns = limit_ns
+
+
+class Player:
+    """
+    The cameras of a drive, as a ROS node; use it in a `with` block.
+
+    The drive's own time is published on /clock.
+
+    :param cameras: those that the node listens to.
+    :param outputs: types of the node's topics that are received, by name; `label` and `status`
+        must be among them.
+    :param waits: a camera's next image, and the drive's time, wait until the node is done with
+        the last one: a demo shows every frame. Else the images go out as they were recorded.
+    :param on_message: gets all that is played and received, in the order of the drive's time.
+    """
+
+    def __init__(self, cameras: list[CameraTopic], outputs: dict[str, type], waits: bool,
+                 on_message: Callable[[Recorded], None]) -> None:
+        self.started_s = time.monotonic()
+        self.logs = {camera.topic: CameraLog() for camera in cameras}
+        self._waits = waits
+        self._on_message = on_message
+        self._in_work: dict[str, int] = {}  # stamp of each camera's last image, until it is done
+        self._time = DriveClock(0)
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node('drive', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._clock = self._node.create_publisher(Clock, '/clock', SENSOR)
+        self._publishers = {topic: self._node.create_publisher(kind, ros_name(topic), SENSOR)
+                            for topic, kind in _kinds(cameras).items()}
+        self._output_topics = [self._listen(camera, output, kind)
+                               for camera in cameras for output, kind in outputs.items()]
+        self._get_state = self._node.create_client(GetState, '/segret/get_state')
+        self._state: Future | None = None
+
+    def _listen(self, camera: CameraTopic, output: str, kind: type) -> str:
+        """Receive one of the node's topics; give its name."""
+        topic = node_topic(camera, f'segmentation/{output}')
+        type_name = f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
+        self._node.create_subscription(
+            kind, topic, lambda data: self._on_output(
+                camera.topic, output, Recorded(topic, type_name, self._time.now_ns(), data)),
+            QUEUE, raw=True)
+        return topic
+
+    def __enter__(self) -> 'Player':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def play(self, drive: Iterable[Recorded], node: NodeProcess,
+             progress: Callable[[], object]) -> None:
+        """
+        Publish the cameras of a drive; `logs` and `on_message` get what the node answers.
+
+        :param drive: messages in order of time, read while they are played. Those of other topics
+            only go to `on_message`, when their time has come; broken ones are passed over.
+        :param progress: called after each image.
+        :raises BagError: when there is no image among them.
+        :raises NodeError: when the node does not listen or ends.
+        """
+        connected = False
+        with closing(_read_ahead(_readable(drive))) as messages:
+            for recorded in messages:
+                if not connected:
+                    self._connect(recorded.time_ns, node)
+                    connected = True
+                self._wait_until_due(recorded, node)
+                self._play(recorded)
+                if recorded.topic in self.logs:
+                    progress()
+        if not any(log.frames for log in self.logs.values()):
+            raise BagError(f'the bag has no image on {", ".join(self.logs)} to play')
+        self._settle(node)
+
+    def _connect(self, start_ns: int, node: NodeProcess) -> None:
+        """Wait until the node hears and is heard; the drive's time then stands at its start."""
+        self._time = DriveClock(start_ns)
+        end = time.monotonic() + START_TIMEOUT_S
+        while not (self._is_connected() and self._is_active()):
+            if time.monotonic() > end:
+                raise NodeError('the node did not subscribe to the cameras within '
+                                f'{START_TIMEOUT_S} s: read {node.log}')
+            self._spin_once(CLOCK_PERIOD_S, node)
+        if not self._waits:
+            self._time.run_to(math.inf)
+
+    def _is_connected(self) -> bool:
+        return (all(publisher.get_subscription_count() for publisher in self._publishers.values())
+                and all(self._node.count_publishers(topic) for topic in self._output_topics))
+
+    def _is_active(self) -> bool:
+        """
+        Tell whether the node has said so; it is asked again after any other answer.
+
+        A subscription is announced a moment before it receives, and then the first image is lost.
+        """
+        if self._state is not None and not self._state.done():
+            return False
+        if self._state is not None \
+                and self._state.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
+            return True
+        if self._get_state.service_is_ready():
+            self._state = self._get_state.call_async(GetState.Request())
+        return False
+
+    def _wait_until_due(self, recorded: Recorded, node: NodeProcess) -> None:
+        """Let the drive's time pass to a message's, and the last image be done where it waits."""
+        if self._waits:
+            self._time.run_to(recorded.time_ns)
+        end = time.monotonic() + ANSWER_TIMEOUT_S
+        while (left_ns := recorded.time_ns - self._time.now_ns()) > 0 or (
+                self._waits and recorded.topic in self._in_work and time.monotonic() < end):
+            due_s = left_ns / 1e9 if left_ns > 0 else CLOCK_PERIOD_S
+            self._spin_once(min(due_s, CLOCK_PERIOD_S), node)
+
+    def _settle(self, node: NodeProcess) -> None:
+        """Wait for the last labels, and for what follows them."""
+        self._time.run_to(math.inf)
+        end = time.monotonic() + ANSWER_TIMEOUT_S
+        while self._in_work and time.monotonic() < end:
+            self._spin_once(CLOCK_PERIOD_S, node)
+        end = time.monotonic() + SETTLE_S
+        while time.monotonic() < end:
+            self._spin_once(CLOCK_PERIOD_S, node)
+
+    def _spin_once(self, timeout_s: float, node: NodeProcess) -> None:
+        """Receive one message, if there is one in time, and tell the time."""
+        node.check()
+        self._executor.spin_once(timeout_sec=timeout_s)
+        clock = Clock()
+        clock.clock.sec, clock.clock.nanosec = divmod(self._time.now_ns(), 1_000_000_000)
+        self._clock.publish(clock)
+
+    def _play(self, recorded: Recorded) -> None:
+        if recorded.topic in self.logs:
+            stamp = self._in_work[recorded.topic] = serialized_stamp_ns(recorded.data)
+            self.logs[recorded.topic].note_image(stamp, self._time.now_ns() - recorded.time_ns)
+        if recorded.topic in self._publishers:
+            self._publishers[recorded.topic].publish(recorded.data)
+        self._on_message(recorded)
+
+    def _on_output(self, camera: str, output: str, recorded: Recorded) -> None:
+        if output in ('label', 'status'):  # an image that is rejected has no label
+            stamp = serialized_stamp_ns(recorded.data)
+            if self._in_work.get(camera) == stamp:
+                del self._in_work[camera]
+            if output == 'label':
+                self.logs[camera].note_label(stamp, recorded.time_ns)
+        self._on_message(recorded)
+
+
+def rate_hz(logs: Iterable[CameraLog]) -> float:
+    """Give the labels a second, from the first image played to the last label; 0 for none."""
+    answers = [answer for log in logs for answer in log.answers]
+    if not answers:
+        return 0.0
+    passed_s = max(answer.arrived_s for answer in answers) - min(
+        answer.sent_s for answer in answers)
+    return len(answers) / passed_s
+
+
+def serialized_stamp_ns(data: bytes) -> int:
+    """Give the stamp in ns of a serialised message (CDR) that starts with a header."""
+    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+def _kinds(cameras: list[CameraTopic]) -> dict[str, type]:
+    """Give the type of each topic that the cameras publish."""
+    kinds = {camera.topic: CompressedImage if camera.is_compressed else Image
+             for camera in cameras}
+    return kinds | {camera.camera_info: CameraInfo for camera in cameras if camera.camera_info}
+
+
+def _readable(drive: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Give the messages that are whole: no publisher makes others."""
+    for recorded in drive:
+        try:
+            recorded.message()
+        except BagError:
+            continue
+        yield recorded
+
+
+def _read_ahead(drive: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Give a drive's messages, each read by a thread while the one before is in use."""
+    messages = iter(drive)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, messages, None)
+        while (recorded := coming.result()) is not None:
+            coming = reader.submit(next, messages, None)
+            yield recorded

@@ -1,0 +1,160 @@
+"""What is told of a drive that does not wait, held against what others saw of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+from playback import IMAGE, images, SampleTruth, write_drive
+import pytest
+from segret_ros.bags import BagError, stamp_ns
+from segret_ros.evaluation.realtime import replay_realtime, STREAMING_TOLERANCE_NS
+from segret_ros.image_codec import decode_compressed
+from segret_ros.inference import Segmenter
+from segret_ros.metrics import ConfusionMatrix
+from segret_ros.node.parameters import Parameters
+from segret_ros.share import default_model
+
+FRAMES = 30
+RECORDED_AFTER_MS = 400  # the stamp: long enough for the world to move on
+TIMEOUT_S = 60
+# Player and recorder are told of an arrival each by its own thread: on a busy core that differs.
+TOLERANCE_MS, TOLERANCE = 15, 0.1
+
+
+@dataclass
+class Run:
+    """What was told of a drive, and what a recorder saw: arrivals in seconds by stamp."""
+
+    report: dict
+    truth: SampleTruth
+    images_s: dict[int, list[float]]
+    labels_s: dict[int, list[float]]
+
+    @property
+    def latencies_ms(self) -> np.ndarray:
+        """Give the recorder's time from each image to its label."""
+        return np.array([(self.labels_s[stamp][0] - self.images_s[stamp][0]) * 1e3
+                         for stamp in self.labels_s if stamp in self.images_s])
+
+
+@contextmanager
+def recorder(arrivals: dict) -> Iterator[None]:
+    """Record in a process of its own while the block runs; fill the arrivals at its end."""
+    program = Path(__file__).with_name('recorder.py')
+    with subprocess.Popen([sys.executable, program, IMAGE, '/camera/segmentation/label'],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'ready\n'
+        yield
+        arrivals |= json.loads(process.communicate(timeout=TIMEOUT_S)[0])
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Play the begin of the sample drive, recorded late, with a recorder beside it."""
+    folder, arrivals, truth = tmp_path_factory.mktemp('realtime'), {}, SampleTruth()
+    bag = write_drive(folder / 'bag', FRAMES, [IMAGE], lambda recorded: recorded.time_ns
+                      + RECORDED_AFTER_MS * 1_000_000)
+    with recorder(arrivals):
+        report = replay_realtime(bag, default_model(), 'auto', [], truth, folder / 'node.log',
+                                 lambda: None)
+    assert sorted(path.name for path in folder.iterdir()) == ['bag', 'node.log']
+    images_s, labels_s = ({int(stamp): times for stamp, times in arrivals[topic].items()}
+                          for topic in (IMAGE, '/camera/segmentation/label'))
+    return Run(report, truth, images_s, labels_s)
+
+
+def test_a_recorder_outside_counts_the_same_labels(run: Run) -> None:
+    assert run.report['frames'] == FRAMES
+    assert run.report['answered'] == sum(map(len, run.labels_s.values())) > 0
+    assert run.report['dropped'] == FRAMES - run.report['answered']
+    assert json.loads(json.dumps(run.report)) == run.report
+
+
+def test_a_recorder_outside_sees_the_same_latencies(run: Run) -> None:
+    for name, percent in (('median', 50), ('p90', 90)):
+        assert run.report['latency_ms'][name] == pytest.approx(
+            np.percentile(run.latencies_ms, percent), abs=TOLERANCE_MS, rel=TOLERANCE)
+
+
+def test_a_recorder_outside_sees_the_same_rate(run: Run) -> None:
+    passed_s = max(run.labels_s.values())[0] - min(run.images_s.values())[0]
+    assert run.report['rate_hz'] == pytest.approx(len(run.labels_s) / passed_s, rel=TOLERANCE)
+
+
+def test_the_age_is_the_latency_and_the_time_until_it_was_recorded(run: Run) -> None:
+    age, latency, late = (run.report[name] for name in ('age_ms', 'latency_ms', 'late_ms'))
+    assert late['median'] >= 0
+    for name in ('median', 'max'):
+        added = age[name] - latency[name]
+        assert RECORDED_AFTER_MS <= added <= RECORDED_AFTER_MS + late['max'] + 1
+
+
+def test_the_images_go_out_as_they_were_recorded(run: Run) -> None:
+    passed_ms = [(times[0] - run.images_s[min(run.images_s)][0]) * 1e3
+                 for times in run.images_s.values()]
+    recorded_ms = [(stamp - min(run.images_s)) / 1e6 for stamp in run.images_s]
+    assert np.median(np.abs(np.subtract(passed_ms, recorded_ms))) < TOLERANCE_MS
+
+
+def test_labels_are_scored_by_what_was_true_at_their_stamp_and_at_their_arrival(run: Run) -> None:
+    asked = list(zip(run.truth.asked[::2], run.truth.asked[1::2]))
+    segmenter, truth = Segmenter(default_model()), SampleTruth()
+    messages = {stamp_ns(message.header): message
+                for message in (recorded.message() for recorded in images(FRAMES))}
+    offline, streaming, ages_ms = ConfusionMatrix(11), ConfusionMatrix(11), []
+    for (stamp, tolerance_ns), (arrival, at_arrival_ns) in asked:
+        assert tolerance_ns is None and at_arrival_ns == STREAMING_TOLERANCE_NS
+        label = segmenter(decode_compressed(messages[stamp], Parameters.max_pixels)).label
+        offline.add(truth.nearest(IMAGE, stamp), label)
+        streaming.add(truth.nearest(IMAGE, arrival, 50_000_000), label)
+        ages_ms.append((arrival - stamp) / 1e6)
+    assert {stamp for (stamp, _), _ in asked} == run.labels_s.keys()
+    assert np.median(ages_ms) == pytest.approx(run.report['age_ms']['median'])
+    assert run.report['scored'] == len(asked)
+    assert run.report['offline_miou'] == offline.mean_iou()
+    assert run.report['streaming_miou'] == streaming.mean_iou()
+
+
+def test_labels_that_come_late_score_lower_on_a_moving_drive(run: Run) -> None:
+    assert run.report['streaming_miou'] < run.report['offline_miou'] - 0.05
+
+
+class StillTruth:
+    """A truth that never changes."""
+
+    def nearest(self, camera: str, stamp: int, tolerance_ns: int | None = None) -> np.ndarray:
+        """Give the left half one class, the right another."""
+        return np.repeat(np.repeat(np.uint8([[2, 5]]), 240, axis=1), 360, axis=0)
+
+
+def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) -> None:
+    topics = ['/front/image_raw/compressed', '/rear/image_raw/compressed']
+    bag = write_drive(tmp_path / 'bag', 40, topics, lambda recorded: recorded.time_ns // 10)
+    played = []
+    report = replay_realtime(bag, default_model(), 'cpu', [], StillTruth(), tmp_path / 'log',
+                             lambda: played.append(1))
+    assert report['frames'] == len(played) == 80
+    assert 0 < report['dropped'] < 80
+    assert list(report['cameras']) == topics
+    for camera in report['cameras'].values():
+        assert camera['frames'] == 40
+        assert 0 < camera['answered'] == 40 - camera['dropped']
+        assert 0 < camera['latency_ms']['median'] <= camera['latency_ms']['p90'] \
+            <= camera['latency_ms']['p99'] <= camera['latency_ms']['max']
+        assert camera['streaming_miou'] == camera['offline_miou'] > 0
+    for name in ('answered', 'dropped', 'scored'):
+        assert report[name] == sum(camera[name] for camera in report['cameras'].values())
+    assert report['latency_ms']['max'] == max(
+        camera['latency_ms']['max'] for camera in report['cameras'].values())
+
+
+def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
+    bag = write_drive(tmp_path / 'bag', 2, [IMAGE], lambda recorded: recorded.time_ns)
+    with pytest.raises(BagError, match=f'the bag has no image on {IMAGE} to play'):
+        replay_realtime(bag, default_model(), 'cpu', [], None, tmp_path / 'log', lambda: None,
+                        start_ns=0, stop_ns=1)

@@ -1,0 +1,80 @@
+"""What the player counts, its time, and the command line of its node."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from segret_ros.bags import BagError, serialize, stamp_ns, TYPESTORE
+from segret_ros.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
+from segret_ros.replay.node_process import node_arguments
+from segret_ros.replay.player import CameraLog, DriveClock, serialized_stamp_ns
+
+Header = TYPESTORE.types['std_msgs/msg/Header']
+Time = TYPESTORE.types['builtin_interfaces/msg/Time']
+
+
+def test_an_image_is_answered_or_dropped() -> None:
+    log = CameraLog()
+    for stamp in (10_000_000, 20_000_000, 30_000_000):
+        log.note_image(stamp, late_ns=2_000_000)
+    log.note_label(20_000_000, now_ns=65_000_000)
+    log.note_label(10_000_000, now_ns=70_000_000)  # the node never goes back
+    log.note_label(99_000_000, now_ns=99_000_000)  # another player's
+    assert log.frames == 3 and log.late_ms == [2, 2, 2]
+    (answer,) = log.answers
+    assert answer.age_ms == 45
+    assert 0 <= answer.latency_ms < 1000
+
+
+def test_images_of_one_stamp_are_answered_each() -> None:
+    log = CameraLog()
+    for _ in range(2):
+        log.note_image(5, late_ns=0)
+    for _ in range(3):
+        log.note_label(5, now_ns=5)
+    assert log.frames == len(log.answers) == 2
+    assert log.answers[0].sent_s <= log.answers[1].sent_s
+
+
+def test_the_drives_time_passes_to_its_limit() -> None:
+    clock = DriveClock(1000)
+    assert clock.now_ns() == 1000
+    clock.run_to(50_000)
+    assert 1000 <= clock.now_ns() <= 50_000
+    while clock.now_ns() < 50_000:
+        pass
+    assert clock.now_ns() == 50_000
+    clock.run_to(10**15)
+    assert 50_000 <= clock.now_ns() < 10**15
+
+
+def test_the_stamp_is_read_from_the_serialised_message() -> None:
+    header = Header(Time(1_700_000_000, 999_999_999), 'camera')
+    message = TYPESTORE.types[COMPRESSED_IMAGE](header, 'png', np.zeros(3, np.uint8))
+    recorded = serialize('/a', 1, message)
+    assert serialized_stamp_ns(recorded.data) == stamp_ns(header)
+    big_endian = bytes(TYPESTORE.serialize_cdr(message, COMPRESSED_IMAGE, little_endian=False))
+    assert serialized_stamp_ns(big_endian) == stamp_ns(header)
+
+
+def test_the_node_gets_the_bags_topics() -> None:
+    cameras = find_cameras({'/front/image_raw': IMAGE, '/front/camera_info': CAMERA_INFO,
+                            '/image': IMAGE, '/2d/image': IMAGE}, [])
+    arguments = node_arguments(Path('/m.onnx'), '0', cameras, 0.5)
+    pairs = list(zip(arguments[1::2], arguments[2::2]))
+    assert arguments[0] == '--ros-args'
+    assert dict(pair[1].split(':=') for pair in pairs if pair[0] == '-p') == {
+        'model': '"/m.onnx"', 'device': '"0"', 'use_sim_time': 'true', 'min_confidence': '0.5',
+        'cameras': '["_2d", "front", ""]', 'image_transport': '"raw"'}
+    assert [pair[1] for pair in pairs if pair[0] == '-r'] == [
+        '/_2d/image:=/_2d/image', '/front/image:=/front/image_raw',
+        '/front/camera_info:=/front/camera_info', '/image:=/image']
+
+
+def test_raw_and_compressed_cameras_are_not_mixed() -> None:
+    cameras = find_cameras({'/a/image': IMAGE, '/b/image/compressed': COMPRESSED_IMAGE}, [])
+    with pytest.raises(BagError, match='/b/image/compressed are compressed images and /a/image'):
+        node_arguments(Path('m.onnx'), 'auto', cameras)
+    compressed = node_arguments(Path('m.onnx'), 'auto', cameras[1:])
+    assert 'image_transport:="compressed"' in compressed
+    assert '/b/image/compressed:=/b/image/compressed' in compressed
