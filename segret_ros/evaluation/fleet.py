@@ -1,12 +1,14 @@
 """Bags shared among the machines of a Ray cluster: one task a bag, one model a worker."""
 
 from collections.abc import Callable
+import socket
 
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
 from segret_ros.evaluation.run import Run
 
 GPU_DEVICES = ('cuda', 'tensorrt')
+REACH_TIMEOUT_S = 5
 
 
 class Worker:
@@ -42,11 +44,9 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
     except ImportError as error:
         raise EvaluationError('--ray needs Ray, which is not installed: '
                               "pip install 'segret_ros[ray]'") from error
-    try:
-        ray.init(address=address or 'local', log_to_driver=False, include_dashboard=False)
-    except (ConnectionError, ValueError) as error:
-        raise EvaluationError(f'--ray {address}: no cluster answers ({error}); begin one with: '
-                              'ray start --head') from error
+    if address:
+        _check_reachable(address)
+    ray.init(address=address or 'local', log_to_driver=False)
     try:
         workers = _workers(ray, run)
         told = ray.get(workers[0].told.remote())
@@ -54,6 +54,17 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
         return told
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise an EvaluationError for an address where nothing answers: Ray waits for minutes."""
+    host, _, port = address.rpartition(':')
+    try:
+        with socket.create_connection((host, int(port)), REACH_TIMEOUT_S):
+            pass
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f'--ray {address}: no cluster answers ({error}); give HOST:PORT as '
+                              'ray start --head prints it') from error
 
 
 def _workers(ray, run: Run) -> list:

@@ -107,13 +107,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
             engine = evaluate_here(run, progress)
         else:
             engine = evaluate_on_ray(run, arguments.ray, progress.finish)
-        seconds = progress.seconds
     tell(f'{name}: {error}' for name, error in run.errors.items())
     if len(run.errors) == len(run.jobs):
         raise EvaluationError('no bag could be evaluated')
     metrics = run.metrics(engine)
     realtime = as_driven(run) if arguments.realtime else None
-    publish(run, metrics, seconds, realtime, arguments.select)
+    publish(run, metrics, realtime, arguments.select)
     print(text_of(metrics, realtime))
     print(f'\n{run.output}/report.html shows it')
     limit = arguments.fail_under

@@ -1,11 +1,11 @@
 """How far an evaluation is, in seconds of the drives."""
 
-import time
-
 from segret_ros.bags import open_bag
 from segret_ros.evaluation.frames import Frame
 from segret_ros.evaluation.run import Job, Run
 from tqdm import tqdm
+
+BAR = '{percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} s of drive [{elapsed}, left {remaining}]'
 
 
 class Progress:
@@ -16,16 +16,11 @@ class Progress:
     """
 
     def __init__(self, run: Run) -> None:
-        self._begun = time.monotonic()
         self._spans = {job.name: self._span(job, run) for job in run.jobs}
         total = sum(stop - start for start, stop in self._spans.values()) / 1e9
         self._done = {name: start for name, (start, _) in self._spans.items()}
-        self._bar = tqdm(total=round(total, 1) or None, unit='s of drive', unit_scale=True)
-
-    @property
-    def seconds(self) -> float:
-        """Give the seconds since the begin."""
-        return time.monotonic() - self._begun
+        self._bar = tqdm(total=round(total, 1) or None, unit=' s of drive', 
+                         bar_format=BAR if total else None)
 
     def __enter__(self) -> 'Progress':
         return self

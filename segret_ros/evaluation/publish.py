@@ -16,7 +16,7 @@ from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.pictures import Labelled, read_labelled, Wanted
 from segret_ros.evaluation.report import columns_needed, write_report
 from segret_ros.evaluation.run import FRAMES, METRICS, RESULT, Run, WORK
-# from segret_ros.evaluation.selection import select, write_selection
+from segret_ros.evaluation.selection import select, write_selection
 from segret_ros.evaluation.thumbnails import frames_to_show, Thumb, thumbnail
 from segret_ros.evaluation.truth import open_truth
 
@@ -24,12 +24,11 @@ RUN, REALTIME, REPORT, SELECT = 'run.json', 'realtime.json', 'report.html', 'sel
 PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 
 
-def publish(run: Run, metrics: dict, seconds: float, realtime: dict | None, count: int) -> None:
+def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 0) -> None:
     """
     Write an evaluation's files into its output folder and take its work away.
 
     :param metrics: what `Run.metrics` gives.
-    :param seconds: that the evaluation took.
     :param realtime: what `replay_realtime` gives, or None.
     :param count: frames to select for labelling.
     """
@@ -38,7 +37,7 @@ def publish(run: Run, metrics: dict, seconds: float, realtime: dict | None, coun
     made.mkdir()
     run.write_frames(made / FRAMES)
     run.write_result(made / RESULT)
-    told = how(metrics, seconds)
+    told = how(run, metrics)
     write_json(made / RUN, told)
     if realtime is not None:
         write_json(made / REALTIME, realtime)
@@ -68,13 +67,14 @@ def write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
 
 
-def how(metrics: dict, seconds: float) -> dict:
+def how(run: Run, metrics: dict) -> dict:
     """Give what run.json holds: how the evaluation was run, and on what."""
     frames = metrics['all']['frames']
     return {'command': shlex.join(['segret_evaluate', *sys.argv[1:]]),
             'segret_ros': package_version(), 'machine': str(this_machine()),
             'ended': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            'seconds': round(seconds, 1), 'frames_per_second': round(frames / seconds, 2)}
+            'seconds': round(run.seconds, 1),
+            'frames_per_second': round(frames / run.seconds, 2)}
 
 
 def thumbs(run: Run, metrics: dict, columns: dict[str, np.ndarray],

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 import shutil
+import time
 
 from segret_ros.atomic import atomic_path
 from segret_ros.bags import BagWriter
@@ -41,6 +42,8 @@ class Run:
         self.jobs = [Job(name, bag, output / WORK / f'{number:04d}')
                      for number, (name, bag) in enumerate(zip(bag_names(bags), bags))]
         self.errors: dict[str, str] = {}  # of bags that could not be evaluated, by name
+        self.seconds = 0.0  # from `prepare` to `metrics`
+        self._begun = 0.0
 
     def prepare(self, resume: bool) -> None:
         """
@@ -49,6 +52,7 @@ class Run:
         :param resume: go on with what an interrupted run of the same bags and options left.
         :raises EvaluationError: when there is nothing to go on with.
         """
+        self._begun = time.monotonic()
         work, told = self.output / WORK, json.dumps(self._identity(), indent=1)
         if resume:
             self._check_resumable(work / JOBS, told)
@@ -85,6 +89,7 @@ class Run:
 
         :param engine: what `Evaluator.told` gives.
         """
+        self.seconds = time.monotonic() - self._begun
         cameras, labels = self._cameras()
         names = self.info.labels.names
         everything = Tally(len(names))
@@ -166,7 +171,8 @@ def bag_names(bags: Iterable[Path]) -> list[str]:
     return ['/'.join(path.parts[-length:]) for path in paths]
 
 
-def evaluate_here(run: Run, progress: Callable[[Job, Frame], None]) -> dict:
+def evaluate_here(run: Run,
+                  progress: Callable[[Job, Frame], None] = lambda job, frame: None) -> dict:
     """
     Evaluate the bags of a run one after the other; what is wrong with one is kept in its `errors`.
 

@@ -8,10 +8,10 @@ import signal
 import time
 
 import cv2
-from drives import (CAMERA, DRIVE, evaluate, first, images, metrics, raw_label, renamed, restamped,
-                    sample_drive, TRUE_LABEL, true_labels, write_bag)
 import numpy as np
 import pytest
+from recordings import (CAMERA, DRIVE, evaluate, first, images, metrics, raw_label, renamed,
+                        restamped, sample_drive, TRUE_LABEL, true_labels, write_bag)
 from segret_ros.bags import open_bag, serialize, stamp_ns
 from segret_ros.evaluation import evaluate as loop
 from segret_ros.evaluation.evaluate import Options
