@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from segret_ros.bags import BagError, serialize, stamp_ns, TYPESTORE
 from segret_ros.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
-from segret_ros.replay.node_process import node_arguments
+from segret_ros.replay.node_process import node_arguments, node_process, NodeError
 from segret_ros.replay.player import CameraLog, DriveClock, serialized_stamp_ns
 
+TIMEOUT_S = 60
 Header = TYPESTORE.types['std_msgs/msg/Header']
 Time = TYPESTORE.types['builtin_interfaces/msg/Time']
 
@@ -78,3 +79,12 @@ def test_raw_and_compressed_cameras_are_not_mixed() -> None:
     compressed = node_arguments(Path('m.onnx'), 'auto', cameras[1:])
     assert 'image_transport:="compressed"' in compressed
     assert '/b/image/compressed:=/b/image/compressed' in compressed
+
+
+def test_a_node_that_ends_is_an_error_that_names_its_log(tmp_path: Path) -> None:
+    log = tmp_path / 'node.log'
+    with pytest.raises(NodeError, match=f'ended with exit code 2: read {log}'), \
+            node_process(['--wrong'], log) as node:
+        node.process.wait(TIMEOUT_S)
+        node.check()
+    assert '--wrong' in log.read_text()
