@@ -1,0 +1,185 @@
+"""Bags of any kind, damaged ones too, read without a ROS installation."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from weakref import WeakSet
+
+from segret_ros.bags.compression import decompress, ZSTD_MAGIC
+from segret_ros.bags.file import read_file, survey_file
+from segret_ros.bags.folder import listed_files, METADATA, Metadata, read_metadata, unlisted_files
+from segret_ros.bags.message_types import BagError, MessageTypes, ros2_name
+from segret_ros.bags.recorded import Recorded
+from segret_ros.bags.storage import (
+    Channel, Damage, EARLIEST_NS, ENCODINGS, LATEST_NS, Message, Report, Selection)
+
+
+def open_bag(path: str | Path) -> 'Bag':
+    """
+    Give a bag to read, for a `with` block.
+
+    :param path: of rosbag2's folder, or of a storage file: MCAP, SQLite, ROS 1.
+    :raises BagError: for what is no bag. A damaged one is a bag.
+    """
+    path = Path(path)
+    try:
+        return Bag(path)
+    except FileNotFoundError as error:
+        raise BagError(f'{path}: no such bag') from error
+    except OSError as error:
+        raise BagError(f'{path}: not readable ({error.strerror})') from error
+
+
+def read_bag(path: str | Path, topics: list[str]) -> Iterator[Recorded]:
+    """
+    Give a bag's messages on some topics, in the order of recording.
+
+    Of a damaged bag it gives what can be read, without a word: see `Bag.damage`.
+
+    :raises BagError: for a bag that can't be read or lacks a topic; names those it has.
+    """
+    with open_bag(path) as bag:
+        yield from bag.messages(topics)
+
+
+class Bag:
+    """
+    A recorded bag; `open_bag` makes it.
+
+    :ivar topics: name to type such as `sensor_msgs/msg/Image`, for ROS 1 bags too.
+    :ivar start_ns: time of the first message; None for an empty bag.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.topics: dict[str, str] = {}
+        self.start_ns: int | None = None
+        self._path = path
+        self._found = Report()  # on opening
+        self._reading: Report | None = None
+        self._open: WeakSet[Iterator[Recorded]] = WeakSet()
+        self._types = MessageTypes()
+        self._metadata: Metadata | None = None
+        self._files = self._find_files()
+
+    def __enter__(self) -> 'Bag':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for messages in list(self._open):
+            messages.close()
+
+    @property
+    def damage(self) -> list[Damage]:
+        """Give what could not be read so far; complete when the latest `messages` have ended."""
+        return self._found.damage() + (self._reading.damage() if self._reading else [])
+
+    def messages(self, topics: list[str], start_ns: int | None = None,
+                 stop_ns: int | None = None) -> Iterator[Recorded]:
+        """
+        Give messages in the order of recording.
+
+        Memory does not grow with the bag: a chunk of a file is held at a time, or one message.
+
+        :param start_ns: first time that is asked for.
+        :param stop_ns: first time that is not any more.
+        :raises BagError: for a topic that is not there; names those that are.
+        """
+        if missing := set(topics) - self.topics.keys():
+            raise BagError(f'{self._path}: no topic {", ".join(sorted(missing))}; it has '
+                           f'{", ".join(sorted(self.topics)) or "none"}')
+        selection = Selection(frozenset(topics),
+                              EARLIEST_NS if start_ns is None else start_ns,
+                              LATEST_NS if stop_ns is None else stop_ns)
+        self._reading = Report()
+        messages = self._messages(selection, self._reading)
+        self._open.add(messages)
+        return messages
+
+    def _find_files(self) -> list[Path]:
+        """Give the storage files in order of recording; set what is known of their content."""
+        if not self._path.is_dir():
+            self._survey(self._path)
+            return [self._path]
+        metadata = self._metadata = read_metadata(self._path, self._found)
+        listed = listed_files(self._path, metadata, self._found) if metadata else []
+        others = unlisted_files(self._path, metadata)
+        if not listed and not others:
+            raise BagError(f'{self._path}: no bag: give a folder that holds .mcap, .db3 or .bag '
+                           'files, or such a file')
+        if metadata:
+            self.topics = dict(metadata.topics)
+            self.start_ns = metadata.start_ns
+        if self.start_ns is None:
+            others = listed + others
+        errors = [error for path in others if (error := self._survey_of_several(path))]
+        if len(errors) == len(listed + others):
+            raise errors[0]
+        return list(dict.fromkeys(listed + others))
+
+    def _survey_of_several(self, path: Path) -> BagError | None:
+        try:
+            self._survey(path)
+        except BagError as error:
+            return error
+        return None
+
+    def _survey(self, path: Path) -> None:
+        channels, start_ns = survey_file(path)
+        for channel in channels:
+            if channel.encoding in ENCODINGS:
+                self.topics.setdefault(channel.topic, ros2_name(channel.type_name))
+        starts = [start for start in (self.start_ns, start_ns) if start is not None]
+        self.start_ns = min(starts, default=None)
+
+    def _messages(self, selection: Selection, report: Report) -> Iterator[Recorded]:
+        convert = _Converter(self._types, report)
+        given = 0
+        for path in self._files:
+            try:
+                for message in read_file(path, selection, report):
+                    given += 1
+                    if recorded := convert(message, path.name):
+                        yield recorded
+            except BagError:
+                report.add(path.name, 'the file is no storage file of a bag')
+            except OSError as error:
+                report.add(path.name, f'the file is not readable on ({error.strerror})')
+        if self._metadata and (selection.start_ns, selection.stop_ns) == (EARLIEST_NS, LATEST_NS):
+            expected = sum(self._metadata.counts.get(topic, 0) for topic in selection.topics)
+            known = sum(damage.count for damage in report.damage())
+            if expected > given + known:
+                report.add(METADATA, 'further messages that it counts are in no file',
+                           expected - given - known)
+
+
+class _Converter:
+    """Makes what is recorded of what is in the files."""
+
+    def __init__(self, types: MessageTypes, report: Report) -> None:
+        self._types = types
+        self._report = report
+        self._ros1: dict[Channel, tuple[str, Callable[[bytes], bytes]]] = {}
+        self._met: set[Channel] = set()
+
+    def __call__(self, message: Message, place: str) -> Recorded | None:
+        """Give a message as ROS 2 has it; None, and listed as damage, if that can't be."""
+        channel, time_ns, data = message
+        try:
+            if channel.encoding == 'ros1':
+                type_name, convert = self._from_ros1(channel)
+                return Recorded(channel.topic, type_name, time_ns, bytes(convert(data)),
+                                self._types)
+            if data[:len(ZSTD_MAGIC)] == ZSTD_MAGIC:  # no CDR begins so
+                data = decompress(data, 'zstd')
+        except Exception as error:  # of the library, which raises many kinds for damaged data
+            problem = str(error) if isinstance(error, ValueError) else 'messages are damaged'
+            self._report.add(f'{place}, {channel.topic}', problem, 1)
+            return None
+        if channel not in self._met:
+            self._met.add(channel)
+            self._types.add(channel.type_name, channel.definition)
+        return Recorded(channel.topic, channel.type_name, time_ns, data, self._types)
+
+    def _from_ros1(self, channel: Channel) -> tuple[str, Callable[[bytes], bytes]]:
+        if channel not in self._ros1:
+            self._ros1[channel] = self._types.from_ros1(channel.type_name, channel.definition)
+        return self._ros1[channel]

@@ -1,0 +1,106 @@
+"""Which files a bag consists of."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+import re
+
+from segret_ros.bags.file import is_storage_file, ZSTD_SUFFIX
+from segret_ros.bags.message_types import BagError
+from segret_ros.bags.storage import Report
+import yaml
+
+METADATA = 'metadata.yaml'
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """
+    What rosbag2's metadata.yaml says.
+
+    :param files: names, in order of recording.
+    :param topics: name to type.
+    :param counts: messages by topic.
+    :param start_ns: time of the first message; None for an empty bag.
+    """
+
+    files: list[str]
+    topics: dict[str, str]
+    counts: dict[str, int]
+    start_ns: int | None
+
+
+def read_metadata(folder: Path, report: Report) -> Metadata | None:
+    """Give a bag's metadata; None, and listed as damage, if they are missing or damaged."""
+    try:
+        text = (folder / METADATA).read_text(encoding='utf-8')
+        return _parse(yaml.safe_load(text)['rosbag2_bagfile_information'])
+    except FileNotFoundError:
+        report.add(METADATA, 'the file is missing: storage files are read in order of their names')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        report.add(METADATA, 'the file is damaged: storage files are read in order of their names')
+    return None
+
+
+def _parse(info: dict) -> Metadata:
+    entries = [(entry['topic_metadata'], int(entry['message_count']))
+               for entry in info['topics_with_message_count']]
+    counts: dict[str, int] = {}
+    for topic, count in entries:
+        counts[topic['name']] = counts.get(topic['name'], 0) + count
+    return Metadata(
+        [PurePath(name).name for name in info['relative_file_paths']],
+        {topic['name']: topic['type'] for topic, _ in entries}, counts,
+        int(info['starting_time']['nanoseconds_since_epoch']) if info['message_count'] else None)
+
+
+def listed_files(folder: Path, metadata: Metadata, report: Report) -> list[Path]:
+    """
+    Give the files of a bag that its metadata name; those that are missing are listed.
+
+    :raises BagError: when none of them is there.
+    """
+    found = []
+    for name in metadata.files:
+        # A recorder that is killed while it compresses leaves the other one.
+        other = name.removesuffix(ZSTD_SUFFIX) if name.endswith(ZSTD_SUFFIX) \
+            else name + ZSTD_SUFFIX
+        there = [folder / item for item in (name, other) if (folder / item).is_file()]
+        if there:
+            found.append(there[0])
+        else:
+            report.add(name, f'the file is missing, {METADATA} names it')
+    if not found:
+        raise BagError(f'{folder}: no bag: {METADATA} names {", ".join(metadata.files) or "none"} '
+                       'of which none is there; copy the storage files too')
+    return found
+
+
+def unlisted_files(folder: Path, metadata: Metadata | None) -> list[Path]:
+    """
+    Give the storage files of a folder that its metadata don't name, in natural order.
+
+    Where there are metadata it is those alone that continue the names of theirs: a recorder that
+    is killed leaves the metadata of the files before.
+    """
+    paths = sorted((path for path in folder.iterdir() if path.is_file() and is_storage_file(path)),
+                   key=_natural)
+    names = {path.name for path in paths}
+    paths = [path for path in paths if path.name.removesuffix(ZSTD_SUFFIX) == path.name
+             or path.name.removesuffix(ZSTD_SUFFIX) not in names]
+    if metadata is None:
+        return paths
+    last = max((_series(name) for name in metadata.files), default=('', -1, ''))
+    return [path for path in paths
+            if _series(path.name)[::2] == last[::2] and _series(path.name)[1] > last[1]]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Give a key that sorts drive_2 before drive_10."""
+    return [(int(part), '') if part.isdigit() else (-1, part)
+            for part in re.split(r'(\d+)', path.name)]
+
+
+def _series(name: str) -> tuple[str, int, str]:
+    """Give the name before the number of a split file, the number and what comes after."""
+    match = re.fullmatch(r'(.*)_(\d+)(\.[a-z0-9]+)(?:\.zstd)?', name)
+    return (match[1], int(match[2]), match[3]) if match else (name, -1, '')

@@ -1,0 +1,61 @@
+"""A recorded message, and the messages that this project reads and writes itself."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from segret_ros.bags.message_types import BagError, MessageTypes, TYPESTORE
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """
+    One message of a bag.
+
+    :param topic: its name.
+    :param type_name: such as `sensor_msgs/msg/Image`, for ROS 1 bags too.
+    :param time_ns: when it was recorded.
+    :param data: as serialised (CDR), which a publisher takes as it is.
+    :param types: of the bag that it comes from.
+    """
+
+    topic: str
+    type_name: str
+    time_ns: int
+    data: bytes
+    types: MessageTypes = field(default_factory=MessageTypes, repr=False, compare=False)
+
+    def message(self):
+        """
+        Give the deserialised message, with rosbags' classes.
+
+        :raises BagError: for a type that neither ROS 2 Humble nor the bag defines, and for data
+            that do not fit it.
+        """
+        return self.types.deserialize(self.data, self.type_name)
+
+
+def serialize(topic: str, time_ns: int, message) -> Recorded:
+    """Give a message of rosbags' classes as it goes into a bag."""
+    type_name = message.__msgtype__
+    return Recorded(topic, type_name, time_ns,
+                    bytes(TYPESTORE.serialize_cdr(message, type_name)))
+
+
+def stamp_ns(header) -> int:
+    """Give the stamp of a std_msgs/Header in nanoseconds."""
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def decode_label(message) -> np.ndarray:
+    """
+    Give a recorded label image.
+
+    :param message: CompressedImage that holds a grey PNG of class ids.
+    :return: (H, W) uint8.
+    :raises BagError: for anything else.
+    """
+    label = cv2.imdecode(np.asarray(message.data), cv2.IMREAD_UNCHANGED)
+    if label is None or label.ndim != 2 or label.dtype != np.uint8:
+        raise BagError(f'a label of format {message.format!r} is no grey 8-bit PNG of class ids')
+    return label
