@@ -60,6 +60,23 @@ def test_all_whole_messages_before_a_cut_are_read(tmp_path: Path, kind: str) -> 
     assert read_of_all > CUTS * MESSAGES // 4  # some cuts leave something
 
 
+@pytest.mark.parametrize('plugin', [MCAP, SQLITE])
+def test_a_cut_file_that_is_compressed_as_a_whole_is_read_as_far(tmp_path: Path,
+                                                                 plugin: object) -> None:
+    path = rosbag2(tmp_path / 'drive', plugin=plugin, mode=MODES['file'])
+    file = storage_file(path)
+    whole = file.read_bytes()
+    given = []
+    for cut in sorted(random.Random(7).choices(range(len(whole)), k=CUTS)):
+        file.write_bytes(whole[:cut])
+        recorded, damage = read(path)
+        assert content(recorded) == content(drive())[:len(recorded)], cut
+        assert sum(item.count for item in damage) == MESSAGES - len(recorded), cut
+        given.append(len(recorded))
+    assert given == sorted(given)
+    assert given[-1] > MESSAGES // 2
+
+
 @pytest.mark.parametrize('kind', FORMATS)
 def test_no_flipped_byte_stops_the_reading(tmp_path: Path, kind: str) -> None:
     path = FORMATS[kind](tmp_path)
