@@ -5,7 +5,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from segret_ros.bags.compression import decompress, ZSTD_MAGIC
-from segret_ros.bags.file import read_file, survey_file
+from segret_ros.bags.file import last_time_ns, read_file, survey_file
 from segret_ros.bags.folder import listed_files, METADATA, Metadata, read_metadata, unlisted_files
 from segret_ros.bags.message_types import BagError, MessageTypes, ros2_name
 from segret_ros.bags.recorded import Recorded
@@ -66,6 +66,14 @@ class Bag:
     def __exit__(self, *exception) -> None:
         for messages in list(self._open):
             messages.close()
+
+    @property
+    def stop_ns(self) -> int | None:
+        """Give the time of the last message; None where the bag can't tell without being read."""
+        if self._metadata:
+            return self._metadata.stop_ns
+        times = [last_time_ns(path) for path in self._files]
+        return max(times) if times and None not in times else None
 
     @property
     def damage(self) -> list[Damage]:

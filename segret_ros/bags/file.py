@@ -53,6 +53,15 @@ def survey_file(path: Path) -> tuple[list[Channel], int | None]:
             return list(salvage.channels.values()), salvage.start_ns
 
 
+def last_time_ns(path: Path) -> int | None:
+    """Give the time of a file's last message as its index tells it; None where that can't be."""
+    try:
+        with (Ros1Reader if path.suffix == '.bag' else Rosbag2Reader)(path) as reader:
+            return reader.end_time - 1 if reader.message_count else None
+    except Exception:  # of damaged files it raises nearly every kind
+        return None
+
+
 def read_file(path: Path, selection: Selection, report: Report) -> Iterator[Message]:
     """
     Give a file's messages that are asked for, and list what can't be read.

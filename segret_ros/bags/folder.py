@@ -20,13 +20,14 @@ class Metadata:
     :param files: names, in order of recording.
     :param topics: name to type.
     :param counts: messages by topic.
-    :param start_ns: time of the first message; None for an empty bag.
+    :param start_ns, stop_ns: times of the first and of the last message; None for an empty bag.
     """
 
     files: list[str]
     topics: dict[str, str]
     counts: dict[str, int]
     start_ns: int | None
+    stop_ns: int | None
 
 
 def read_metadata(folder: Path, report: Report) -> Metadata | None:
@@ -47,10 +48,13 @@ def _parse(info: dict) -> Metadata:
     counts: dict[str, int] = {}
     for topic, count in entries:
         counts[topic['name']] = counts.get(topic['name'], 0) + count
+    start_ns = stop_ns = None
+    if info['message_count']:
+        start_ns = int(info['starting_time']['nanoseconds_since_epoch'])
+        stop_ns = start_ns + int(info['duration']['nanoseconds'])
     return Metadata(
         [PurePath(name).name for name in info['relative_file_paths']],
-        {topic['name']: topic['type'] for topic, _ in entries}, counts,
-        int(info['starting_time']['nanoseconds_since_epoch']) if info['message_count'] else None)
+        {topic['name']: topic['type'] for topic, _ in entries}, counts, start_ns, stop_ns)
 
 
 def listed_files(folder: Path, metadata: Metadata, report: Report) -> list[Path]:

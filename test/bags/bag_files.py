@@ -104,6 +104,9 @@ def add_metadata(whole: dict, part: dict) -> None:
     """Add what rosbag2 writes of a further file."""
     whole['relative_file_paths'] += part['relative_file_paths']
     whole['message_count'] += part['message_count']
+    whole['duration']['nanoseconds'] = (
+        part['starting_time']['nanoseconds_since_epoch'] + part['duration']['nanoseconds']
+        - whole['starting_time']['nanoseconds_since_epoch'])
     for topic, other in zip(whole['topics_with_message_count'],
                             part['topics_with_message_count']):
         topic['message_count'] += other['message_count']
