@@ -25,6 +25,7 @@ from segret_ros.validity import CameraCheck, Limits
 PART_FRAMES = 250  # an interrupted run repeats no more than so many
 REJECTED, REPEATED, DISORDERED, RESIZED = (
     'rejected', 'stamp repeated', 'stamp out of order', 'size changed')
+FROZEN = 'frozen'  # of `CameraCheck`: its labels would count as perfectly steady
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class _Drive:
             watch, memory = Stopwatch(), self._memory[frame.camera]
             kind, text = memory.problem(frame)
             watch.lap('check_ms')
-            step = memory.step(frame, result.label)
+            step = None if kind == FROZEN else memory.step(frame, result.label)
             tally.add_label(result.label, result.confidence, step)
             values |= watch.laps_ms
             values |= {f'{stage}_ms': time for stage, time in result.stages_ms.items()}

@@ -14,14 +14,14 @@ from segret_ros.evaluation.evaluate import Options
 from segret_ros.evaluation.fleet import evaluate_on_ray
 from segret_ros.evaluation.frames import Span
 from segret_ros.evaluation.progress import Progress
-from segret_ros.evaluation.publish import publish
+from segret_ros.evaluation.publish import check_selectable, publish
 from segret_ros.evaluation.run import evaluate_here, Run
 from segret_ros.evaluation.truth import open_truth
 from segret_ros.inference import DEVICES
 from segret_ros.share import default_model
 from tqdm import tqdm
 
-OUTPUT = Path('out/evaluation')
+OUTPUT, NODE_LOG = Path('out/evaluation'), 'node.log'
 BROKEN, INTERRUPTED = 2, 130  # exit codes: of a gate, and of Ctrl-C as shells have it
 EPILOG = """examples:
   segret_evaluate drive_1 drive_2.mcap --output out/drives
@@ -101,6 +101,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.realtime and len(arguments.bags) > 1:
         raise EvaluationError('--realtime plays one bag: name one')
     run = Run(options_of(arguments), arguments.bags, arguments.output or OUTPUT)
+    if arguments.select:
+        check_selectable(run.output)
     run.prepare(arguments.resume)
     with Progress(run) as progress:
         if arguments.ray is None:
@@ -143,7 +145,7 @@ def as_driven(run: Run) -> dict:
     truth = None if options.labels is None else open_truth(options.labels, job.bag, cameras)
     with tqdm(desc='as driven', unit='frame') as bar:
         return replay_realtime(job.bag, options.model, options.device, list(options.topics), truth,
-                               run.output / 'node.log', bar.update, *span)
+                               run.output / NODE_LOG, bar.update, *span, options.min_confidence)
 
 
 def text_of(metrics: dict, realtime: dict | None) -> str:
@@ -161,8 +163,8 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
                  'pixel accuracy': percent(found['scores']['pixel_accuracy'])}
     if realtime:
         rows |= {'as driven, dropped': f'{realtime["dropped"]:,} of {realtime["frames"]:,}',
-                 'as driven, latency': f'median {realtime["latency_ms"]["median"]:.0f} ms, p99 '
-                                       f'{realtime["latency_ms"]["p99"]:.0f} ms',
+                 'as driven, latency, median': ms(realtime['latency_ms']['median']),
+                 'as driven, latency, p99': ms(realtime['latency_ms']['p99']),
                  'as driven, streaming mean IoU': percent(realtime['streaming_miou'])}
     damage = sum(len(bag['damage']) for bag in metrics['bags'])
     rows |= {'damaged places': f'{damage:,}'} if damage else {}
@@ -172,6 +174,11 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
 def percent(share: float | None) -> str:
     """Give a share 0..1 in percent."""
     return 'unknown' if share is None else f'{share:.2%}'
+
+
+def ms(time: float | None) -> str:
+    """Give a time in milliseconds."""
+    return 'unknown' if time is None else f'{time:.0f} ms'
 
 
 def compare_folders(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ class Progress:
         self._spans = {job.name: self._span(job, run) for job in run.jobs}
         total = sum(stop - start for start, stop in self._spans.values()) / 1e9
         self._done = {name: start for name, (start, _) in self._spans.items()}
-        self._bar = tqdm(total=round(total, 1) or None, unit=' s of drive', 
+        self._bar = tqdm(total=round(total, 1) or None, unit=' s of drive',
                          bar_format=BAR if total else None)
 
     def __enter__(self) -> 'Progress':
@@ -45,7 +45,7 @@ class Progress:
         try:
             with open_bag(job.bag) as bag:
                 start, stop = run.options.span.limits_ns(bag)
-                begin, end = bag.start_ns or 0, getattr(bag, 'stop_ns', None) or 0
+                begin, end = bag.start_ns or 0, bag.stop_ns or 0
         except (ValueError, OSError):  # told when its turn comes
             return 0, 0
         start = begin if start is None else min(start, end)

@@ -12,6 +12,7 @@ import numpy as np
 from segret_ros.bags import open_bag
 from segret_ros.bags.cameras import bag_cameras
 from segret_ros.bench.machine import package_version, this_machine
+from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.pictures import Labelled, read_labelled, Wanted
 from segret_ros.evaluation.report import columns_needed, write_report
@@ -50,14 +51,21 @@ def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 
     _replace(made, run.output)
 
 
+def check_selectable(output: Path) -> None:
+    """Raise an EvaluationError where an earlier selection lies, whose labels may be corrected."""
+    if (output / SELECT).exists():
+        raise EvaluationError(f'{output / SELECT} exists: move it away, its labels may be '
+                              'corrected already')
+
+
 def _replace(made: Path, output: Path) -> None:
     """Let the new files take the place of the old ones; without metrics.json none counts."""
     (output / METRICS).unlink(missing_ok=True)
-    for name in (RESULT, FRAMES, RUN, REALTIME, REPORT, SELECT):
-        shutil.rmtree(output / name, ignore_errors=True)
+    for name in (RESULT, FRAMES, RUN, REALTIME, REPORT):
         (output / name).unlink(missing_ok=True)
-        if (made / name).exists():
-            (made / name).replace(output / name)
+    for path in list(made.iterdir()):
+        if path.name != METRICS:
+            path.replace(output / path.name)
     (made / METRICS).replace(output / METRICS)
     shutil.rmtree(output / WORK)
 

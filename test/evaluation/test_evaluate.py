@@ -103,6 +103,19 @@ def test_the_same_bag_gives_the_same_metrics(output: Path, bag: Path, tmp_path: 
         'frames.csv', 'metrics.json', 'report.html', 'result.mcap', 'run.json']
 
 
+def test_frames_are_selected_for_labelling_once(bag: Path, tmp_path: Path) -> None:
+    arguments = [bag, '--select', 1, '--output', tmp_path]
+    evaluate(*arguments)
+    (image,) = (tmp_path / 'select' / 'JPEGImages').iterdir()
+    frames = images(first(FRAMES)).items()
+    (stamp,) = (stamp for stamp, pixels in frames if np.array_equal(
+        pixels, cv2.imread(str(image))[..., ::-1]))
+    assert str(stamp) in image.name
+    assert 'move it away' in evaluate(*arguments, code=1)
+    evaluate(bag, '--every', 4, '--output', tmp_path)
+    assert image.exists()  # corrected labels are not lost
+
+
 def test_a_span_and_every_nth_frame(bag: Path, tmp_path: Path) -> None:
     stamps = list(images(first(FRAMES)))
     start = (stamps[2] - stamps[0]) / 1e9
