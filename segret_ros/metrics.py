@@ -43,10 +43,12 @@ class ConfusionMatrix:
         :raises MetricError: when the two differ in size.
         """
         _check_equal_size(true_label, predicted_label)
-        counted = true_label < self.num_classes
-        predicted = np.minimum(predicted_label[counted], self.num_classes).astype(np.int64)
-        cells = true_label[counted].astype(np.int64) * self.counts.shape[1] + predicted
-        self.counts += np.bincount(cells, minlength=self.counts.size).reshape(self.counts.shape)
+        # What is no class gets a row and a column behind those of the classes.
+        cells = np.minimum(true_label, self.num_classes).astype(np.intp)
+        cells *= self.num_classes + 1
+        cells += np.minimum(predicted_label, self.num_classes)
+        counts = np.bincount(cells.ravel(), minlength=(self.num_classes + 1) ** 2)
+        self.counts += counts.reshape(self.num_classes + 1, -1)[:-1]
 
     def unknown_share(self) -> float:
         """Give the share of counted pixels predicted as no class, 0..1; NaN for none."""
@@ -156,14 +158,24 @@ class Calibration:
             raise MetricError(f'confidence of shape {confidence.shape} and labels of {right.shape}'
                               ': give one confidence a label')
         if confidence.dtype == np.uint8:
-            steps = confidence.ravel() * np.int64(CONFIDENCE_UNIT // 255)
-        else:
-            steps = np.rint(confidence.ravel() * np.float64(CONFIDENCE_UNIT)).astype(np.int64)
+            self._add_bytes(confidence, right)
+            return
+        steps = np.rint(confidence.ravel() * np.float64(CONFIDENCE_UNIT)).astype(np.int64)
         place = np.maximum(steps - 1, 0) // (CONFIDENCE_UNIT // BINS)
         self.counts += np.bincount(place, minlength=BINS)
         self.hits += np.bincount(place[right.ravel()], minlength=BINS)
         # Weights are summed as float64: exact up to 2 ** 53, 8 billion pixels of one image.
         self.sums += np.bincount(place, steps, minlength=BINS).astype(np.int64)
+
+    def _add_bytes(self, confidence: np.ndarray, right: np.ndarray) -> None:
+        """Count a confidence of uint8 by its 256 values: five times as fast."""
+        counts = np.bincount(confidence.ravel(), minlength=256)
+        hits = np.bincount(confidence[right], minlength=256)
+        steps = np.arange(256, dtype=np.int64) * (CONFIDENCE_UNIT // 255)
+        place = np.maximum(steps - 1, 0) // (CONFIDENCE_UNIT // BINS)
+        for total, values in ((self.counts, counts), (self.hits, hits),
+                              (self.sums, counts * steps)):
+            np.add.at(total, place, values)
 
     def confidence(self) -> np.ndarray:
         """Give the mean confidence of each bin, (BINS,) 0..1; NaN for an empty one."""
@@ -223,8 +235,9 @@ def _boundary(label: np.ndarray, known: np.ndarray, tolerance: float) -> _Bounda
     on[:, 1:] |= across
     on[:, :-1] |= across
     height, width = (side + math.ceil(tolerance) for side in label.shape)
-    row, column = np.nonzero(on)
-    label = label[on]
+    found = np.flatnonzero(on)
+    row, column = np.divmod(found, label.shape[1])
+    label = label.ravel()[found]
     order = np.argsort(label, kind='stable')
     place = (label.astype(np.int64) * height + row) * width + column
     return _Boundary(place[order], label[order], width)

@@ -14,7 +14,7 @@ from segret_ros.evaluation.parts import Part, Parts
 from segret_ros.evaluation.result import new_header, ResultTopics
 from segret_ros.evaluation.rows import BY_CLASS, row
 from segret_ros.evaluation.stability import Stability, Step
-from segret_ros.evaluation.tally import Tally
+from segret_ros.evaluation.tally import histogram, Tally
 from segret_ros.evaluation.truth import open_truth, Truth
 from segret_ros.inference import Segmentation, Segmenter
 from segret_ros.inference.recovery import model_hash
@@ -198,29 +198,34 @@ class _Drive:
                 yield frame, self._segmenter(frame.image_rgb, self._options.min_confidence)
 
     def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
-        tally, values = part.tally(frame.camera), {'decode_ms': frame.decode_ms}
+        names, tally = self._segmenter.info.labels.names, part.tally(frame.camera)
         if result is None:
-            kind, text = REJECTED, frame.problem
+            kind, text, label, values = REJECTED, frame.problem, None, {}
         else:
-            watch, memory = Stopwatch(), self._memory[frame.camera]
-            kind, text = memory.problem(frame)
-            watch.lap('check_ms')
-            step = None if kind == FROZEN else memory.step(frame, result.label)
-            tally.add_label(result.label, result.confidence, step)
-            values |= watch.laps_ms
-            values |= {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
-            values |= label_values(result, step, self._segmenter.info.labels.names)
-            values |= self._score(tally, frame, result)
+            kind, text, values = self._judge(tally, frame, result)
+            label = result.label
         tally.add(kind)
+        values['decode_ms'] = frame.decode_ms
         place = {'bag': self._name, 'camera': frame.camera, 'stamp_ns': frame.stamp_ns,
                  'time_ns': frame.time_ns, 'problem': kind}
         header = new_header(frame.stamp_ns, frame.frame_id)
         status = {name: value for name, value in values.items()
                   if not name.startswith(BY_CLASS)}
-        part.add(row(place | values, self._segmenter.info.labels.names),
-                 self.topics[frame.camera].messages(
-                     header, frame.time_ns, None if result is None else result.label, text,
-                     status))
+        part.add(row(place | values, names), self.topics[frame.camera].messages(
+            header, frame.time_ns, label, text, status))
+
+    def _judge(self, tally: Tally, frame: Frame,
+               result: Segmentation) -> tuple[str, str, dict[str, object]]:
+        """Count a frame; give kind and text of its problem, and its values by column."""
+        watch, memory = Stopwatch(), self._memory[frame.camera]
+        kind, text = memory.problem(frame)
+        watch.lap('check_ms')
+        step = None if kind == FROZEN else memory.step(frame, result.label)
+        labels, confidence = histogram(result.label), histogram(result.confidence)
+        tally.add_labels(labels, confidence, step)
+        values = watch.laps_ms | {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
+        values |= label_values(labels, confidence, step, self._segmenter.info.labels.names)
+        return kind, text, values | self._score(tally, frame, result)
 
     def _score(self, tally: Tally, frame: Frame, result: Segmentation) -> dict[str, object]:
         """Give a frame's scores by column; none where it has no true label."""
@@ -242,14 +247,18 @@ class _Drive:
         return score_values(confusion, self._segmenter.info.labels.names)
 
 
-def label_values(result: Segmentation, step: Step | None,
+def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
                  names: tuple[str, ...]) -> dict[str, object]:
-    """Give what the labels of a frame tell without true ones, by column."""
-    areas = np.bincount(result.label.ravel(), minlength=256)
-    pixels = result.label.size
-    values = {'confidence': float(result.confidence.mean()) / 255,
-              'unknown': 1 - int(areas[:len(names)].sum()) / pixels,
-              **{f'area_{name}': int(area) / pixels for name, area in zip(names, areas)}}
+    """
+    Give what the labels of a frame tell without true ones, by column.
+
+    :param labels: pixels by label, (256,) int64.
+    :param confidence: pixels by confidence, (256,) int64.
+    """
+    pixels = int(labels.sum())
+    values = {'confidence': int(confidence @ np.arange(256)) / (255 * pixels),
+              'unknown': int(labels[len(names):].sum()) / pixels,
+              **{f'area_{name}': int(area) / pixels for name, area in zip(names, labels)}}
     if step is not None and step.kept is not None:
         values |= {'stability': step.kept, 'change': int(step.is_change)}
         if step.flicker is not None:

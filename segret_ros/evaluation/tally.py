@@ -35,16 +35,16 @@ class Tally:
         if problem:
             self.problems[problem] += 1
 
-    def add_label(self, label: np.ndarray, confidence: np.ndarray, step: Step | None) -> None:
+    def add_labels(self, labels: np.ndarray, confidence: np.ndarray, step: Step | None) -> None:
         """
         Count the labels of a frame.
 
-        :param label: (H, W) uint8.
-        :param confidence: (H, W) uint8, 255 is certain.
+        :param labels: pixels by label, (256,) int64.
+        :param confidence: pixels by confidence, (256,) int64.
         :param step: from the camera's last frame, if there is one.
         """
-        self.labels += histogram(label)
-        self.confidence += histogram(confidence)
+        self.labels += labels
+        self.confidence += confidence
         if step is not None:
             self.stability.add(step)
 
