@@ -13,6 +13,9 @@ TICKS = 5
 WIDEST_MATRIX = 900
 LARGEST_CELL = 44
 SMALLEST_WITH_TEXT = 22  # pixels of a cell that holds a number
+LEAST_SHARE = 0.0005  # of a row; less is left white
+ON_COLOR = '#1b1f24'  # ink on a light colour, which stays when a page turns dark
+NO_CLASS = 'no class'
 
 
 def curve(title: str, points: Sequence[tuple[float, float]], percent: bool = False) -> Picture:
@@ -58,31 +61,41 @@ def ticks(lowest: float, highest: float) -> list[float]:
 
 
 def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture:
-    """Give the confusion matrix: of each true class in a row, which share got which label."""
-    counts = confusion.counts[:, :-1]
-    shares = counts / np.maximum(confusion.counts.sum(1, keepdims=True), 1)
-    margin = 12 + 7 * max(map(len, names))
-    cell = min(LARGEST_CELL, (WIDEST_MATRIX - margin) / len(names))
+    """
+    Give the confusion matrix: of each true class in a row, which share got which label.
+
+    A last column is of the pixels that are labelled as none of the classes, if there are any.
+    """
+    columns = [*names, NO_CLASS] if confusion.counts[:, -1].any() else [*names]
+    shares = confusion.counts / np.maximum(confusion.counts.sum(1, keepdims=True), 1)
+    margin = 12 + 7 * max(map(len, columns))
+    cell = min(LARGEST_CELL, (WIDEST_MATRIX - margin) / len(columns))
     size = min(12, round(cell))  # of many classes: to be read enlarged
-    picture = Picture(round(margin + cell * len(names) + 12),
-                      round(cell * len(names) + 60))
-    picture.text(margin, 16, 'columns: the label that pixels got, in the order of the rows', 12,
-                 FAINT)
+    top = margin + 22
+    picture = Picture(round(margin + cell * len(columns) + 12),
+                      round(top + cell * len(names) + 32))
+    picture.text(margin - 8, 16, 'true class in a row, its label in a column', 12, FAINT)
+    for column, name in enumerate(columns):
+        picture.text(margin + (column + 0.5) * cell + size / 3, top - 6, name, size, INK,
+                     upwards=True)
     for row, name in enumerate(names):
-        y = 28 + row * cell
-        picture.text(margin - 8, y + cell / 2 + size / 3, name, size, INK, anchor='end')
-        for column, share in enumerate(shares[row]):
-            if share < 0.0005:
-                continue
-            x = margin + column * cell
-            picture.bar(x, y, cell - 1, cell - 1, shade(share, row == column))
-            if cell >= SMALLEST_WITH_TEXT and share >= 0.005:
-                picture.text(x + (cell - 1) / 2, y + cell / 2 + 4, f'{100 * share:.0f}', 11,
-                             'white' if share > 0.5 else INK, anchor='middle')
+        picture.text(margin - 8, top + (row + 0.5) * cell + size / 3, name, size, INK,
+                     anchor='end')
+        for column in np.flatnonzero(shares[row, :len(columns)] >= LEAST_SHARE):
+            _draw_cell(picture, margin + column * cell, top + row * cell, cell,
+                       shares[row, column], row == column)
     scale = 'numbers: percent of the row' if cell >= SMALLEST_WITH_TEXT else (
         'the darker, the larger the share of the row')
-    picture.text(margin, 28 + cell * len(names) + 18, scale, 12, FAINT)
+    picture.text(margin, top + cell * len(names) + 20, scale, 12, FAINT)
     return picture
+
+
+def _draw_cell(picture: Picture, x: float, y: float, cell: float, share: float,
+               right: bool) -> None:
+    picture.bar(x, y, cell - 1, cell - 1, shade(share, right))
+    if cell >= SMALLEST_WITH_TEXT and share >= 0.005:
+        picture.text(x + (cell - 1) / 2, y + cell / 2 + 4, f'{100 * share:.0f}', 11,
+                     'white' if share > 0.5 else ON_COLOR, anchor='middle')
 
 
 def shade(share: float, right: bool) -> str:

@@ -19,9 +19,11 @@ class Picture:
         self._shapes = [f'<rect width="{width}" height="{height}" fill="white"/>']
 
     def text(self, x: float, y: float, content: str, size: int = 13, color: str = INK,
-             anchor: str = 'start', bold: bool = False) -> None:
-        """Write a line; `anchor` is start, middle or end, `y` its base line."""
+             anchor: str = 'start', bold: bool = False, upwards: bool = False) -> None:
+        """Write a line, or a column; `anchor` is start, middle or end, `y` its base line."""
         weight = ' font-weight="600"' if bold else ''
+        if upwards:
+            weight += f' transform="rotate(-90 {x:.1f} {y:.1f})"'
         self._shapes.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{color}" '
                             f'text-anchor="{anchor}"{weight}>{escape(content)}</text>')
 

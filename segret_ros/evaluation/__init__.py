@@ -1,0 +1,1 @@
+"""Bags in, evidence out: how good, how steady and how fresh a model is on recorded drives."""

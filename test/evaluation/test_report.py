@@ -1,0 +1,184 @@
+"""The page of an evaluation: what it tells, and that it stands alone."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+import re
+
+import numpy as np
+import pytest
+from segret_ros.evaluation.frames_table import read_columns
+from segret_ros.evaluation.report import columns_needed, write_report
+from segret_ros.evaluation.rows import head, row
+from segret_ros.evaluation.tally import Tally
+from segret_ros.evaluation.thumbnails import frames_to_show, thumbnail
+from segret_ros.label_set import LabelSet
+
+CAMERA = '/front/image_raw'
+VOID = {'meta', 'link', 'img', 'br', 'hr', 'rect', 'polyline', 'circle', 'line', 'path', 'input'}
+
+
+class Page(HTMLParser):
+    """What a page holds; elements that are not closed, or closed twice, fail."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.images = 0
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.images += tag == 'img'
+        assert tag != 'script'
+        for name, value in attrs:
+            assert name not in ('src', 'href') or value.startswith(('data:', '#')), value
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        if tag not in VOID:
+            raise AssertionError(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return ' '.join(' '.join(self.texts).split())
+
+
+def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool = False,
+          damage: list | None = None) -> tuple[dict, dict]:
+    """Give metrics and columns of a drive of frames of 8 x 8 pixels, all of the first class."""
+    tally = Tally(len(names))
+    label = np.zeros((8, 8), np.uint8)
+    lines = [head(names)]
+    for number, values in enumerate(frames):
+        tally.add(values.get('problem', ''))
+        if values.get('problem') != 'rejected':
+            tally.add_labels(np.bincount(label.ravel(), minlength=256),
+                             np.bincount(label.ravel() + 200, minlength=256), None)
+            values = {'confidence': 200 / 255, 'unknown': 0.0, f'area_{names[0]}': 1.0, **values}
+        if scored:
+            tally.matched += 1
+            tally.scores.add(label, label, label + 200)
+        lines.append(row({'bag': 'night', 'camera': CAMERA, 'stamp_ns': number * 10 ** 8,
+                          'time_ns': number * 10 ** 8, 'network_ms': 30.0, **values}, names))
+    path = folder / 'frames.csv'
+    path.write_text(''.join(lines), encoding='utf-8')
+    summary = tally.as_json(names, len(frames) if scored else None, 10.0)
+    metrics = {
+        'format': 1, 'model': {'name': 'model', 'hash': 'abc', 'variant': 'nano',
+                               'classes': list(names),
+                               'colors': [[index % 256, 9, 9] for index in range(len(names))],
+                               'device': 'cpu', 'engine': 'engine'},
+        'options': {'every': 1, 'start': None, 'stop': None, 'min_confidence': 0.0},
+        'bags': [{'name': 'night', 'frames': len(frames), 'damage': damage or []}],
+        'all': summary, 'cameras': {CAMERA: summary} if frames else {}}
+    return metrics, read_columns(path)
+
+
+def page_of(folder: Path, metrics: dict, columns: dict, realtime: dict | None = None,
+            pictures: dict | None = None, command: str = 'segret_evaluate night') -> Page:
+    path = folder / 'report.html'
+    write_report(path, metrics, columns, {'command': command, 'seconds': 2.0}, realtime,
+                 pictures or {})
+    text = path.read_text(encoding='utf-8')
+    assert not re.search(r'https?://(?!www\.w3\.org/2000/svg)', text)
+    assert 'nan' not in re.sub(r'data:[^"]*', '', text).lower().split()
+    return Page(text)
+
+
+def test_without_true_labels_it_says_so(tmp_path: Path) -> None:
+    page = page_of(tmp_path, *drive(tmp_path, ('road', 'car'), [{}] * 5))
+    assert 'no true labels' in page.text
+    assert '78.4 %' in page.text  # 200 of 255
+    assert 'segret_evaluate night' in page.text and 'abc' in page.text
+
+
+def test_with_true_labels_it_shows_the_scores(tmp_path: Path) -> None:
+    frames = [{'miou': 1.0}] * 4
+    page = page_of(tmp_path, *drive(tmp_path, ('road', 'car'), frames, scored=True))
+    assert 'mean IoU is 100.0 %' in page.text
+    assert 'Calibration' in page.text
+
+
+@pytest.mark.parametrize('frames', [
+    [], [{}], [{'problem': 'rejected'}] * 3, [{'problem': 'black'}, {}]],
+    ids=['none', 'one', 'all rejected', 'one black'])
+def test_any_drive_has_a_page(tmp_path: Path, frames: list[dict]) -> None:
+    metrics, columns = drive(tmp_path, ('road',), frames)
+    page = page_of(tmp_path, metrics, columns)
+    assert f'{len(frames)} frame' in page.text
+    for kind in {values['problem'] for values in frames if 'problem' in values}:
+        assert kind in page.text
+
+
+def test_damage_is_told_by_place_and_count(tmp_path: Path) -> None:
+    damage = [{'place': 'night.mcap, byte 77', 'problem': 'the file is cut', 'count': 3}]
+    page = page_of(tmp_path, *drive(tmp_path, ('road',), [{}], damage=damage))
+    assert 'night.mcap, byte 77' in page.text and 'the file is cut' in page.text
+
+
+def test_names_are_text(tmp_path: Path) -> None:
+    names = ('<b>road</b>', '"car" & \'bus\'')
+    page = page_of(tmp_path, *drive(tmp_path, names, [{}] * 3, scored=True),
+                   command='segret_evaluate "<i>"')
+    assert '<b>road</b>' in page.text and '"<i>"' in page.text
+
+
+def test_many_classes_have_a_page(tmp_path: Path) -> None:
+    names = tuple(f'class {number}' for number in range(150))
+    page = page_of(tmp_path, *drive(tmp_path, names, [{}] * 3, scored=True))
+    assert 'class 149' in page.text
+
+
+def test_as_driven_is_shown_and_what_is_missing_left_out(tmp_path: Path) -> None:
+    drawn = drive(tmp_path, ('road',), [{}] * 3)
+    realtime = {'frames': 100, 'answered': 93, 'dropped': 7,
+                'latency_ms': {'median': 54.2, 'p99': 77.0, 'max': 80.0},
+                'streaming_miou': 0.61, 'offline_miou': 0.69}
+    page = page_of(tmp_path, *drawn, realtime)
+    for text in ('54 ms', '77 ms', '61.0 %', '69.0 %'):
+        assert text in page.text
+    assert 'Dropped 0' in page_of(tmp_path, *drawn, {'frames': 0}).text
+
+
+def test_frames_are_shown_with_their_labels(tmp_path: Path) -> None:
+    frames = [{'miou': 0.9 - 0.01 * number, 'confidence': 0.5 + 0.01 * number}
+              for number in range(40)]
+    metrics, columns = drive(tmp_path, ('road',), frames)
+    shown = frames_to_show(columns)
+    assert shown['filmstrip'] == sorted(shown['filmstrip']) and len(shown['filmstrip']) == 16
+    assert shown['worst'][0] == 39 and shown['least certain'][0] == 0
+    image, label = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+    labels = LabelSet(('road',), ((1, 2, 3),))
+    pictures = {name: [thumbnail(name, columns, index, image, label, label, labels)
+                       for index in rows] for name, rows in shown.items()}
+    page = page_of(tmp_path, metrics, columns, pictures=pictures)
+    assert page.images == 16 + 4 * (len(shown['worst']) + len(shown['least certain']))
+
+
+def test_a_long_drive_has_a_small_page_that_keeps_its_extremes(tmp_path: Path) -> None:
+    metrics, columns = drive(tmp_path, ('road', 'car'), [{}] * 50)
+    long = {name: np.repeat(column, 1000) for name, column in columns.items()}
+    long['time_ns'] = np.arange(50000) * 10 ** 8
+    long['stability'] = np.full(50000, 0.95, np.float32)
+    long['stability'][31234] = 0.25
+    page_of(tmp_path, metrics, long)
+    text = (tmp_path / 'report.html').read_text()
+    assert len(text) < 600_000
+    flat = long | {'stability': np.full(50000, 0.95, np.float32)}
+    page_of(tmp_path, metrics, flat)
+    assert text != (tmp_path / 'report.html').read_text()
+
+
+def test_needed_columns_are_those_of_the_table(tmp_path: Path) -> None:
+    metrics, _ = drive(tmp_path, ('road', 'car'), [{}])
+    assert read_columns(tmp_path / 'frames.csv', columns_needed(metrics)).keys() == set(
+        columns_needed(metrics))
