@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+import os
 from pathlib import Path
 
 import numpy as np
-from segret_ros.bags import Bag, open_bag
+from segret_ros.bags import Bag, open_bag, Recorded
 from segret_ros.bags.cameras import bag_cameras, CameraTopic
 from segret_ros.evaluation.errors import EvaluationError
-from segret_ros.evaluation.frames import ahead, Frame, read_frames, Span
+from segret_ros.evaluation.frames import decode, Frame, in_order, read_messages, Span
 from segret_ros.evaluation.parts import Part, Parts
 from segret_ros.evaluation.result import new_header, ResultTopics
 from segret_ros.evaluation.rows import BY_CLASS, row
@@ -17,11 +19,13 @@ from segret_ros.evaluation.stability import Stability, Step
 from segret_ros.evaluation.tally import histogram, Tally
 from segret_ros.evaluation.truth import open_truth, Truth
 from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference.engine import open_engine
 from segret_ros.inference.recovery import model_hash
 from segret_ros.metrics import ConfusionMatrix, MetricError
 from segret_ros.stopwatch import Stopwatch
 from segret_ros.validity import CameraCheck, Limits
 
+MOST_STREAMS = 16
 PART_FRAMES = 250  # an interrupted run repeats no more than so many
 REJECTED, REPEATED, DISORDERED, RESIZED = (
     'rejected', 'stamp repeated', 'stamp out of order', 'size changed')
@@ -108,13 +112,16 @@ class Evaluator:
     """
     A model, ready to evaluate bags.
 
+    :param streams: images that are labelled at once, on a core each; None takes all cores.
     :raises ModelError: for a model file that can't be used.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, streams: int | None = None) -> None:
         self.options = options
-        self.segmenter = Segmenter(options.model, options.device)
+        self.streams = streams or min(len(os.sched_getaffinity(0)), MOST_STREAMS)
+        self.segmenter = Segmenter(options.model, options.device,
+                                   open_engine=partial(open_engine, streams=self.streams))
         self.segmenter.warm_up()
         self.num_classes = len(self.segmenter.info.labels)
 
@@ -161,6 +168,7 @@ class _Drive:
     def __init__(self, evaluator: Evaluator, job: Job, cameras: list[CameraTopic],
                  truth: Truth | None, parts: Parts) -> None:
         self._options, self._segmenter = evaluator.options, evaluator.segmenter
+        self._streams = evaluator.streams
         self._name = job.name
         self._cameras = cameras
         self._truth = truth
@@ -171,9 +179,9 @@ class _Drive:
             camera.topic: CameraMemory(evaluator.num_classes) for camera in cameras}
 
     def evaluate(self, bag: Bag, progress: Callable[[Frame], None]) -> None:
-        """Make the parts that are left; decoding, network and the rest run side by side."""
-        recorded = read_frames(bag, self._cameras, self._options.span, self._parts.frames())
-        with closing(ahead(recorded)) as frames, closing(ahead(self._label(frames))) as labelled:
+        """Make the parts that are left."""
+        recorded = read_messages(bag, self._cameras, self._options.span, self._parts.frames())
+        with closing(in_order(self._label, recorded, self._streams)) as labelled:
             ended = False
             while not ended:
                 with self._parts.new() as part:
@@ -190,12 +198,11 @@ class _Drive:
                 return False
         return True
 
-    def _label(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, Segmentation | None]]:
-        for frame in frames:
-            if frame.image_rgb is None:
-                yield frame, None
-            else:
-                yield frame, self._segmenter(frame.image_rgb, self._options.min_confidence)
+    def _label(self, recorded: Recorded) -> tuple[Frame, Segmentation | None]:
+        frame = decode(recorded)
+        if frame.image_rgb is None:
+            return frame, None
+        return frame, self._segmenter(frame.image_rgb, self._options.min_confidence)
 
     def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
         names, tally = self._segmenter.info.labels.names, part.tally(frame.camera)

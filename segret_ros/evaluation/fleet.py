@@ -19,7 +19,7 @@ class Worker:
     """
 
     def __init__(self, options: Options) -> None:
-        self._evaluator = Evaluator(options)
+        self._evaluator = Evaluator(options, streams=1)
 
     def told(self) -> dict:
         """Give what the evaluator tells of its engine."""

@@ -1,9 +1,9 @@
-"""The frames of a recorded drive, decoded ahead of the network."""
+"""The frames of a recorded drive, and work on several at once."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import Queue
-from threading import Thread
 from typing import TypeVar
 
 import numpy as np
@@ -13,9 +13,9 @@ from segret_ros.image_codec import decode_compressed, decode_image, ImageError
 from segret_ros.stopwatch import Stopwatch
 
 MAX_PIXELS = 33_177_600  # as the node's parameter max_pixels has it
-AHEAD = 4  # frames that wait for the network
+AHEAD = 2  # frames that wait beside those in work
 
-Item = TypeVar('Item')
+Item, Result = TypeVar('Item'), TypeVar('Result')
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def decode(recorded: Recorded) -> Frame:
                  watch.laps_ms['decode'])
 
 
-def read_frames(bag: Bag, cameras: list[CameraTopic], span: Span, skip: int) -> Iterator[Frame]:
+def read_messages(bag: Bag, cameras: list[CameraTopic], span: Span,
+                  skip: int) -> Iterator[Recorded]:
     """
-    Give the frames of a span in order of recording.
+    Give the messages of a span's frames in order of recording.
 
-    :param skip: of the frames that would be given, so many of the first are passed over; the
-        messages are read, but not decoded.
+    :param skip: so many of the first that would be given are passed over.
     """
     seen = dict.fromkeys([camera.topic for camera in cameras], 0)
     for recorded in bag.messages(list(seen), *span.limits_ns(bag)):
@@ -93,41 +93,25 @@ def read_frames(bag: Bag, cameras: list[CameraTopic], span: Span, skip: int) -> 
         if skip:
             skip -= 1
             continue
-        yield decode(recorded)
+        yield recorded
 
 
-def ahead(items: Iterable[Item], depth: int = AHEAD) -> Iterator[Item]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item],
+             threads: int) -> Iterator[Result]:
     """
-    Give the items of an iterator that a thread runs ahead of whoever takes them.
+    Give a function's results of some items in their order, while threads work on the next ones.
 
-    :param depth: items that may wait.
+    :param threads: that the function runs in.
     """
-    queue: Queue = Queue(depth)
-    stopped = False
-
-    def run() -> None:
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
-                queue.put((item, None))
-                if stopped:
-                    return
-            queue.put((None, StopIteration()))
-        except BaseException as error:  # is raised where the items are taken
-            queue.put((None, error))
-
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = queue.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item
-    finally:  # the taker may have gone before the end
-        stopped = True
-        while thread.is_alive():
-            if not queue.empty():
-                queue.get_nowait()
-            thread.join(0.01)
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads + AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # whoever takes the results may have gone before their end
+            for future in waiting:
+                future.cancel()

@@ -33,7 +33,7 @@ class Engine(Protocol):
         """
 
 
-def open_engine(path: str | Path, device: str) -> Engine:
+def open_engine(path: str | Path, device: str, streams: int | None = None) -> Engine:
     """
     Give a model file loaded on a device.
 
@@ -42,40 +42,42 @@ def open_engine(path: str | Path, device: str) -> Engine:
 
     :param path: of a sound model file, as `read_model_info` finds it.
     :param device: one of `device.DEVICES`; only `auto` may fall back.
+    :param streams: of a CPU: so many images at once, from as many threads, on a core each, which
+        takes longer for one image and less for many. None: one image at a time, on all cores.
     :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
     if device == 'auto':
-        return _open_best(path)
+        return _open_best(path, streams)
     if device == 'openvino':
-        return _open_with_openvino(path)
-    return OnnxRuntimeEngine(path, device)
+        return _open_with_openvino(path, streams)
+    return OnnxRuntimeEngine(path, device, streams)
 
 
-def _open_best(path: str | Path) -> Engine:
+def _open_best(path: str | Path, streams: int | None) -> Engine:
     if has_cuda():
         try:
-            return open_engine(path, 'cuda')
+            return open_engine(path, 'cuda', streams)
         except DeviceError as error:
             logger.warning('%s; falling back to the CPU', error)
     else:
         logger.info('this ONNX Runtime has no CUDA: running on the CPU')
     try:
-        return open_engine(path, 'openvino')
+        return open_engine(path, 'openvino', streams)
     except DeviceError:
         logger.info('OpenVINO is not installed, which would be faster: running on ONNX Runtime')
     except ModelError as error:
         logger.warning('%s; falling back to ONNX Runtime', error)
-    return open_engine(path, 'cpu')
+    return open_engine(path, 'cpu', streams)
 
 
-def _open_with_openvino(path: str | Path) -> Engine:
+def _open_with_openvino(path: str | Path, streams: int | None) -> Engine:
     try:
         from segret_ros.inference.openvino_engine import OpenVinoEngine
     except ImportError as error:
         raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
                           "pip install 'segret_ros[openvino]', or use cpu") from error
-    return OpenVinoEngine(path)
+    return OpenVinoEngine(path, streams)
 
 
 def devices_of_auto() -> list[str]:

@@ -18,22 +18,23 @@ class OnnxRuntimeEngine:
 
     :param path: of a sound model file.
     :param device: `cpu`, `cuda`, `cuda:1` or `tensorrt`.
+    :param streams: of the CPU: images at once, on a core each; None: one at a time, on all cores.
     :raises ModelError: for a file that ONNX Runtime can't load.
     :raises DeviceError: for a device that is missing.
     """
 
-    def __init__(self, path: str | Path, device: str) -> None:
+    def __init__(self, path: str | Path, device: str, streams: int | None = None) -> None:
         self.path = Path(path)
         self.device = device
         version = '.'.join(onnxruntime.__version__.split('.')[:2])
         self.name = f'ONNX Runtime {version}, float32'
-        self._session = self._open(device)
+        self._session = self._open(device, streams)
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Give the logits of an image; see `Engine`."""
         return self._session.run(['logits'], {'image': image_rgb[None]})[0][0]
 
-    def _open(self, device: str) -> onnxruntime.InferenceSession:
+    def _open(self, device: str, streams: int | None) -> onnxruntime.InferenceSession:
         providers = providers_of(device)
         wanted = providers[0][0]
         if wanted not in onnxruntime.get_available_providers():
@@ -41,6 +42,8 @@ class OnnxRuntimeEngine:
                               f'not have ({", ".join(onnxruntime.get_available_providers())}): '
                               'pip install onnxruntime-gpu in place of onnxruntime, or use cpu')
         options = onnxruntime.SessionOptions()
+        if streams is not None:  # a session runs images of several threads side by side
+            options.intra_op_num_threads = 1
         options.log_severity_level = 3  # errors; a missing device is told by ours
         # Threads that go on spinning after an image would slow whatever else the machine does.
         options.add_session_config_entry('session.force_spinning_stop', '1')

@@ -1,7 +1,7 @@
 """The network on OpenVINO, on a CPU."""
 
 from pathlib import Path
-from threading import Lock
+from queue import SimpleQueue
 
 import numpy as np
 import openvino
@@ -19,18 +19,20 @@ class OpenVinoEngine:
     label in a thousand (docs/performance.md). Elsewhere it computes in float32.
 
     :param path: of a sound model file.
+    :param streams: images at once, on a core each; None: one at a time, on all cores.
     :raises ModelError: for a file that OpenVINO can't load.
     """
 
     device = 'openvino'
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, streams: int | None = None) -> None:
         core = openvino.Core()
         rounds = ('BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
                   and bfloat16_is_faster(CPUINFO.read_text() if CPUINFO.is_file() else ''))
         try:
             compiled = core.compile_model(str(path), 'CPU', {
-                'PERFORMANCE_HINT': 'LATENCY',
+                **({'PERFORMANCE_HINT': 'LATENCY'} if streams is None else
+                   {'NUM_STREAMS': streams, 'INFERENCE_NUM_THREADS': streams}),
                 'INFERENCE_PRECISION_HINT': 'bf16' if rounds else 'f32'})
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
@@ -38,14 +40,18 @@ class OpenVinoEngine:
                              ) from error
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
         self.name = f'OpenVINO {version}, {"bfloat16" if rounds else "float32"}'
-        self._request = compiled.create_infer_request()
-        self._lock = Lock()  # a request holds one image
+        self._requests = SimpleQueue()  # that are free; each holds one image
+        for _ in range(streams or 1):
+            self._requests.put(compiled.create_infer_request())
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Give the logits of an image; see `Engine`."""
-        with self._lock:
-            logits = self._request.infer([image_rgb[None]], share_inputs=True, share_outputs=True)
+        request = self._requests.get()
+        try:
+            logits = request.infer([image_rgb[None]], share_inputs=True, share_outputs=True)
             return logits[0][0].copy()
+        finally:
+            self._requests.put(request)
 
 
 def bfloat16_is_faster(cpuinfo: str) -> bool:

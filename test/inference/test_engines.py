@@ -62,11 +62,13 @@ def test_openvino_rounds_only_where_that_is_faster(cpuinfo: str, faster: bool) -
     assert bfloat16_is_faster(cpuinfo) == faster
 
 
+@pytest.mark.parametrize('streams', [None, 2])
 @pytest.mark.parametrize('device', ['cpu', 'openvino'])
-def test_threads_may_share_an_engine(model_file: Path, device: str) -> None:
-    engine = open_engine(model_file, device)
+def test_threads_may_share_an_engine(model_file: Path, device: str, streams: int | None) -> None:
+    engine = open_engine(model_file, device, streams)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
-    expected = [engine.run(image) for image in images]
+    alone = open_engine(model_file, device)
+    expected = [alone.run(image) for image in images]
     results: dict[int, list[np.ndarray]] = {}
 
     def work(index: int) -> None:
