@@ -19,7 +19,7 @@ class Progress:
         self._spans = {job.name: self._span(job, run) for job in run.jobs}
         total = sum(stop - start for start, stop in self._spans.values()) / 1e9
         self._done = {name: start for name, (start, _) in self._spans.items()}
-        self._bar = tqdm(total=round(total, 1) or None, unit=' s of drive',
+        self._bar = tqdm(total=total or None, unit=' s of drive',
                          bar_format=BAR if total else None)
 
     def __enter__(self) -> 'Progress':

@@ -1,14 +1,18 @@
 """Bags made of the sample drive, and the command that evaluates them."""
 
 from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from io import StringIO
 import json
 from pathlib import Path
 import subprocess
 import sys
+from unittest.mock import patch
 
 import numpy as np
 from segret_ros.bags import BagWriter, decode_label, read_bag, Recorded, serialize, stamp_ns
+from segret_ros.evaluation.main import main
 from segret_ros.evaluation.result import label_message, new_header
 from segret_ros.image_codec import decode_compressed
 from segret_ros.share import share_directory
@@ -68,11 +72,20 @@ def true_labels(messages: Iterable[Recorded]) -> dict[int, np.ndarray]:
 
 
 def evaluate(*arguments: object, code: int = 0) -> str:
+    """Run segret_evaluate; give what it prints, to the error output where it fails."""
+    output, errors = StringIO(), StringIO()
+    with patch.object(sys, 'argv', ['segret_evaluate', *map(str, arguments)]), \
+            redirect_stdout(output), redirect_stderr(errors):
+        found = main()
+    assert found == code, output.getvalue() + errors.getvalue()
+    return output.getvalue() if code == 0 else errors.getvalue()
+
+
+def evaluate_apart(*arguments: object) -> str:
     """Run segret_evaluate in a process of its own; give what it prints."""
-    done = subprocess.run([sys.executable, '-m', 'segret_ros.evaluation.main',
-                           *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout if code == 0 else done.stderr
+    return subprocess.run([sys.executable, '-m', 'segret_ros.evaluation.main',
+                           *map(str, arguments)], capture_output=True, text=True,
+                          check=True).stdout
 
 
 def metrics(folder: Path) -> dict:
