@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from segret_ros.evaluation.rows import head, row, TIMES
 
+DELAY_NS = 7  # from a frame's stamp to its recording
 CAMERA, LABEL_TOPIC = '/camera/image_raw/compressed', '/camera/segmentation/label'
-LINES = {'bag': 'drive', 'camera': CAMERA, 'time_ns': 0, **dict.fromkeys(TIMES, 1.0),
+LINES = {'bag': 'drive', 'camera': CAMERA, **dict.fromkeys(TIMES, 1.0),
          'confidence': 0.9, 'unknown': 0.0, 'stability': 0.95, 'flicker': 0.01, 'change': 0}
 
 
@@ -30,7 +31,7 @@ class Frame:
 
     def line(self, classes: Sequence[str]) -> dict:
         """Give the fields of the frame's line by column."""
-        line = {**LINES, 'stamp_ns': self.stamp_ns}
+        line = {**LINES, 'stamp_ns': self.stamp_ns, 'time_ns': self.stamp_ns + DELAY_NS}
         line |= {f'area_{name}': area for name, area in zip(classes, self.areas)}
         if self.hits is not None:
             ious = [hit / union for hit, union in zip(self.hits, self.unions) if union]

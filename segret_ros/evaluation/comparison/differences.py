@@ -106,9 +106,10 @@ def _changed_frame(a: Frames, b: Frames, place: int, moved: float,
                    classes: Sequence[str]) -> ChangedFrame:
     most = int(np.abs(b.areas[place] - a.areas[place]).argmax())
     bag, camera = a.series[a.series_index[place]]
-    return ChangedFrame(bag, camera, int(a.stamp_ns[place]), float(a.miou[place]),
-                        float(b.miou[place]), moved, classes[most], float(a.areas[place, most]),
-                        float(b.areas[place, most]))
+    return ChangedFrame(
+        bag, camera, int(a.stamp_ns[place]), int(a.time_ns[place]), float(a.miou[place]),
+        float(b.miou[place]), moved, classes[most], float(a.areas[place, most]),
+        float(b.areas[place, most]))
 
 
 def _difference(name: str, a: float, b: float, drawn: np.ndarray, blocks: int,

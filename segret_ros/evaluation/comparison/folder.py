@@ -14,7 +14,7 @@ from segret_ros.evaluation.rows import columns
 
 FORMAT = 1  # of metrics.json
 METRICS, FRAMES = 'metrics.json', 'frames.csv'
-PLACE = ('bag', 'camera', 'stamp_ns')
+PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 VALUES = ('confidence', 'unknown', 'stability', 'flicker', 'miou', 'pixel_accuracy')
 BY_CLASS = {'areas': 'area_', 'hits': 'hit_', 'unions': 'union_'}  # before a class's name
 
@@ -26,7 +26,7 @@ class Frames:
 
     :param series: the cameras' names: pairs of bag and camera.
     :param series_index: (frames,) int32, place in `series`.
-    :param stamp_ns: (frames,) int64.
+    :param stamp_ns, time_ns: (frames,) int64, of the image and of its recording.
     :param confidence, unknown, stability, flicker, miou, pixel_accuracy: (frames,) float32, 0..1.
     :param areas: (frames, classes) float32, share of the pixels.
     :param hits, unions: (frames, classes) int32 pixels; 0 without true labels.
@@ -35,6 +35,7 @@ class Frames:
     series: tuple[tuple[str, str], ...]
     series_index: np.ndarray
     stamp_ns: np.ndarray
+    time_ns: np.ndarray
     confidence: np.ndarray
     unknown: np.ndarray
     stability: np.ndarray

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-from segret_ros.bags import read_bag, stamp_ns
+from segret_ros.bags import Bag, BagError, open_bag, stamp_ns
 from segret_ros.evaluation.comparison.result import ChangedFrame, Comparison, Side
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.label_set import LabelSet
@@ -27,27 +27,29 @@ def pictures(comparison: Comparison) -> list[bytes | None]:
     if not all((side.folder / RESULT).exists() for side in sides):
         return [None] * len(comparison.changed)
     table = LabelSet(comparison.classes, comparison.colors).color_table()
-    of_a, of_b = (_labels(side, comparison.changed) for side in sides)
-    return [_picture(of_a[frame], of_b[frame], table) if frame in of_a and frame in of_b else None
-            for frame in comparison.changed]
+    labels = [_labels(side, comparison.changed) for side in sides]
+    return [None if of_a is None or of_b is None else _picture(of_a, of_b, table)
+            for of_a, of_b in zip(*labels)]
 
 
-def _labels(side: Side, frames: Iterable[ChangedFrame]) -> dict[ChangedFrame, np.ndarray]:
-    """Give what a folder's `result.mcap` holds of some frames: labels, (H, W) uint8."""
-    wanted = {(side.label_topics.get((frame.bag, frame.camera)), frame.stamp_ns): frame
-              for frame in frames}
-    found = {}
+def _labels(side: Side, frames: Iterable[ChangedFrame]) -> list[np.ndarray | None]:
     try:
-        for recorded in read_bag(side.folder / RESULT, sorted({topic for topic, _ in wanted
-                                                               if topic is not None})):
-            message = recorded.message()
-            frame = wanted.get((recorded.topic, stamp_ns(message.header)))
-            if frame is not None:
-                rows = message.data.reshape(message.height, message.step)
-                found.setdefault(frame, rows[:, :message.width])
-    except ValueError as error:
-        raise EvaluationError(f'{side.folder / RESULT}: {error}') from error
-    return found
+        with open_bag(side.folder / RESULT) as bag:
+            return [_label(bag, side.label_topics.get((frame.bag, frame.camera)), frame)
+                    for frame in frames]
+    except BagError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def _label(bag: Bag, topic: str | None, frame: ChangedFrame) -> np.ndarray | None:
+    """Give a frame's label, (H, W) uint8."""
+    if topic is None:
+        return None
+    for recorded in bag.messages([topic], frame.time_ns, frame.time_ns + 1):
+        message = recorded.message()
+        if stamp_ns(message.header) == frame.stamp_ns:
+            return message.data.reshape(message.height, message.step)[:, :message.width]
+    return None
 
 
 def _picture(label_a: np.ndarray, label_b: np.ndarray, color_table: np.ndarray) -> bytes:

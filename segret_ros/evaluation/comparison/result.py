@@ -55,6 +55,7 @@ class ChangedFrame:
     """
     A frame that differs much between A and B.
 
+    :param time_ns: when it was recorded.
     :param miou_a, miou_b: mean IoU of the frame, 0..1; NaN without true labels.
     :param moved: share of the pixels, at least, that got another class; NaN where not known.
     :param class_name: whose area differs most, from `area_a` to `area_b`.
@@ -63,6 +64,7 @@ class ChangedFrame:
     bag: str
     camera: str
     stamp_ns: int
+    time_ns: int
     miou_a: float
     miou_b: float
     moved: float
