@@ -11,6 +11,7 @@ from segret_ros.evaluation.compare import compare, failures, gate
 from segret_ros.evaluation.comparison.page import write_comparison
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Options
+from segret_ros.evaluation.files import NODE_LOG
 from segret_ros.evaluation.fleet import evaluate_on_ray
 from segret_ros.evaluation.frames import Span
 from segret_ros.evaluation.progress import Progress
@@ -21,7 +22,7 @@ from segret_ros.inference import DEVICES
 from segret_ros.share import default_model
 from tqdm import tqdm
 
-OUTPUT, NODE_LOG = Path('out/evaluation'), 'node.log'
+OUTPUT = Path('out/evaluation')
 BROKEN, INTERRUPTED = 2, 130  # exit codes: of a gate, and of Ctrl-C as shells have it
 EPILOG = """examples:
   segret_evaluate drive_1 drive_2.mcap --output out/drives

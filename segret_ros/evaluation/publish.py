@@ -13,15 +13,16 @@ from segret_ros.bags import open_bag
 from segret_ros.bags.cameras import bag_cameras
 from segret_ros.bench.machine import package_version, this_machine
 from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.files import (
+    FRAMES, METRICS, REALTIME, REPORT, RESULT, RUN, SELECT, WORK)
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.pictures import Labelled, read_labelled, Wanted
 from segret_ros.evaluation.report import columns_needed, write_report
-from segret_ros.evaluation.run import FRAMES, METRICS, RESULT, Run, WORK
+from segret_ros.evaluation.run import Run
 from segret_ros.evaluation.selection import select, write_selection
 from segret_ros.evaluation.thumbnails import frames_to_show, Thumb, thumbnail
 from segret_ros.evaluation.truth import open_truth
 
-RUN, REALTIME, REPORT, SELECT = 'run.json', 'realtime.json', 'report.html', 'select'
 PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 
 

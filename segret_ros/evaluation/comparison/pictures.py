@@ -7,11 +7,11 @@ import numpy as np
 from segret_ros.bags import Bag, BagError, open_bag, stamp_ns
 from segret_ros.evaluation.comparison.result import ChangedFrame, Comparison, Side
 from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.files import RESULT
 from segret_ros.label_set import LabelSet
 from segret_ros.reporting.pictures import encode
 from segret_ros.visualization import colorize
 
-RESULT = 'result.mcap'
 WIDEST = 480  # pixels of one of the two
 GAP = 8
 

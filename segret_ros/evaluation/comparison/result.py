@@ -9,7 +9,7 @@ from segret_ros.evaluation.comparison.bootstrap import BLOCK_NS, LEVEL, RESAMPLI
 
 NO_DIFFERENCE = 'no difference shown'
 EXPLANATION = (f'Intervals hold the true difference in {LEVEL:.0%} of all cases: bootstrap of '
-               f'{RESAMPLINGS} draws of blocks of {BLOCK_NS / 1e9:g} s of a camera, the same for '
+               f'{RESAMPLINGS} draws of blocks of {BLOCK_NS / 1e9:g} s of a drive, the same for '
                'A and B. One of 20 measures that do not differ is called different by chance.')
 
 
