@@ -76,7 +76,7 @@ def _open_with_openvino(path: str | Path, streams: int | None) -> Engine:
         from segret_ros.inference.openvino_engine import OpenVinoEngine
     except ImportError as error:
         raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
-                          "pip install 'segret_ros[openvino]', or use cpu") from error
+                          'pip install openvino, or use cpu') from error
     return OpenVinoEngine(path, streams)
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from segret_ros.inference.device import DeviceError, DEVICES
+from segret_ros.inference.devices import CUDA, find, lacks_of, TENSORRT
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 
 CPU = 'CPUExecutionProvider'
-CUDA = 'CUDAExecutionProvider'
-TENSORRT = 'TensorrtExecutionProvider'
 
 
 class OnnxRuntimeEngine:
@@ -37,10 +36,8 @@ class OnnxRuntimeEngine:
     def _open(self, device: str, streams: int | None) -> onnxruntime.InferenceSession:
         providers = providers_of(device)
         wanted = providers[0][0]
-        if wanted not in onnxruntime.get_available_providers():
-            raise DeviceError(f'device {device!r} needs {wanted}, which this ONNX Runtime does '
-                              f'not have ({", ".join(onnxruntime.get_available_providers())}): '
-                              'pip install onnxruntime-gpu in place of onnxruntime, or use cpu')
+        if wanted != CPU:
+            check_device(device, wanted)
         options = onnxruntime.SessionOptions()
         if streams is not None:  # a session runs images of several threads side by side
             options.intra_op_num_threads = 1
@@ -54,10 +51,21 @@ class OnnxRuntimeEngine:
             raise ModelError(f"{self.path}: ONNX Runtime can't load it ({reason}); {HOW_TO_MAKE}"
                              ) from error
         if wanted not in session.get_providers():
-            raise DeviceError(f'device {device!r}: {wanted} did not start, for want of a driver, '
-                              'a library or the device; nvidia-smi and the log of ONNX Runtime '
-                              'tell which, or use cpu')
+            raise DeviceError(f'device {device!r}: {wanted} did not start, though nothing that is '
+                              'known of is missing: the log of ONNX Runtime tells why, or use cpu')
         return session
+
+
+def check_device(device: str, provider: str) -> None:
+    """
+    Refuse a device that lacks something, before ONNX Runtime would fall back to another.
+
+    :raises DeviceError: with all that it lacks.
+    """
+    lacks = lacks_of(device, provider, find(provider))
+    if lacks:
+        raise DeviceError(f'device {device!r} can\'t be used: {"; ".join(map(str, lacks))}; '
+                          'or use cpu')
 
 
 def has_cuda() -> bool:

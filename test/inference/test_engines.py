@@ -111,7 +111,7 @@ except DeviceError as error:
     device, message = ran.stdout.splitlines()
     assert device in ('cpu', 'cuda')
     assert "device 'openvino' needs the package openvino" in message
-    assert "pip install 'segret_ros[openvino]'" in message
+    assert 'pip install openvino' in message
 
 
 @pytest.mark.parametrize(('failing', 'error', 'chosen', 'said'), [
@@ -125,7 +125,7 @@ def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
                                       error: type, chosen: list[str], said: str) -> None:
     tried = []
 
-    def attempt(path: str, device: str) -> str:
+    def attempt(path: str, device: str, streams: int | None) -> str:
         tried.append(device)
         if device in failing:
             raise (DeviceError if device == 'cuda' else error)('no luck')
@@ -136,7 +136,7 @@ def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr('segret_ros.inference.engine.has_cuda', lambda: True)
     open_best = engine_module._open_best
     monkeypatch.setattr(engine_module, 'open_engine', attempt)
-    assert open_best('model.onnx') == chosen[-1]
+    assert open_best('model.onnx', None) == chosen[-1]
     logger.removeHandler(caplog.handler)
     assert tried == chosen
     assert said in caplog.text

@@ -1,0 +1,272 @@
+"""The devices of this machine: which can be used, and what the others lack."""
+
+from contextlib import redirect_stdout
+import ctypes
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from importlib.util import find_spec
+import io
+import os
+from pathlib import Path
+import re
+import subprocess
+from typing import NamedTuple
+
+import onnxruntime
+
+CUDA = 'CUDAExecutionProvider'
+TENSORRT = 'TensorrtExecutionProvider'
+LIBRARIES = {  # of each provider, in onnxruntime's folder `capi`
+    CUDA: ['libonnxruntime_providers_cuda.so'],
+    TENSORRT: ['libonnxruntime_providers_tensorrt.so', 'libonnxruntime_providers_cuda.so']}
+CPU_WHEEL, GPU_WHEEL = 'onnxruntime', 'onnxruntime-gpu'
+WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
+CUDNN = 'libcudnn.so.9'
+DRIVER = 'libcuda.so.1'
+HOW_TO_GET_A_DRIVER = 'sudo ubuntu-drivers install, or start the container with --gpus all'
+
+
+class Lack(NamedTuple):
+    """
+    Something a device needs and this machine does not have.
+
+    :param what: as in `the NVIDIA driver is missing`.
+    :param remedy: a command where there is one.
+    """
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f'{self.what}: {self.remedy}'
+
+
+@dataclass(frozen=True)
+class Driver:
+    """
+    The NVIDIA driver.
+
+    :param cuda: the newest CUDA it runs, a major version.
+    :param gpus: their names, in the order of their numbers.
+    :param trouble: why there are none, in the driver's words.
+    """
+
+    cuda: int
+    gpus: tuple[str, ...]
+    trouble: str = ''
+
+
+@dataclass(frozen=True)
+class Found:
+    """
+    What this machine has for a provider of ONNX Runtime that needs CUDA.
+
+    :param wheels: versions of those of `onnxruntime` and `onnxruntime-gpu` that are installed.
+    :param providers: of ONNX Runtime.
+    :param cuda: major version that ONNX Runtime was built for; 0 where it does not tell.
+    :param driver: or why it can't be loaded.
+    :param missing: file names of the libraries that the provider needs and nobody finds.
+    :param extras: the wheel brings the libraries of CUDA and cuDNN if asked to.
+    """
+
+    wheels: dict[str, str]
+    providers: list[str]
+    cuda: int
+    driver: Driver | str
+    missing: list[str]
+    extras: bool
+
+
+@dataclass(frozen=True)
+class Device:
+    """
+    A device that an engine can be asked for by name.
+
+    :param engine: the library that runs it, with its version and the GPU where it is told.
+    :param lacks: what it needs; nothing where it can be used.
+    """
+
+    name: str
+    engine: str
+    lacks: list[Lack]
+
+
+def list_devices() -> list[Device]:
+    """Give all devices of this package, with each GPU of this machine."""
+    engine = onnxruntime_name()
+    found = {provider: find(provider) for provider in (CUDA, TENSORRT)}
+    driver = found[CUDA].driver
+    gpus = driver.gpus if isinstance(driver, Driver) else ()
+    engines = {'cuda': engine, **{f'cuda:{number}': f'{engine} on {gpu}'
+                                  for number, gpu in enumerate(gpus)}}
+    return [Device('cpu', engine, []), _openvino(),
+            *(Device(name, its_engine, lacks_of(name, CUDA, found[CUDA]))
+              for name, its_engine in engines.items()),
+            Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT]))]
+
+
+def _openvino() -> Device:
+    if find_spec('openvino') is None:
+        return Device('openvino', '', [Lack('the package openvino is not installed',
+                                            'pip install openvino')])
+    version = installed('openvino').get('openvino', '')
+    return Device('openvino', f'openvino {version}'.rstrip(), [])
+
+
+def onnxruntime_name() -> str:
+    """Give the wheel and the version of the ONNX Runtime that is loaded."""
+    return f'{getattr(onnxruntime, "package_name", "") or CPU_WHEEL} {onnxruntime.__version__}'
+
+
+def lacks_of(device: str, provider: str, found: Found) -> list[Lack]:
+    """
+    Give what a device lacks: first the wheel, then the driver, the libraries and the GPU.
+
+    :param device: `cuda`, `cuda:N` or `tensorrt`.
+    :param provider: `CUDA` or `TENSORRT`, which runs it.
+    """
+    return [*_wheel_lacks(provider, found), *_driver_lacks(found),
+            *_library_lacks(found), *_gpu_lacks(int(device.partition(':')[2] or 0), found)]
+
+
+def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
+    if provider in found.providers:
+        return []
+    wheels = ' and '.join(f'{name} {version}' for name, version in found.wheels.items())
+    what = (f'{wheels or "this ONNX Runtime"} has no {provider}, only '
+            f'{", ".join(found.providers)}')
+    if len(found.wheels) > 1:
+        what = (f'{wheels} are both installed and overwrite each other, so that there is no '
+                f'{provider}, only {", ".join(found.providers)}')
+    return [Lack(what, f"pip uninstall -y {' '.join(found.wheels) or CPU_WHEEL} && "
+                       f"pip install '{WITH_LIBRARIES}'")]
+
+
+def _driver_lacks(found: Found) -> list[Lack]:
+    if isinstance(found.driver, str):
+        return [Lack(f'the NVIDIA driver is missing ({found.driver})', HOW_TO_GET_A_DRIVER)]
+    if found.driver.cuda < found.cuda:
+        return [Lack(f'the NVIDIA driver runs CUDA up to {found.driver.cuda}, and this ONNX '
+                     f'Runtime needs {found.cuda}',
+                     'sudo ubuntu-drivers install for a newer one, or an older onnxruntime-gpu '
+                     '(docs/desktop_gpu.md)')]
+    return []
+
+
+def _library_lacks(found: Found) -> list[Lack]:
+    tensorrt = [name for name in found.missing if name.startswith(('libnvinfer', 'libnvonnx'))]
+    cuda = [name for name in found.missing if name not in tensorrt]
+    lacks = []
+    if cuda:
+        by_pip = found.extras and f"pip install '{WITH_LIBRARIES}=={found.wheels[GPU_WHEEL]}'"
+        lacks.append(Lack(f'libraries of CUDA or cuDNN are missing ({", ".join(cuda)})', by_pip or
+                          'install them and set LD_LIBRARY_PATH to their folders'))
+    if tensorrt:
+        wheel = f'tensorrt-cu{found.cuda}' if found.cuda else 'tensorrt'
+        lacks.append(Lack(f'libraries of TensorRT are missing ({", ".join(tensorrt)})',
+                          f"pip install '{wheel}=={tensorrt[0].rpartition('.')[2]}.*'"))
+    return lacks
+
+
+def _gpu_lacks(number: int, found: Found) -> list[Lack]:
+    if isinstance(found.driver, str) or number < len(found.driver.gpus):
+        return []
+    if not found.driver.gpus:
+        return [Lack(f'the NVIDIA driver finds no GPU ({found.driver.trouble})',
+                     'nvidia-smi tells more, CUDA_VISIBLE_DEVICES may hide it, a container has to '
+                     'be started with --gpus all')]
+    there = ', '.join(f'cuda:{index} is {name}' for index, name in enumerate(found.driver.gpus))
+    return [Lack(f'there is no GPU {number}', f'use another ({there})')]
+
+
+def find(provider: str) -> Found:
+    """Give what this machine has for a provider, `CUDA` or `TENSORRT`; load its libraries."""
+    load_pip_libraries()
+    wheels = installed(CPU_WHEEL, GPU_WHEEL)
+    try:
+        driver = read_driver(DRIVER)
+    except OSError as error:
+        driver = str(error).removesuffix(': No such file or directory')
+    providers = onnxruntime.get_available_providers()
+    folder = Path(onnxruntime.__file__).parent / 'capi'
+    # Without the provider, another wheel has to come first, which may need others.
+    missing = [name for library in (LIBRARIES[provider] if provider in providers else [])
+               for name in missing_libraries(folder / library)]
+    extras = (GPU_WHEEL in wheels
+              and 'cudnn' in (metadata.metadata(GPU_WHEEL).get_all('Provides-Extra') or []))
+    return Found(wheels, providers, built_for_cuda(), driver, list(dict.fromkeys(missing)), extras)
+
+
+def installed(*names: str) -> dict[str, str]:
+    """Give the versions of those of some distributions that are installed."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    return versions
+
+
+def built_for_cuda() -> int:
+    """Give the major version of CUDA that ONNX Runtime was built for, 0 where it's not told."""
+    return int((getattr(onnxruntime, 'cuda_version', '') or '0').partition('.')[0])
+
+
+def load_pip_libraries() -> None:
+    """Load the libraries of CUDA and TensorRT that pip installed: no search path has them."""
+    if hasattr(onnxruntime, 'preload_dlls'):  # from 1.21 on
+        with redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()
+    if find_spec('tensorrt_libs'):
+        import_module('tensorrt_libs')  # loads its libraries
+
+
+def read_driver(library: str) -> Driver:
+    """
+    Give what the NVIDIA driver tells (CUDA driver API: version, initialisation, devices).
+
+    :param library: file name of the driver's.
+    :raises OSError: where it can't be loaded.
+    """
+    cuda = ctypes.CDLL(library)
+    number, name, text = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_char_p()
+    cuda.cuDriverGetVersion(ctypes.byref(number))
+    newest = number.value // 1000
+    status = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(number))
+    if status or not number.value:
+        cuda.cuGetErrorString(status, ctypes.byref(text))
+        return Driver(newest, (), (text.value or b'').decode() if status else 'it counts none')
+    gpus = []
+    for index in range(number.value):
+        device = ctypes.c_int()
+        cuda.cuDeviceGet(ctypes.byref(device), index)
+        cuda.cuDeviceGetName(name, len(name), device)
+        gpus.append(name.value.decode())
+    return Driver(newest, tuple(gpus))
+
+
+def missing_libraries(library: Path) -> list[str]:
+    """
+    Give the file names of the libraries that a provider's library needs and nobody finds.
+
+    The driver's is left out, and so is what this process has loaded from elsewhere. Where there
+    is no such file or no ldd, nothing is missing: then ONNX Runtime itself has to tell.
+    """
+    try:
+        needed = subprocess.run(['ldd', str(library)], capture_output=True, text=True,
+                                env={**os.environ, 'LC_ALL': 'C'}).stdout
+    except OSError:
+        return []
+    names = re.findall(r'^\s*(\S+) => not found', needed, re.MULTILINE)
+    if 'libcublas' in needed and 'libcudnn' not in needed:
+        names.append(CUDNN)  # newer ones load it when a convolution asks for it
+    return [name for name in names if name != DRIVER and not _loads(name)]
+
+
+def _loads(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

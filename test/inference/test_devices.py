@@ -1,0 +1,189 @@
+"""What devices lack: the diagnosis by what was found, and the finding on this machine."""
+
+import ctypes
+from importlib import metadata
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+import onnxruntime
+import pytest
+from segret_ros.inference import DeviceError, Segmenter
+from segret_ros.inference.devices import built_for_cuda, CUDA, Driver, find, Found, installed
+from segret_ros.inference.devices import lacks_of, list_devices, missing_libraries, read_driver
+from segret_ros.inference.devices import TENSORRT
+from segret_ros.share import default_model
+
+PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
+HERE = Driver(13, ('GPU A', 'GPU B'))
+NOBODY_HAS = 'libsegret_nobody_has_this.so.7'
+compiler = pytest.mark.skipif(shutil.which('gcc') is None, reason='needs gcc')
+
+
+def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver | str = HERE,
+          missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13) -> Found:
+    """Give a machine that has everything, but for what is told."""
+    providers = PROVIDERS if wheels == ('onnxruntime-gpu',) else PROVIDERS[-1:]
+    return Found({name: '1.31.1' for name in wheels}, providers, cuda, driver, list(missing),
+                 extras)
+
+
+def compiled(path: Path, code: str, *arguments: str) -> Path:
+    """Give a shared library of C code."""
+    subprocess.run(['gcc', '-shared', '-fPIC', '-x', 'c', '-', '-x', 'none',
+                    '-o', str(path), *arguments],
+                   input=code, text=True, check=True)
+    return path
+
+
+def stand_in(path: Path, version: int, status: int, count: int) -> str:
+    """Give a library with those functions of the NVIDIA driver's that are asked."""
+    return str(compiled(path, f"""
+#include <string.h>
+int cuDriverGetVersion(int *version) {{ *version = {version}; return 0; }}
+int cuInit(unsigned flags) {{ return {status}; }}
+int cuDeviceGetCount(int *count) {{ *count = {count}; return 0; }}
+int cuDeviceGet(int *device, int index) {{ *device = index; return 0; }}
+int cuDeviceGetName(char *name, int size, int device) {{
+    strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }}
+int cuGetErrorString(int status, const char **text) {{ *text = "no luck"; return 0; }}
+"""))
+
+
+@pytest.mark.parametrize('device, provider', [
+    ('cuda', CUDA), ('cuda:1', CUDA), ('tensorrt', TENSORRT)])
+def test_a_device_that_has_everything_lacks_nothing(device: str, provider: str) -> None:
+    assert lacks_of(device, provider, found()) == []
+    # A driver runs what was built for an older CUDA, or does not tell.
+    assert lacks_of(device, provider, found(cuda=12)) == []
+    assert lacks_of(device, provider, found(cuda=0)) == []
+
+
+@pytest.mark.parametrize('wheels, what, remedy', [
+    (('onnxruntime',), 'onnxruntime 1.31.1 has no CUDAExecutionProvider, only CPUExecutionP',
+     "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"),
+    (('onnxruntime', 'onnxruntime-gpu'),
+     'onnxruntime 1.31.1 and onnxruntime-gpu 1.31.1 are both installed and overwrite each other',
+     'pip uninstall -y onnxruntime onnxruntime-gpu && pip install'),
+    ((), 'this ONNX Runtime has no CUDAExecutionProvider', 'pip uninstall -y onnxruntime &&'),
+])
+def test_the_wheel_is_told(wheels: tuple[str, ...], what: str, remedy: str) -> None:
+    lack, = lacks_of('cuda', CUDA, found(wheels))
+    assert lack.what.startswith(what)
+    assert lack.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize('driver, device, what, remedy', [
+    ('libcuda.so.1: cannot open', 'cuda',
+     'the NVIDIA driver is missing (libcuda.so.1: cannot open)', 'sudo ubuntu-drivers install'),
+    (Driver(12, ('GPU A',)), 'cuda',
+     'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13', 'for a newer one'),
+    (Driver(13, (), 'no device is detected'), 'tensorrt',
+     'the NVIDIA driver finds no GPU (no device is detected)', 'nvidia-smi'),
+    (HERE, 'cuda:2', 'there is no GPU 2', 'use another (cuda:0 is GPU A, cuda:1 is GPU B)'),
+])
+def test_driver_and_gpu_are_told(driver: Driver | str, device: str, what: str,
+                                 remedy: str) -> None:
+    lack, = lacks_of(device, CUDA, found(driver=driver))
+    assert lack.what == what
+    assert remedy in lack.remedy
+
+
+def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
+    missing = 'libcublas.so.13', 'libnvinfer.so.10', 'libcudnn.so.9', 'libnvonnxparser.so.10'
+    cuda, tensorrt = lacks_of('tensorrt', TENSORRT, found(missing=missing))
+    assert cuda.what == 'libraries of CUDA or cuDNN are missing (libcublas.so.13, libcudnn.so.9)'
+    assert cuda.remedy == "pip install 'onnxruntime-gpu[cuda,cudnn]==1.31.1'"
+    assert tensorrt.what.endswith('TensorRT are missing (libnvinfer.so.10, libnvonnxparser.so.10)')
+    assert tensorrt.remedy == "pip install 'tensorrt-cu13==10.*'"
+    older = lacks_of('tensorrt', TENSORRT, found(missing=missing, extras=False, cuda=0))
+    assert 'LD_LIBRARY_PATH' in older[0].remedy
+    assert older[1].remedy == "pip install 'tensorrt==10.*'"
+
+
+def test_the_order_is_wheel_driver_libraries_gpu() -> None:
+    none = found(('onnxruntime',), 'libcuda.so.1: gone', ('libcublas.so.13',), extras=False)
+    assert [lack.what.split()[0] for lack in lacks_of('cuda', CUDA, none)] == [
+        'onnxruntime', 'the', 'libraries']
+    bare = found(driver=Driver(12, (), 'none'), missing=('libcublas.so.13',))
+    assert [lack.what.split('(')[0].strip() for lack in lacks_of('cuda', CUDA, bare)] == [
+        'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13',
+        'libraries of CUDA or cuDNN are missing', 'the NVIDIA driver finds no GPU']
+
+
+def test_only_what_is_installed_has_a_version() -> None:
+    assert installed('numpy', NOBODY_HAS) == {'numpy': metadata.version('numpy')}
+
+
+def test_a_driver_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(OSError, match=NOBODY_HAS):
+        read_driver(NOBODY_HAS)
+
+
+@compiler
+@pytest.mark.parametrize('version, status, count, expected', [
+    (13000, 0, 2, HERE),
+    (12080, 0, 1, Driver(12, ('GPU A',))),
+    (12080, 100, 2, Driver(12, (), 'no luck')),
+    (12080, 0, 0, Driver(12, (), 'it counts none')),
+])
+def test_a_driver_is_asked_for_its_gpus(tmp_path: Path, version: int, status: int, count: int,
+                                        expected: Driver) -> None:
+    assert read_driver(stand_in(tmp_path / 'libcuda.so.1', version, status, count)) == expected
+
+
+@compiler
+def test_libraries_that_nobody_finds_are_missing(tmp_path: Path) -> None:
+    needed = compiled(tmp_path / NOBODY_HAS, '', f'-Wl,-soname,{NOBODY_HAS}')
+    provider = compiled(tmp_path / 'libprovider.so', '', '-Wl,--no-as-needed', str(needed))
+    away = tmp_path / 'away.so'
+    needed.rename(away)
+    assert missing_libraries(provider) == [NOBODY_HAS]
+    ctypes.CDLL(str(away))  # from then on the process has it, under the name it calls itself
+    assert missing_libraries(provider) == []
+    assert missing_libraries(tmp_path / 'no.so') == []
+
+
+@compiler
+def test_cudnn_is_missing_where_cublas_is_needed(tmp_path: Path) -> None:
+    cublas = compiled(tmp_path / 'libcublas.so.99', '', '-Wl,-soname,libcublas.so.99')
+    provider = compiled(tmp_path / 'libprovider.so', '', '-Wl,--no-as-needed', str(cublas))
+    cublas.unlink()
+    assert missing_libraries(provider)[0] == 'libcublas.so.99'
+    try:
+        ctypes.CDLL('libcudnn.so.9')
+    except OSError:
+        assert missing_libraries(provider) == ['libcublas.so.99', 'libcudnn.so.9']
+
+
+def test_this_machine_is_found_as_it_is() -> None:
+    here = find(CUDA)
+    assert here.providers == onnxruntime.get_available_providers()
+    assert here.wheels == installed('onnxruntime', 'onnxruntime-gpu')
+    assert here.cuda == built_for_cuda()
+    devices = {device.name: device for device in list_devices()}
+    assert list(devices)[:3] == ['cpu', 'openvino', 'cuda'] and list(devices)[-1] == 'tensorrt'
+    assert devices['cpu'].lacks == []
+    assert onnxruntime.__version__ in devices['cpu'].engine
+    assert devices['cuda'].lacks == lacks_of('cuda', CUDA, here)
+
+
+def test_an_error_tells_all_that_is_missing() -> None:
+    lacks = lacks_of('tensorrt', TENSORRT, find(TENSORRT))
+    if not lacks:
+        pytest.skip('this machine has TensorRT')
+    with pytest.raises(DeviceError) as caught:
+        Segmenter(default_model(), 'tensorrt')
+    assert str(caught.value) == ("device 'tensorrt' can't be used: "
+                                 f"{'; '.join(map(str, lacks))}; or use cpu")
+
+
+def test_an_onnxruntime_in_parts_is_told(tmp_path: Path) -> None:
+    (tmp_path / 'onnxruntime').mkdir()  # as pip leaves it: a folder, but no module
+    (tmp_path / 'onnxruntime' / '__init__.py').touch()
+    code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); import segret_ros.inference'
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert 'onnxruntime is installed in parts' in ran.stderr.splitlines()[-1]
+    assert 'pip uninstall -y onnxruntime onnxruntime-gpu' in ran.stderr.splitlines()[-1]
