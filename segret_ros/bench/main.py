@@ -6,12 +6,11 @@ from pathlib import Path
 import sys
 
 from segret_ros.atomic import atomic_path
-from segret_ros.bench.chart import chart
-from segret_ros.bench.measure import benchmark
-from segret_ros.bench.report import to_json, to_text
+from segret_ros.bench import devices
 from segret_ros.inference import DEVICES
+from segret_ros.inference.devices import list_devices
+from segret_ros.inference.engine import devices_of_auto
 from segret_ros.share import default_model
-from tqdm import tqdm
 
 RUNS = 50
 
@@ -25,8 +24,9 @@ def arguments_parser() -> argparse.ArgumentParser:
                     "are the sample drive's, at the camera's size.")
     parser.add_argument('model', type=Path, nargs='?', default=default_model(),
                         metavar='MODEL.onnx', help='model file (default: the shipped one)')
-    parser.add_argument('--device', default='auto',
-                        help=f'{DEVICES} (default: auto)')
+    parser.add_argument('--device', nargs='?', default='auto',
+                        help=f'{DEVICES} (default: auto); without a value: list what this machine '
+                             'can use, and what the rest lacks')
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="of the camera's images (default: the model's input size)")
     parser.add_argument('--runs', type=int, default=RUNS, help=f'to measure (default: {RUNS})')
@@ -49,26 +49,44 @@ def candidates(arguments: argparse.Namespace) -> list[tuple[Path, str]]:
                     arguments.against_device or arguments.device)]
 
 
+def measure(arguments: argparse.Namespace) -> str:
+    """
+    Give the measurement as text, and write the files that are asked for.
+
+    :raises ValueError: for arguments that can't be.
+    """
+    # Only here: devices are listed without the packages that reading a drive takes.
+    from segret_ros.bench.chart import chart
+    from segret_ros.bench.measure import benchmark
+    from segret_ros.bench.report import to_json, to_text
+    from tqdm import tqdm
+    if arguments.plot and arguments.plot.suffix != '.svg':
+        raise ValueError(f'--plot is {arguments.plot}: the chart is an SVG, name it FILE.svg')
+    size = tuple(arguments.size) if arguments.size else None
+    bench = benchmark(candidates(arguments), size, arguments.runs,
+                      lambda runs: tqdm(runs, 'measure', unit='run'))
+    outputs = {arguments.json: lambda: json.dumps(to_json(bench), indent=2) + '\n',
+               arguments.plot: lambda: str(chart(bench))}
+    for path, content in outputs.items():
+        if path:
+            with atomic_path(path) as partial:
+                partial.write_text(content(), encoding='utf-8')
+    return to_text(bench)
+
+
 def main() -> int:
     """Run the command line; give its exit code."""
     arguments = arguments_parser().parse_args()
+    if arguments.device is None:
+        print(devices.to_text(list_devices(), devices_of_auto()))
+        return 0
     try:
-        if arguments.plot and arguments.plot.suffix != '.svg':
-            raise ValueError(f'--plot is {arguments.plot}: the chart is an SVG, name it FILE.svg')
-        size = tuple(arguments.size) if arguments.size else None
-        bench = benchmark(candidates(arguments), size, arguments.runs,
-                          lambda runs: tqdm(runs, 'measure', unit='run'))
-        outputs = {arguments.json: lambda: json.dumps(to_json(bench), indent=2) + '\n',
-                   arguments.plot: lambda: str(chart(bench))}
-        for path, content in outputs.items():
-            if path:
-                with atomic_path(path) as partial:
-                    partial.write_text(content(), encoding='utf-8')
+        text = measure(arguments)
     except (ValueError, OSError) as error:
         print(f'segret_bench: {error}', file=sys.stderr)
         return 1
     sys.stdout.reconfigure(errors='replace')  # for terminals without block characters
-    print(to_text(bench))
+    print(text)
     return 0
 
 

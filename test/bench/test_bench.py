@@ -7,13 +7,16 @@ import sys
 from xml.etree import ElementTree
 
 import numpy as np
+import onnxruntime
 import pytest
 from segret_ros.bench.chart import chart
+from segret_ros.bench.devices import to_text as devices_to_text
 from segret_ros.bench.machine import cpu_name, Machine, memory_mb, package_version
 from segret_ros.bench.measure import Benchmark, benchmark, camera_frames, decode, faster, STAGES
 from segret_ros.bench.measure import ratio, Result, SUMMANDS
 from segret_ros.bench.report import bar, BAR_WIDTH, to_json, to_text
 from segret_ros.inference import DeviceError, ModelError, read_model_info
+from segret_ros.inference.devices import Device, Lack
 from segret_ros.share import default_model
 
 CAMERA_SIZE = (50, 70)
@@ -196,6 +199,45 @@ def test_the_command_writes_what_it_shows(model_file: Path, tmp_path: Path) -> N
     assert record['comparison']['equal_labels'] == 1.0
     assert (tmp_path / 'b.svg').read_text().startswith('<svg')
     assert 'measure: 100%' in ran.stderr
+
+
+def test_devices_are_listed_with_what_they_lack() -> None:
+    ran = run('--device')
+    assert (ran.returncode, ran.stderr) == (0, '')
+    usable = {}
+    for line in ran.stdout.splitlines()[1:]:
+        if line and not line.startswith((' ', 'auto takes')):
+            usable[line.split()[0]] = line.split()[-1] == 'yes'
+    assert {'cpu', 'openvino', 'cuda', 'tensorrt'} <= usable.keys()
+    assert usable['cpu'] and onnxruntime.__version__ in ran.stdout
+    assert ran.stdout.count('  - ') >= sum(not value for value in usable.values())
+    auto = ran.stdout.splitlines()[-1].removeprefix('auto takes ')
+    assert auto == next(name for name in ('cuda', 'openvino', 'cpu') if usable[name])
+
+
+def test_the_list_is_a_table_with_remedies() -> None:
+    lack = Lack('the driver is missing', 'sudo make it')
+    text = devices_to_text([Device('cpu', 'engine 1', []), Device('openvino', '', [lack])],
+                           ['openvino', 'cpu'])
+    assert text.splitlines() == [
+        'device    engine    usable', 'cpu       engine 1  yes', 'openvino  -         no',
+        '          - the driver is missing', '            sudo make it', '', 'auto takes cpu']
+
+
+def test_devices_are_listed_without_what_a_measurement_takes() -> None:
+    absent = {'rosbags', 'torch', 'tqdm'}
+    code = f"""
+import sys
+sys.modules.update({{name: None for name in {absent!r}}})
+sys.argv = ['segret_bench', '--device']
+from segret_ros.bench.main import main
+code = main()
+assert 'openvino' not in sys.modules
+sys.exit(code)
+"""
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert 'auto takes' in ran.stdout
 
 
 @pytest.mark.parametrize('arguments, message', [
