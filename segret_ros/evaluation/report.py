@@ -49,6 +49,7 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
     :param pictures: of the frames of `frames_to_show`, under the same names.
     """
     summary, times = metrics['all'], timeline(columns)
+    scores = score_content(summary, metrics['model']['classes'])
     colors = {name: hex_color(color) for name, color in zip(metrics['model']['classes'],
                                                             metrics['model']['colors'])}
     duration = time_text(times.duration_s)
@@ -59,9 +60,9 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
         damage=damage_rows(metrics['bags']), bags=metrics['bags'], most=MOST_LINES,
         drives=drive_plots(metrics, columns, colors), histogram=confidence_plot(summary),
         sure=sure_text(summary), classes=class_rows(summary, colors), many=MANY_CLASSES,
-        colors=colors, scores=score_content(summary, metrics['model']['classes']),
+        colors=colors, scores=scores,
         stages=stage_rows(columns), realtime=realtime and realtime_content(realtime),
-        pictures=picture_groups(pictures, bool(summary['scores'])),
+        pictures=picture_groups(pictures, scores is not None),
         command=run.get('command', ''), facts=facts(metrics, run))
 
 
@@ -263,9 +264,9 @@ def realtime_content(realtime: dict) -> dict:
             'cameras': [[name, *_realtime_line(item)] for name, item in cameras.items()]
             if len(cameras) > 1 else [],
             'scores': [(name, value) for name, value in (
-                ('offline: against the true label of the same picture',
+                ('offline: truth of the same picture',
                  realtime.get('offline_miou')),
-                ('streaming: against what was true when the label came',
+                ("streaming: truth at the label's arrival",
                  realtime.get('streaming_miou'))) if not _is_missing(value)]}
 
 
@@ -320,13 +321,15 @@ def facts(metrics: dict, run: dict) -> dict[str, str]:
     model = {name: value for name, value in metrics['model'].items()
              if name not in ('classes', 'colors')}
     rest = {name: value for name, value in run.items() if name != 'command'}
-    return dict([*_flat('model', model), *_flat('option', metrics['options']), *_flat('', rest)])
+    groups = {'model': model, 'option': metrics['options'],
+              **{name.replace('_', ' '): value for name, value in rest.items()}}
+    return dict(pair for name, value in groups.items() for pair in _flat(name, value))
 
 
 def _flat(name: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, dict):
-        return [pair for key, item in value.items() for pair in _flat(f'{name} {key}', item)]
-    text = f'{value:,.4g}' if isinstance(value, float) else str(value)
+        return [pair for key, item in value.items() for pair in _flat(f'{name}: {key}', item)]
     if isinstance(value, (list, tuple)):
-        text = ' '.join(map(str, value))
-    return [(name.strip().replace('_', ' '), ABSENT if value is None else text)]
+        value = ' '.join(map(str, value))
+    text = f'{value:,.4g}' if isinstance(value, float) else str(value)
+    return [] if value is None else [(name, text)]

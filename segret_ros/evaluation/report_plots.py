@@ -49,25 +49,24 @@ def frame_plot(columns: dict[str, np.ndarray], driven_s: np.ndarray, times: Time
 
 def marks(columns: dict[str, np.ndarray], driven_s: np.ndarray, axis: Axis) -> list[Shape]:
     """Give where frames have problems and where classes change suddenly."""
-    problem, change = columns['problem'] != '', columns['change'] == 1
-    return [*_marks(problem, columns['problem'], driven_s, axis, 'problem'),
-            *_marks(change, np.full(len(change), 'sudden change', object), driven_s, axis,
-                    'change')]
+    places, shapes = axis.place(driven_s), []
+    for rows in _near(np.flatnonzero(columns['problem'] != ''), places, 1):
+        kinds = ', '.join(sorted(set(columns['problem'][rows])))
+        path = box_path(places[rows[0]], places[rows[-1]], 0, 1)
+        shapes.append(Shape(path, 'problem', text=f'{time_text(driven_s[rows[0]])}: {kinds}'))
+    for rows in _near(np.flatnonzero(columns['change'] == 1), places, 0):
+        path = line_path(np.full(2, places[rows[0]]), np.array([0., 1.]))
+        shapes.append(Shape(path, 'change',
+                            text=f'{time_text(driven_s[rows[0]])}: sudden change'))
+    return shapes
 
 
-def _marks(marked: np.ndarray, texts: np.ndarray, driven_s: np.ndarray, axis: Axis,
-           kind: str) -> list[Shape]:
-    """Give a mark for each part of the drive that has a marked frame."""
-    rows = np.flatnonzero(marked)
+def _near(rows: np.ndarray, places: np.ndarray, parts: int) -> list[np.ndarray]:
+    """Give rows in groups; from one to the next it is at most `parts` of the plot's `MARKS`."""
     if not len(rows):
         return []
-    part = np.floor(axis.place(driven_s[rows]) * MARKS).astype(int)
-    shapes = []
-    for group in np.split(rows, np.flatnonzero(np.diff(part)) + 1):
-        left, right = axis.place(driven_s[group[0]]), axis.place(driven_s[group[-1]])
-        text = f'{time_text(driven_s[group[0]])}: {", ".join(sorted(set(texts[group])))}'
-        shapes.append(Shape(box_path(left, right, 0, 1), kind, text=text))
-    return shapes
+    part = np.floor(places[rows] * MARKS)
+    return np.split(rows, np.flatnonzero(np.diff(part) > parts) + 1)
 
 
 def borders(times: Timeline, axis: Axis) -> list[Shape]:

@@ -4,20 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LONGEST_PAUSE_S = 60.0  # between two frames; more is no driving, or a clock that was set
+
 
 @dataclass(frozen=True)
 class Timeline:
     """
     When the frames were recorded.
 
-    :param in_bag_s: (frames,) float64, since the first frame of its bag.
-    :param driven_s: (frames,) float64, since the first frame of all, without what lies between
-        two bags.
+    :param driven_s: (frames,) float64, ascending, since the first frame of all; what lies between
+        two bags does not count, nor what a pause is longer than `LONGEST_PAUSE_S`.
     :param starts: where each bag begins, by its name, in `driven_s`.
     :param duration_s: of all bags together.
     """
 
-    in_bag_s: np.ndarray
     driven_s: np.ndarray
     starts: dict[str, float]
     duration_s: float
@@ -29,20 +29,14 @@ def timeline(columns: dict[str, np.ndarray]) -> Timeline:
 
     :param columns: `bag` and `time_ns` of `frames.csv`, bag by bag.
     """
-    bags, times_ns = columns['bag'], columns['time_ns']
-    in_bag_s, driven_s = np.zeros(len(bags)), np.zeros(len(bags))
-    starts: dict[str, float] = {}
-    end = 0.0
-    edges = [0, *(np.flatnonzero(bags[1:] != bags[:-1]) + 1), len(bags)]
-    for first, last in zip(edges, edges[1:]):
-        if first == last:
-            continue
-        part = slice(first, last)
-        in_bag_s[part] = (times_ns[part] - times_ns[part].min()) / 1e9
-        driven_s[part] = in_bag_s[part] + end
-        starts[bags[first]] = end
-        end += float(in_bag_s[part].max())
-    return Timeline(in_bag_s, driven_s, starts, end)
+    bags = columns['bag']
+    if not len(bags):
+        return Timeline(np.zeros(0), {}, 0.0)
+    is_first = np.append(True, bags[1:] != bags[:-1])
+    steps = np.diff(columns['time_ns'], prepend=columns['time_ns'][0]) / 1e9
+    driven_s = np.cumsum(np.where(is_first, 0, np.clip(steps, 0, LONGEST_PAUSE_S)))
+    starts = {bags[row]: float(driven_s[row]) for row in np.flatnonzero(is_first)}
+    return Timeline(driven_s, starts, float(driven_s[-1]))
 
 
 def time_text(seconds: float) -> str:

@@ -14,7 +14,6 @@ WIDEST_MATRIX = 900
 LARGEST_CELL = 44
 SMALLEST_WITH_TEXT = 22  # pixels of a cell that holds a number
 LEAST_SHARE = 0.0005  # of a row; less is left white
-ON_COLOR = '#1b1f24'  # ink on a light colour, which stays when a page turns dark
 NO_CLASS = 'no class'
 
 
@@ -92,14 +91,8 @@ def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture
 
 def _draw_cell(picture: Picture, x: float, y: float, cell: float, share: float,
                right: bool) -> None:
-    picture.bar(x, y, cell - 1, cell - 1, shade(share, right))
+    # The root lets small errors be seen; opacity does so on a light page and on a dark one.
+    picture.bar(x, y, cell - 1, cell - 1, COLORS[0] if right else COLORS[1], share ** 0.5)
     if cell >= SMALLEST_WITH_TEXT and share >= 0.005:
         picture.text(x + (cell - 1) / 2, y + cell / 2 + 4, f'{100 * share:.0f}', 11,
-                     'white' if share > 0.5 else ON_COLOR, anchor='middle')
-
-
-def shade(share: float, right: bool) -> str:
-    """Give a colour from white to full for a share of 0..1: blue where right, else orange."""
-    full = (47, 111, 189) if right else (224, 123, 57)
-    depth = share ** 0.5  # so that small errors are seen
-    return '#' + ''.join(f'{round(255 + (part - 255) * depth):02x}' for part in full)
+                     'white' if share > 0.5 else INK, anchor='middle')

@@ -201,5 +201,7 @@ def clock(seconds: float, step: float) -> str:
     if step < 60:
         return f'{round(seconds, 3):g} s'
     hours, minutes = divmod(round(seconds / 60), 60)
+    if step >= 3600:
+        return f'{hours} h'
     return f'{minutes} min' if not hours else f'{hours} h' if not minutes else (
         f'{hours}:{minutes:02d} h')

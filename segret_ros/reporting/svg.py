@@ -27,10 +27,12 @@ class Picture:
         self._shapes.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{color}" '
                             f'text-anchor="{anchor}"{weight}>{escape(content)}</text>')
 
-    def bar(self, x: float, y: float, width: float, height: float, color: str) -> None:
+    def bar(self, x: float, y: float, width: float, height: float, color: str,
+            opacity: float = 1) -> None:
         """Draw a filled rectangle with its upper left corner at (x, y)."""
         self._shapes.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
-                            f'height="{height:.1f}" rx="2" fill="{color}"/>')
+                            f'height="{height:.1f}" rx="2" fill="{color}"'
+                            + (f' fill-opacity="{opacity:.2f}"' if opacity < 1 else '') + '/>')
 
     def line(self, points: list[tuple[float, float]], color: str = GRID, width: float = 1,
              dashed: bool = False) -> None:

@@ -38,3 +38,12 @@ def test_many_classes_keep_their_names_but_have_no_numbers() -> None:
         str(confusion_chart([f'class {number}' for number in range(150)], confusion)))]
     assert 'class 0' in texts and 'class 149' in texts
     assert not [text for text in texts if text and text.isdigit()]
+
+
+def test_pixels_of_no_class_have_a_column_of_their_own() -> None:
+    confusion = ConfusionMatrix(2)
+    confusion.add(np.array([[0, 0, 1, 1]]), np.array([[0, 255, 1, 1]]))
+    texts = [element.text for element in
+             ElementTree.fromstring(str(confusion_chart(['a', 'b'], confusion)))]
+    assert texts.count('no class') == 1
+    assert [text for text in texts if text and text.isdigit()] == ['50', '50', '100']

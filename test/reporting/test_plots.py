@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from segret_ros.reporting.plots import downsample, share_axis, time_axis
+from segret_ros.reporting.plots import band_path, downsample, line_path, share_axis, time_axis
 
 
 def test_few_values_stay_as_they_are() -> None:
@@ -40,3 +40,17 @@ def test_a_time_axis_has_few_steps_in_order(duration_s: float) -> None:
     places = [mark.place for mark in marks]
     assert 1 <= len(marks) <= 11
     assert places == sorted(set(places)) and places[0] == 0 and places[-1] <= 1 + 1e-9
+
+
+def test_times_are_in_the_unit_of_their_axis() -> None:
+    assert [mark.text for mark in time_axis(6.7)[1]][:2] == ['0 s', '1 s']
+    assert [mark.text for mark in time_axis(5400)[1]] == [
+        '0 min', '10 min', '20 min', '30 min', '40 min', '50 min', '1 h', '1:10 h', '1:20 h',
+        '1:30 h']
+    assert [mark.text for mark in time_axis(30_000)[1]][:3] == ['0 h', '1 h', '2 h']
+
+
+def test_a_line_has_gaps_and_a_lonely_point_is_a_dot() -> None:
+    x, y = np.array([0, 0.01, 0.02, 0.03, 1.0]), np.array([0, 1, np.nan, 0.5, 0.5])
+    assert line_path(x, y) == 'M0 300l10 -300M30 150h0M1000 150h0'
+    assert band_path(x[:2], y[:2] * 0, y[:2]) == 'M0 300l10 -300 0 300 -10 0z'

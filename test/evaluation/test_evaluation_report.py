@@ -4,13 +4,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 import re
 
+import cv2
 import numpy as np
 import pytest
+from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.report import columns_needed, write_report
 from segret_ros.evaluation.rows import head, row
 from segret_ros.evaluation.tally import Tally
 from segret_ros.evaluation.thumbnails import frames_to_show, thumbnail
+from segret_ros.evaluation.timeline import timeline
 from segret_ros.label_set import LabelSet
 
 CAMERA = '/front/image_raw'
@@ -182,3 +185,103 @@ def test_needed_columns_are_those_of_the_table(tmp_path: Path) -> None:
     metrics, _ = drive(tmp_path, ('road', 'car'), [{}])
     assert read_columns(tmp_path / 'frames.csv', columns_needed(metrics)).keys() == set(
         columns_needed(metrics))
+
+
+def test_a_replay_is_only_partly_known(tmp_path: Path) -> None:
+    metrics, columns = drive(tmp_path, ('road',), [{}] * 3)
+    camera = {'frames': 50, 'dropped': 3, 'latency_ms': {'median': None, 'p99': None}}
+    page = page_of(tmp_path, metrics, columns, {
+        'frames': 100, 'dropped': 7, 'streaming_miou': None, 'age_ms': {},
+        'cameras': {'/front/image_raw': camera, '/rear/image_raw': camera}})
+    assert '/rear/image_raw 50 3 – – – – –' in page.text
+
+
+def test_each_camera_has_its_own_plots(tmp_path: Path) -> None:
+    metrics, columns = drive(tmp_path, ('road', 'car'), [{}] * 10)
+    metrics['cameras'] = {CAMERA: metrics['all'], '/rear/image_raw': metrics['all']}
+    columns['camera'] = np.array([CAMERA, '/rear/image_raw'] * 5, object)
+    columns['confidence'][columns['camera'] == CAMERA] = 0.3
+    page_of(tmp_path, metrics, columns)
+    front, rear = (tmp_path / 'report.html').read_text().split('<h3>')[1:3]
+    assert front.startswith(CAMERA) and rear.startswith('/rear/image_raw')
+    assert '30 %' in front and '30 %' not in rear.split('Classes')[0]
+    shown = frames_to_show(columns)['filmstrip']
+    assert sorted(shown) == list(range(10)) and shown[:5] == [0, 2, 4, 6, 8]
+
+
+def test_a_drive_without_pictures_of_worth_shows_none() -> None:
+    nothing = np.full(3, np.nan, np.float32)
+    columns = {'confidence': nothing, 'stability': nothing, 'miou': nothing,
+               'bag': np.full(3, 'night', object), 'camera': np.full(3, CAMERA, object),
+               'time_ns': np.arange(3)}
+    assert frames_to_show(columns) == {'filmstrip': [], 'worst': [], 'least certain': []}
+
+
+def test_without_true_labels_the_least_stable_frames_are_the_worst(tmp_path: Path) -> None:
+    frames = [{'stability': 0.9}, {'stability': 0.2}, {}, {'stability': 0.5}]
+    metrics, columns = drive(tmp_path, ('road',), frames)
+    assert frames_to_show(columns)['worst'] == [1, 3, 0]
+    image, label = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+    thumb = thumbnail('worst', columns, 1, image, label, None, LabelSet(('a',), ((1, 2, 3),)))
+    assert list(thumb.panels) == ['camera', 'labels']
+    assert thumb.caption == '0.1 s · stability 20.0 % · confidence 78.4 %'
+    page = page_of(tmp_path, metrics, columns, pictures={'worst': [thumb]})
+    assert 'Least stable frames' in page.text and page.images == 2
+
+
+def test_the_worst_frames_lie_apart() -> None:
+    count = 200
+    columns = {'bag': np.full(count, 'night', object), 'camera': np.full(count, CAMERA, object),
+               'time_ns': np.arange(count) * 10 ** 8, 'confidence': np.ones(count, np.float32),
+               'stability': np.ones(count, np.float32),
+               'miou': np.abs(np.arange(count) - 100).astype(np.float32) / count}
+    worst = frames_to_show(columns)['worst']
+    assert worst[0] == 100 and len(worst) == 6
+    assert np.diff(sorted(worst)).min() >= 10  # a twentieth of the drive
+
+
+def test_wrong_pixels_are_red_and_unlabelled_ones_dark(tmp_path: Path) -> None:
+    _, columns = drive(tmp_path, ('road', 'car'), [{}])
+    image, label = np.full((32, 32, 3), 120, np.uint8), np.zeros((32, 32), np.uint8)
+    true_label = label.copy()
+    true_label[:, 16:] = 1
+    true_label[16:] = 255
+    thumb = thumbnail('worst', columns, 0, image, label, true_label,
+                      LabelSet(('road', 'car'), ((1, 2, 3), (200, 100, 50))))
+    file = np.frombuffer(thumb.panels['wrong in red'], np.uint8)
+    bgr = cv2.imdecode(file, cv2.IMREAD_COLOR).astype(int)
+    assert abs(bgr[4, 4] - 120).max() < 8
+    assert bgr[4, 28, 2] > 200 and bgr[4, 28, :2].max() < 80
+    assert bgr[28, 4].max() < 40
+
+
+def test_a_clock_that_is_set_is_no_driving() -> None:
+    columns = {'bag': np.array(['a', 'a', 'a', 'a', 'b', 'b'], object),
+               'time_ns': np.array([0, 1, 1_700_000_000, 1_699_999_999, 7, 9]) * 10 ** 9}
+    times = timeline(columns)
+    np.testing.assert_array_equal(times.driven_s, [0, 1, 61, 61, 61, 63])
+    assert times.starts == {'a': 0, 'b': 61} and times.duration_s == 63
+
+
+def test_a_table_that_is_cut_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
+    drive(tmp_path, ('road',), [{}] * 3)
+    path = tmp_path / 'frames.csv'
+    with pytest.raises(EvaluationError, match='no column area_car'):
+        read_columns(path, ['bag', 'area_car'])
+    text = path.read_text()
+    path.write_text(text.replace('night', 'night,', 1))
+    with pytest.raises(EvaluationError, match=r'line 2 has \d+ values'):
+        read_columns(path)
+    path.write_text(text.replace(',30', ',fast', 1))
+    with pytest.raises(EvaluationError, match='column network_ms'):
+        read_columns(path, ['network_ms'])
+
+
+def test_a_long_table_is_read_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / 'frames.csv'
+    path.write_text('bag,time_ns,miou\n' + ''.join(
+        f'night,{number},{number / 10 ** 4 if number % 2 else ""}\n' for number in range(10000)))
+    columns = read_columns(path, ['miou', 'time_ns', 'bag'])
+    np.testing.assert_array_equal(columns['time_ns'], np.arange(10000))
+    assert columns['miou'][9999] == pytest.approx(0.9999) and np.isnan(columns['miou'][::2]).all()
+    assert set(columns['bag']) == {'night'}
