@@ -20,7 +20,7 @@ from segret_ros.share import share_directory
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import predict
-from segret_train.onnx_model import save_model, to_onnx
+from segret_train.onnx_model import OPSET, save_model, to_onnx, tool_versions
 from tqdm import tqdm
 
 CHECK_FRAMES = 8
@@ -53,7 +53,8 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     """
     Write a checkpoint's model file, once it labels the frames as PyTorch does.
 
-    Weights are stored as float16 where the labels stay the same, else as float32.
+    Weights are stored as float16 where the labels stay the same, else as float32. The same
+    arguments give the same bytes with the same versions of the tools (docs/model_file.md).
 
     :param input_size: (height, width) of the network's input.
     :param frames: (H, W, 3) uint8 RGB images to compare on.
@@ -105,7 +106,8 @@ def describe(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
     return ModelInfo(labels=labels, input_size=input_size, variant=network.variant,
                      training_data=training_data or record.get('data', 'unknown'),
                      miou=record.get('val_miou'), miou_data=record.get('val_data', ''),
-                     source=f'{checkpoint.name}, sha256 {digest}')
+                     source=f'{checkpoint.name}, sha256 {digest}', checkpoint_sha256=digest,
+                     opset=OPSET, tools=tool_versions())
 
 
 def openvino_share(model: Path, frames: list[np.ndarray],

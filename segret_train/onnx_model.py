@@ -1,5 +1,6 @@
 """From a network to one self-explaining ONNX file."""
 
+from importlib import metadata
 import logging
 from pathlib import Path
 import warnings
@@ -17,6 +18,7 @@ import torch
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
 LARGEST_FOLDED = 256  # bytes or elements of a constant expression that is stored as its value
 SMALLEST_STORED_AS_HALF = 1024  # elements; norms and biases stay in float32
+TOOLS = ('segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx')  # what a graph's bytes depend on
 
 
 def to_onnx(network: SegRet, input_size: tuple[int, int], half_weights: bool) -> onnx.ModelProto:
@@ -39,14 +41,24 @@ def to_onnx(network: SegRet, input_size: tuple[int, int], half_weights: bool) ->
     optimizer.optimize_ir(program.model, input_size_limit=LARGEST_FOLDED,
                           output_size_limit=LARGEST_FOLDED)
     model = program.model_proto
-    for node in model.graph.node:  # names of the exporter's source lines help nobody
-        node.ClearField('doc_string')
-        node.ClearField('metadata_props')
-    model.graph.ClearField('metadata_props')
     model.ClearField('functions')
+    clear_notes(model.graph)
     if half_weights:
         store_as_half(model)
     return model
+
+
+def clear_notes(graph: onnx.GraphProto) -> None:
+    """Take away what the exporter tells of its own work, such as the paths of source lines."""
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
+                 *graph.initializer):
+        part.ClearField('doc_string')
+        part.ClearField('metadata_props')
+
+
+def tool_versions() -> dict[str, str]:
+    """Give the versions of the packages that make a model file, by their names on PyPI."""
+    return {name: metadata.version(name) for name in TOOLS}
 
 
 def store_as_half(model: onnx.ModelProto) -> None:

@@ -1,13 +1,16 @@
 """What a model file tells of itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import json
+import re
 
 from segret_ros.label_set import LabelSet, LabelSetError
 
+# Counts up when a reader of this one would misread the file; docs/model_file.md has the rule.
 FORMAT = 'segret_ros model 1'
 TEMPERATURES = (0.01, 100.0)  # the lowest and highest that any network could need
-HOW_TO_MAKE = 'make a right one with: segret_export CHECKPOINT --output MODEL.onnx'
+COMMAND = 'segret_export CHECKPOINT --output MODEL.onnx'
+HOW_TO_MAKE = f'make a right one with: {COMMAND}'
 
 
 class ModelError(ValueError):
@@ -31,6 +34,10 @@ class ModelInfo:
     :param calibration_error: expected calibration error 0..1 at temperature 1 and at
         `temperature`, or None where nobody calibrated.
     :param calibration_data: what `temperature` was fitted and `calibration_error` measured on.
+    :param checkpoint_sha256: of the checkpoint, in hex; '' in files from before it was written.
+    :param opset: version of the ONNX operators; None in files from before it was written.
+    :param tools: versions of the packages that made the file, by name; empty in files from before
+        they were written.
     :raises ValueError: for a temperature or an error out of range.
     """
 
@@ -44,6 +51,9 @@ class ModelInfo:
     temperature: float = 1.0
     calibration_error: tuple[float, float] | None = None
     calibration_data: str = ''
+    checkpoint_sha256: str = ''
+    opset: int | None = None
+    tools: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         lowest, highest = TEMPERATURES
@@ -71,19 +81,22 @@ class ModelInfo:
             'segret.temperature': str(self.temperature),
             'segret.calibration_error': json.dumps(self.calibration_error),
             'segret.calibration_data': self.calibration_data,
+            'segret.checkpoint_sha256': self.checkpoint_sha256,
+            'segret.opset': json.dumps(self.opset),
+            'segret.tools': json.dumps(self.tools),
         }
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], path: str) -> 'ModelInfo':
         """
-        Give what the properties of a model file say; without a temperature it is 1.
+        Give what the properties of a model file say.
+
+        Those that older files have not are as `ModelInfo` has them; unknown ones are ignored.
 
         :param path: of the file, for messages.
         :raises ModelError: for a file without them or of another format.
         """
-        if metadata.get('segret.format') != FORMAT:
-            raise ModelError(f'{path}: its segret.format is {metadata.get("segret.format")!r}, '
-                             f'not {FORMAT!r}; {HOW_TO_MAKE}')
+        _check_format(metadata.get('segret.format'), path)
         try:
             height, width = json.loads(metadata['segret.input_size'])
             labels = LabelSet(
@@ -92,10 +105,22 @@ class ModelInfo:
             return cls(labels, (int(height), int(width)), metadata['segret.variant'],
                        metadata['segret.training_data'], json.loads(metadata['segret.miou']),
                        metadata['segret.miou_data'], metadata['segret.source'],
-                       **_calibration(metadata))
-        except (KeyError, ValueError, TypeError, LabelSetError) as error:
+                       **_calibration(metadata), **_making(metadata))
+        except (KeyError, ValueError, TypeError, OverflowError, LabelSetError) as error:
             raise ModelError(f'{path}: its metadata is damaged ({error}); {HOW_TO_MAKE}'
                              ) from error
+
+
+def _check_format(found: str | None, path: str) -> None:
+    """Refuse a file of another format; one of a later version of the package as such."""
+    if found == FORMAT:
+        return
+    later = re.fullmatch(r'segret_ros model (\d+)', found or '')
+    if later and int(later[1]) > int(FORMAT.split()[-1]):
+        raise ModelError(f'{path}: its segret.format is {found!r}, of a later version of '
+                         f'segret_ros, and this one reads {FORMAT!r}: update segret_ros, or make '
+                         f'the file again with this one: {COMMAND}')
+    raise ModelError(f'{path}: its segret.format is {found!r}, not {FORMAT!r}; {HOW_TO_MAKE}')
 
 
 def _calibration(metadata: dict[str, str]) -> dict:
@@ -104,3 +129,12 @@ def _calibration(metadata: dict[str, str]) -> dict:
     return {'temperature': float(metadata.get('segret.temperature', 1)),
             'calibration_error': None if error is None else tuple(error),
             'calibration_data': metadata.get('segret.calibration_data', '')}
+
+
+def _making(metadata: dict[str, str]) -> dict:
+    """Give the parameters of `ModelInfo` on how the file was made; older files have none."""
+    opset = json.loads(metadata.get('segret.opset', 'null'))
+    tools = dict(json.loads(metadata.get('segret.tools', '{}')))
+    return {'checkpoint_sha256': metadata.get('segret.checkpoint_sha256', ''),
+            'opset': None if opset is None else int(opset),
+            'tools': {name: str(version) for name, version in tools.items()}}

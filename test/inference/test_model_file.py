@@ -15,11 +15,14 @@ from segret_ros.inference import DeviceError, ModelError, ModelInfo, Segmenter
 from segret_ros.inference.onnxruntime_engine import CPU, CUDA, providers_of
 from segret_ros.label_set import LabelSet
 from segret_ros.network import SegRet
+from segret_ros.share import default_model
 from segret_train.evaluation import predict
 from segret_train.onnx_model import save_model, to_onnx
 
 SIZE = (96, 160)
 WAY_OUT = 'segret_export CHECKPOINT'
+CALIBRATION = ('temperature', 'calibration_error', 'calibration_data')  # keys, as they came
+MAKING = ('checkpoint_sha256', 'opset', 'tools')
 
 
 @pytest.fixture(scope='module')
@@ -46,6 +49,11 @@ def change_metadata(path: Path, **changes: str | None) -> None:
         if value is not None:
             model.metadata_props.add(key=key, value=value)
     onnx.save(model, path)
+
+
+def random_image() -> np.ndarray:
+    """Give an (H, W, 3) uint8 RGB image of noise."""
+    return np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
 
 
 def refusal(path: Path) -> str:
@@ -93,7 +101,7 @@ def test_half_weights_give_almost_the_same_labels(half_model: onnx.ModelProto, n
                                                   model_file: Path, tmp_path: Path) -> None:
     path = tmp_path / 'half.onnx'
     save_model(half_model, replace(Segmenter(model_file, 'cpu').info, input_size=SIZE), path)
-    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    image = random_image()
     assert np.mean(Segmenter(path, 'cpu')(image).label == predict(network, image)) > 0.99
     assert path.stat().st_size < 0.6 * model_file.stat().st_size
 
@@ -105,7 +113,8 @@ def test_metadata_is_kept(half_model: onnx.ModelProto, miou: float | None,
         labels=LabelSet(('road', 'Fußgänger', '"tree"'), ((1, 2, 3), (0, 0, 0), (255, 0, 9))),
         input_size=SIZE, variant='nano', training_data='CamVid train, 367 frames', miou=miou,
         miou_data='CamVid val', source='best.safetensors', temperature=1.375,
-        calibration_error=(0.0625, 0.03), calibration_data='CamVid val, 3 frames')
+        calibration_error=(0.0625, 0.03), calibration_data='CamVid val, 3 frames',
+        checkpoint_sha256='0f' * 32, opset=20, tools={'torch': '2.13.0+cpu', 'onnx': '1.23.2'})
     save_model(half_model, info, tmp_path / 'told.onnx')
     assert Segmenter(tmp_path / 'told.onnx', 'cpu').info == info
 
@@ -134,7 +143,11 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('changes', 'value'), [
-    ({'format': 'segret_ros model 9'}, "'segret_ros model 9'"),
+    ({'format': 'segret_ros model 2'},
+     "'segret_ros model 2', of a later version of segret_ros, and this one reads "
+     "'segret_ros model 1': update segret_ros, or make"),
+    ({'format': 'segret_ros model 0'}, "'segret_ros model 0', not 'segret_ros model 1'; make"),
+    ({'format': 'another model 2'}, "'another model 2', not 'segret_ros model 1'; make"),
     ({'palette': None}, "'segret.palette'"),
     ({'class_names': '["road", '}, 'damaged'),
     ({'class_names': '["road", "car"]'}, '2 class names and 3 colours'),
@@ -143,6 +156,7 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
     ({'palette': '[1, 2, 3]'}, 'damaged'),
     ({'input_size': '[64]'}, 'damaged'),
     ({'input_size': 'null'}, 'damaged'),
+    ({'input_size': '[Infinity, 96]'}, 'damaged'),
     ({'miou': 'good'}, 'damaged'),
     ({'source': None}, "'segret.source'"),
     ({'temperature': '0'}, 'temperature is 0.0: it must be 0.01..100'),
@@ -154,16 +168,42 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
     ({'calibration_error': '[0.1]'}, 'calibration error is (0.1,)'),
     ({'calibration_error': '[0.1, NaN]'}, 'calibration error is (0.1, nan)'),
     ({'calibration_error': 'low'}, 'damaged'),
+    ({'opset': 'new'}, 'damaged'),
+    ({'opset': '[20]'}, 'damaged'),
+    ({'opset': 'Infinity'}, 'damaged'),
+    ({'tools': 'torch 2.13'}, 'damaged'),
+    ({'tools': '[20]'}, 'damaged'),
 ])
 def test_damaged_metadata_is_refused(changeable: Path, changes: dict, value: str) -> None:
     change_metadata(changeable, **changes)
     assert value in refusal(changeable)
 
 
-def test_a_file_from_before_calibration_has_temperature_1(changeable: Path) -> None:
-    change_metadata(changeable, temperature=None, calibration_error=None, calibration_data=None)
-    info = Segmenter(changeable, 'cpu').info
+@pytest.mark.parametrize('absent', [MAKING, CALIBRATION + MAKING])
+def test_a_file_of_an_older_version_labels_as_ever(changeable: Path, model_file: Path,
+                                                   absent: tuple[str, ...]) -> None:
+    change_metadata(changeable, **dict.fromkeys(absent))
+    older, image = Segmenter(changeable, 'cpu'), random_image()
+    np.testing.assert_array_equal(older(image).label, Segmenter(model_file, 'cpu')(image).label)
+    info = older.info
     assert (info.temperature, info.calibration_error, info.calibration_data) == (1, None, '')
+    assert (info.checkpoint_sha256, info.opset, info.tools) == ('', None, {})
+
+
+def test_the_shipped_file_labels() -> None:
+    shipped = Segmenter(default_model(), 'cpu')
+    label = shipped(random_image()).label
+    assert label.shape == SIZE
+    assert label.max() < len(shipped.info.labels) == 11
+
+
+def test_keys_that_this_version_does_not_know_are_ignored(changeable: Path,
+                                                          model_file: Path) -> None:
+    change_metadata(changeable, licence='of a later version')
+    newer, known = Segmenter(changeable, 'cpu'), Segmenter(model_file, 'cpu')
+    image = random_image()
+    assert newer.info == known.info
+    np.testing.assert_array_equal(newer(image).label, known(image).label)
 
 
 @pytest.mark.parametrize('changes', [

@@ -1,7 +1,10 @@
 """Exports that do what their checkpoint does, or are not written."""
 
+import hashlib
 import json
+import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -14,11 +17,12 @@ from segret_ros.network import save_checkpoint, SegRet
 from segret_train import export as export_module
 from segret_train.calibration import CalibrationError
 from segret_train.datasets import open_data_set
-from segret_train.export import export, ExportError
+from segret_train.export import Agreement, export, ExportError
 import torch
 
 FRAMES = [np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
           for seed in range(2)]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -31,9 +35,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_file_tells_what_the_checkpoint_told(checkpoint: Path, tmp_path: Path) -> None:
-    output = tmp_path / 'two.onnx'
-    agreement = export(checkpoint, output, (64, 96), FRAMES)
+@pytest.fixture(scope='module')
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Agreement]:
+    """Give the checkpoint's model file for 64 x 96, and how far it does the same."""
+    output = tmp_path_factory.mktemp('exported') / 'two.onnx'
+    return output, export(checkpoint, output, (64, 96), FRAMES)
+
+
+def test_the_file_tells_what_the_checkpoint_told(exported: tuple[Path, Agreement]) -> None:
+    output, agreement = exported
     info = read_model_info(output)
     assert agreement.share >= 0.999
     assert info.labels.names == ('road', 'other')
@@ -42,6 +52,37 @@ def test_the_file_tells_what_the_checkpoint_told(checkpoint: Path, tmp_path: Pat
     assert (info.training_data, info.miou, info.miou_data) == ('two streets', 0.5, 'a third')
     assert info.source.startswith('two.safetensors, sha256 ')
     assert (info.temperature, info.calibration_error) == (1, None)
+
+
+def test_the_file_tells_how_it_was_made(checkpoint: Path,
+                                        exported: tuple[Path, Agreement]) -> None:
+    info, model = read_model_info(exported[0]), onnx.load(exported[0])
+    assert info.checkpoint_sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [('', info.opset)]
+    assert info.tools.keys() == {'segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx'}
+    assert (info.tools['torch'], info.tools['onnx']) == (torch.__version__, onnx.__version__)
+
+
+def test_another_process_in_another_folder_writes_the_same_bytes(
+        checkpoint: Path, exported: tuple[Path, Agreement], tmp_path: Path) -> None:
+    shutil.copy(checkpoint, tmp_path)
+    for index, frame in enumerate(FRAMES):
+        cv2.imwrite(str(tmp_path / f'{index}.png'), frame)
+    subprocess.run([sys.executable, '-m', 'segret_train.export', checkpoint.name, '--output',
+                    'again.onnx', '--input-size', '64', '96', '--frames', '.'], cwd=tmp_path,
+                   env=os.environ | {'PYTHONHASHSEED': '1'}, check=True, capture_output=True)
+    assert (tmp_path / 'again.onnx').read_bytes() == exported[0].read_bytes()
+
+
+def test_the_file_tells_no_path_of_the_machine(checkpoint: Path,
+                                               exported: tuple[Path, Agreement]) -> None:
+    model = onnx.load(exported[0])
+    for tensor in model.graph.initializer:
+        tensor.ClearField('raw_data')  # chance bytes
+    told = str(model)
+    assert 'two streets' in told
+    assert not [path for path in ('.py', str(ROOT), str(checkpoint.parent)) if path in told]
+    assert 'pkg.' not in told  # the notes of PyTorch's exporter and onnxscript's optimiser
 
 
 @pytest.mark.parametrize(('openvino_share', 'lines', 'said'), [
@@ -56,10 +97,10 @@ def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: 
     assert said in told
 
 
-def test_openvino_is_compared_too_where_it_is_installed(checkpoint: Path, tmp_path: Path) -> None:
+def test_openvino_is_compared_too_where_it_is_installed(
+        exported: tuple[Path, Agreement]) -> None:
     pytest.importorskip('openvino', reason='needs openvino, an extra')
-    agreement = export(checkpoint, tmp_path / 'two.onnx', (64, 96), FRAMES)
-    assert 0.9 < agreement.openvino_share <= 1
+    assert 0.9 < exported[1].openvino_share <= 1
 
 
 def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
