@@ -53,10 +53,10 @@ def recorder(arrivals: dict) -> Iterator[None]:
         arrivals |= json.loads(process.communicate(timeout=TIMEOUT_S)[0])
 
 
-@pytest.fixture(scope='module')
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def play(folder: Path) -> Run:
     """Play the begin of the sample drive, recorded late, with a recorder beside it."""
-    folder, arrivals, truth = tmp_path_factory.mktemp('realtime'), {}, SampleTruth()
+    folder.mkdir()
+    arrivals, truth = {}, SampleTruth()
     bag = write_drive(folder / 'bag', FRAMES, [IMAGE], lambda recorded: recorded.time_ns
                       + RECORDED_AFTER_MS * 1_000_000)
     with recorder(arrivals):
@@ -66,6 +66,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     images_s, labels_s = ({int(stamp): times for stamp, times in arrivals[topic].items()}
                           for topic in (IMAGE, '/camera/segmentation/label'))
     return Run(report, truth, images_s, labels_s)
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """
+    Give a run whose first images and first label the recorder heard.
+
+    Nobody waits for a recorder: DDS may make it known to the player and to the node when part of
+    the drive is over. Such a run tells nothing, and is made again.
+    """
+    folder = tmp_path_factory.mktemp('realtime')
+    first = stamp_ns(next(images(1)).message().header)
+    for attempt in range(6):
+        run = play(folder / str(attempt))
+        if first in run.images_s and first in run.labels_s:
+            return run
+    pytest.fail('in six runs the recorder was known too late')
 
 
 def test_a_recorder_outside_counts_the_same_labels(run: Run) -> None:
