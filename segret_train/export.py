@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import replace
 import hashlib
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from segret_ros.atomic import atomic_path
 from segret_ros.bags import read_bag
 from segret_ros.inference import DeviceError, ModelInfo, read_model_info, Segmenter
+from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_ros.share import share_directory
@@ -24,6 +26,7 @@ from segret_train.onnx_model import OPSET, save_model, to_onnx, tool_versions
 from tqdm import tqdm
 
 CHECK_FRAMES = 8
+PARITY_FRAMES = 4  # of them, which travel with the file
 SMALLEST_SHARE_EQUAL = 0.999  # of pixels; the rest are ties
 EXACT_ENOUGH = 0.995  # of pixels, for an engine that rounds to be a model's default
 
@@ -67,7 +70,8 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     if calibrate_on is not None:
         calibrate_on.samples('val')  # a wrong folder is told before the work
     network = load_checkpoint(checkpoint)
-    info = describe(network, checkpoint, input_size, labels, training_data)
+    info = replace(describe(network, checkpoint, input_size, labels, training_data),
+                   parity_frames=parity_frames_of(network, input_size, frames))
     expected = [predict(network, frame, input_size) for frame in frames]
     for half_weights in (True, False):
         with tempfile.TemporaryDirectory() as folder:
@@ -108,6 +112,15 @@ def describe(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
                      miou=record.get('val_miou'), miou_data=record.get('val_data', ''),
                      source=f'{checkpoint.name}, sha256 {digest}', checkpoint_sha256=digest,
                      opset=OPSET, tools=tool_versions())
+
+
+def parity_frames_of(network: SegRet, input_size: tuple[int, int],
+                     frames: list[np.ndarray]) -> str:
+    """Give what travels with the file: some of the frames, with the labels of PyTorch."""
+    chosen = frames[::-(-len(frames) // PARITY_FRAMES)]
+    files = [compressed(cv2.resize(frame, input_size[::-1], interpolation=cv2.INTER_AREA))
+             for frame in chosen]
+    return encode([(jpeg, predict(network, decompressed(jpeg), input_size)) for jpeg in files])
 
 
 def openvino_share(model: Path, frames: list[np.ndarray],

@@ -10,9 +10,10 @@ import onnx
 from onnx import helper, numpy_helper, TensorProto
 from onnxscript import optimizer
 from segret_ros.atomic import atomic_path
+from segret_ros.inference import checksum
 from segret_ros.inference.model_info import ModelInfo
 from segret_ros.network import SegRet
-from segret_train.deployed import DeployedSegRet
+from segret_ros.network.deployed import DeployedSegRet
 import torch
 
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
@@ -78,10 +79,11 @@ def store_as_half(model: onnx.ModelProto) -> None:
 
 
 def save_model(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
-    """Write a model with its metadata, atomically."""
+    """Write a model with its metadata and its checksum, atomically."""
     model.ClearField('metadata_props')
-    for key, value in info.to_metadata().items():
+    # The checksum first: a file that was cut has lost it, or does not fit it.
+    for key, value in {checksum.KEY: checksum.UNKNOWN, **info.to_metadata()}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     with atomic_path(path) as partial:
-        partial.write_bytes(model.SerializeToString(deterministic=True))
+        partial.write_bytes(checksum.sealed(model.SerializeToString(deterministic=True)))

@@ -8,8 +8,7 @@ import sys
 from segret_ros.atomic import atomic_path
 from segret_ros.bench import devices
 from segret_ros.inference import DEVICES
-from segret_ros.inference.devices import list_devices
-from segret_ros.inference.engine import devices_of_auto
+from segret_ros.inference.devices import devices_of_auto, list_devices
 from segret_ros.share import default_model
 
 RUNS = 50

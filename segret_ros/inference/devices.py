@@ -105,6 +105,12 @@ def list_devices() -> list[Device]:
             Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT]))]
 
 
+def devices_of_auto() -> list[str]:
+    """Give the devices that `auto` may take here, the best first; `cpu` is always the last."""
+    cuda = CUDA in onnxruntime.get_available_providers() and not lacks_of('cuda', CUDA, find(CUDA))
+    return [*(['cuda'] if cuda else []), *(['openvino'] if find_spec('openvino') else []), 'cpu']
+
+
 def _openvino() -> Device:
     if find_spec('openvino') is None:
         return Device('openvino', '', [Lack('the package openvino is not installed',

@@ -1,14 +1,15 @@
 """The one interface of all engines, and which of them runs a model on a device."""
 
-import importlib.util
+from collections.abc import Callable
 import logging
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from segret_ros.inference.device import DeviceError
+from segret_ros.inference.devices import devices_of_auto
 from segret_ros.inference.model_info import ModelError
-from segret_ros.inference.onnxruntime_engine import has_cuda, OnnxRuntimeEngine
+from segret_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +20,14 @@ class Engine(Protocol):
 
     :param name: of the library, its version and the precision it computes in.
     :param device: where it runs, as it is asked for by name.
+    :param precision: what it computes a float32 graph in: `float32`, `bfloat16` or `float16`.
+    :param labels_on_device: whether it has `label`.
     """
 
     name: str
     device: str
+    precision: str
+    labels_on_device: bool
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """
@@ -32,55 +37,78 @@ class Engine(Protocol):
         :return: (classes, height / 4, width / 4) float32, rounded up.
         """
 
+    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
+              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """
+        Give the labels and their probabilities, computed where the logits are.
 
-def open_engine(path: str | Path, device: str, streams: int | None = None) -> Engine:
+        :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
+        :param size: (H, W) of the camera.
+        :param temperature: of the probabilities; None where they are not wanted.
+        :return: (H, W) uint8 classes; (H, W) uint8 probability times 255, or None.
+        """
+
+
+def open_engine(path: str | Path, device: str, streams: int | None = None,
+                built: Path | None = None) -> Engine:
     """
     Give a model file loaded on a device.
-
-    `auto` takes the first that is here: a CUDA device, OpenVINO on the CPU, ONNX Runtime on the
-    CPU.
 
     :param path: of a sound model file, as `read_model_info` finds it.
     :param device: one of `device.DEVICES`; only `auto` may fall back.
     :param streams: of a CPU: so many images at once, from as many threads, on a core each, which
         takes longer for one image and less for many. None: one image at a time, on all cores.
+    :param built: folder that `build_engine` has filled for the same arguments, on this machine
+        with the same libraries; None: what takes building is built now, and not kept.
     :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
-    if device == 'auto':
-        return _open_best(path, streams)
-    if device == 'openvino':
-        return _open_with_openvino(path, streams)
-    return OnnxRuntimeEngine(path, device, streams)
+    return first_of(device, lambda name: _engine_class(name)(path, name, streams, built))
 
 
-def _open_best(path: str | Path, streams: int | None) -> Engine:
-    if has_cuda():
+def build_engine(path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+    """
+    Write what `open_engine` takes as `built`; nothing for an engine that needs no building.
+
+    :param device: one of `device.DEVICES`, not `auto`.
+    :param folder: empty, to write to.
+    :raises ModelError: for a file that the engine can't load.
+    :raises DeviceError: for a device that is missing.
+    """
+    engine_class = _engine_class(device)
+    if hasattr(engine_class, 'build'):
+        engine_class.build(path, device, streams, folder)
+
+
+def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:
+    """
+    Give the engine of a device, or of the first that `auto` may take and that opens.
+
+    :param open_device: gives the engine of a device other than `auto`.
+    :raises ModelError, DeviceError: of the device, or of the last that `auto` may take.
+    """
+    devices = devices_of_auto() if device == 'auto' else [device]
+    if device == 'auto' and devices[0] != 'cuda':
+        logger.info('no GPU to use here (segret_bench --device tells why): auto takes a CPU')
+    for name in devices[:-1]:
         try:
-            return open_engine(path, 'cuda', streams)
-        except DeviceError as error:
-            logger.warning('%s; falling back to the CPU', error)
-    else:
-        logger.info('this ONNX Runtime has no CUDA: running on the CPU')
-    try:
-        return open_engine(path, 'openvino', streams)
-    except DeviceError:
-        logger.info('OpenVINO is not installed, which would be faster: running on ONNX Runtime')
-    except ModelError as error:
-        logger.warning('%s; falling back to ONNX Runtime', error)
-    return open_engine(path, 'cpu', streams)
+            return open_device(name)
+        except (DeviceError, ModelError) as error:
+            logger.warning('%s; falling back to the next device', error)
+    return open_device(devices[-1])
 
 
-def _open_with_openvino(path: str | Path, streams: int | None) -> Engine:
+def _engine_class(device: str) -> type:
+    """Give the class of a device's engine; its library is loaded only now."""
+    if device == 'openvino':
+        return _openvino_engine()
+    return OnnxRuntimeEngine
+
+
+def _openvino_engine() -> type:
     try:
         from segret_ros.inference.openvino_engine import OpenVinoEngine
     except ImportError as error:
         raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
                           'pip install openvino, or use cpu') from error
-    return OpenVinoEngine(path, streams)
-
-
-def devices_of_auto() -> list[str]:
-    """Give the devices that `auto` may take here, the best first."""
-    openvino = importlib.util.find_spec('openvino') is not None
-    return [*(['cuda'] if has_cuda() else []), *(['openvino'] if openvino else []), 'cpu']
+    return OpenVinoEngine

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnxruntime
+from segret_ros.inference import checksum
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
 
 
@@ -14,6 +15,10 @@ def read_model_info(path: str | Path) -> ModelInfo:
     """
     if not Path(path).is_file():
         raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}')
+    sound = checksum.is_sound(Path(path).read_bytes())
+    if sound is False:
+        raise ModelError(f'{path}: it was damaged since it was written, for its checksum is '
+                         f'another; copy it again, or {HOW_TO_MAKE}')
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -24,7 +29,10 @@ def read_model_info(path: str | Path) -> ModelInfo:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: ONNX Runtime can't load it ({reason}); {HOW_TO_MAKE}"
                          ) from error
-    info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
+    metadata = session.get_modelmeta().custom_metadata_map
+    if sound is None and checksum.KEY in metadata:
+        raise ModelError(f'{path}: its checksum is damaged; copy it again, or {HOW_TO_MAKE}')
+    info = ModelInfo.from_metadata(metadata, str(path))
     _check_signature(session, info, path)
     return info
 

@@ -9,6 +9,7 @@ from segret_ros.label_set import LabelSet, LabelSetError
 # Counts up when a reader of this one would misread the file; docs/model_file.md has the rule.
 FORMAT = 'segret_ros model 1'
 TEMPERATURES = (0.01, 100.0)  # the lowest and highest that any network could need
+PRECISIONS = ('float32', 'float16', 'int8')
 COMMAND = 'segret_export CHECKPOINT --output MODEL.onnx'
 HOW_TO_MAKE = f'make a right one with: {COMMAND}'
 
@@ -38,7 +39,11 @@ class ModelInfo:
     :param opset: version of the ONNX operators; None in files from before it was written.
     :param tools: versions of the packages that made the file, by name; empty in files from before
         they were written.
-    :raises ValueError: for a temperature or an error out of range.
+    :param precision: what the graph computes in, one of `PRECISIONS`.
+    :param quantised_on: what the ranges of an int8 graph were measured on.
+    :param parity_frames: images with the labels of the float32 network, as
+        `parity_frames.encode` has them; '' in files from before they were written.
+    :raises ValueError: for a temperature or an error out of range, or an unknown precision.
     """
 
     labels: LabelSet
@@ -54,8 +59,14 @@ class ModelInfo:
     checkpoint_sha256: str = ''
     opset: int | None = None
     tools: dict[str, str] = field(default_factory=dict, hash=False)
+    precision: str = 'float32'
+    quantised_on: str = ''
+    parity_frames: str = field(default='', repr=False)
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f'the precision is {self.precision!r}: it must be one of '
+                             f'{", ".join(PRECISIONS)}')
         lowest, highest = TEMPERATURES
         if not lowest <= self.temperature <= highest:  # true for NaN too
             raise ValueError(f'the temperature is {self.temperature}: it must be '
@@ -84,6 +95,9 @@ class ModelInfo:
             'segret.checkpoint_sha256': self.checkpoint_sha256,
             'segret.opset': json.dumps(self.opset),
             'segret.tools': json.dumps(self.tools),
+            'segret.precision': self.precision,
+            'segret.quantised_on': self.quantised_on,
+            'segret.parity_frames': self.parity_frames,
         }
 
     @classmethod
@@ -137,4 +151,7 @@ def _making(metadata: dict[str, str]) -> dict:
     tools = dict(json.loads(metadata.get('segret.tools', '{}')))
     return {'checkpoint_sha256': metadata.get('segret.checkpoint_sha256', ''),
             'opset': None if opset is None else int(opset),
-            'tools': {name: str(version) for name, version in tools.items()}}
+            'tools': {name: str(version) for name, version in tools.items()},
+            'precision': metadata.get('segret.precision', 'float32'),
+            'quantised_on': metadata.get('segret.quantised_on', ''),
+            'parity_frames': metadata.get('segret.parity_frames', '')}

@@ -18,11 +18,16 @@ class OnnxRuntimeEngine:
     :param path: of a sound model file.
     :param device: `cpu`, `cuda`, `cuda:1` or `tensorrt`.
     :param streams: of the CPU: images at once, on a core each; None: one at a time, on all cores.
+    :param built: of no use to it.
     :raises ModelError: for a file that ONNX Runtime can't load.
     :raises DeviceError: for a device that is missing.
     """
 
-    def __init__(self, path: str | Path, device: str, streams: int | None = None) -> None:
+    precision = 'float32'
+    labels_on_device = False
+
+    def __init__(self, path: str | Path, device: str, streams: int | None = None,
+                 built: Path | None = None) -> None:
         self.path = Path(path)
         self.device = device
         version = '.'.join(onnxruntime.__version__.split('.')[:2])
@@ -66,11 +71,6 @@ def check_device(device: str, provider: str) -> None:
     if lacks:
         raise DeviceError(f'device {device!r} can\'t be used: {"; ".join(map(str, lacks))}; '
                           'or use cpu')
-
-
-def has_cuda() -> bool:
-    """Tell whether this ONNX Runtime was built for CUDA; a device may still be missing."""
-    return CUDA in onnxruntime.get_available_providers()
 
 
 def providers_of(device: str) -> list[tuple[str, dict]]:

@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 
+BUILT = 'openvino.blob'  # of the folder that `build` fills
 CPUINFO = Path('/proc/cpuinfo')
 TILE_LEAF = 0x1d  # of CPUID, Intel SDM volume 2A: the palettes of AMX's tiles
 
@@ -24,25 +25,22 @@ class OpenVinoEngine:
     """
 
     device = 'openvino'
+    labels_on_device = False
 
-    def __init__(self, path: str | Path, streams: int | None = None) -> None:
-        core = openvino.Core()
-        rounds = ('BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-                  and bfloat16_is_faster(CPUINFO.read_text() if CPUINFO.is_file() else ''))
-        try:
-            compiled = core.compile_model(str(path), 'CPU', {
-                **({'PERFORMANCE_HINT': 'LATENCY'} if streams is None else
-                   {'NUM_STREAMS': streams, 'INFERENCE_NUM_THREADS': streams}),
-                'INFERENCE_PRECISION_HINT': 'bf16' if rounds else 'f32'})
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"{path}: OpenVINO can't load it ({reason}); {HOW_TO_MAKE}"
-                             ) from error
+    def __init__(self, path: str | Path, device: str = device, streams: int | None = None,
+                 built: Path | None = None) -> None:
+        self.precision = 'bfloat16' if _rounds() else 'float32'
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
-        self.name = f'OpenVINO {version}, {"bfloat16" if rounds else "float32"}'
+        self.name = f'OpenVINO {version}, {self.precision}'
+        compiled = _compiled(path, streams) if built is None else _loaded(built, streams)
         self._requests = SimpleQueue()  # that are free; each holds one image
         for _ in range(streams or 1):
             self._requests.put(compiled.create_infer_request())
+
+    @classmethod
+    def build(cls, path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+        """Compile a model file for this processor; see `build_engine`."""
+        (folder / BUILT).write_bytes(_compiled(path, streams).export_model().getvalue())
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Give the logits of an image; see `Engine`."""
@@ -52,6 +50,35 @@ class OpenVinoEngine:
             return logits[0][0].copy()
         finally:
             self._requests.put(request)
+
+
+def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
+    try:
+        return openvino.Core().compile_model(str(path), 'CPU', _settings(streams))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: OpenVINO can't load it ({reason}); {HOW_TO_MAKE}") from error
+
+
+def _loaded(built: Path, streams: int | None) -> openvino.CompiledModel:
+    try:
+        return openvino.Core().import_model((built / BUILT).read_bytes(), 'CPU',
+                                            _settings(streams))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{built}: OpenVINO can't load the engine in it "
+                         f'({str(error).splitlines()[0]}): segret_engine clear') from error
+
+
+def _settings(streams: int | None) -> dict[str, object]:
+    use = ({'PERFORMANCE_HINT': 'LATENCY'} if streams is None else
+           {'NUM_STREAMS': streams, 'INFERENCE_NUM_THREADS': streams})
+    return {**use, 'INFERENCE_PRECISION_HINT': 'bf16' if _rounds() else 'f32'}
+
+
+def _rounds() -> bool:
+    """Tell whether to compute in bfloat16 on this processor."""
+    return ('BF16' in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+            and bfloat16_is_faster(CPUINFO.read_text() if CPUINFO.is_file() else ''))
 
 
 def bfloat16_is_faster(cpuinfo: str) -> bool:

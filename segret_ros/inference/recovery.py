@@ -6,7 +6,8 @@ from pathlib import Path
 import time
 
 import numpy as np
-from segret_ros.inference.engine import devices_of_auto, Engine, open_engine
+from segret_ros.inference.devices import devices_of_auto
+from segret_ros.inference.engine import Engine, open_engine
 from segret_ros.inference.model_info import ModelError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class RecoveringEngine:
         self._path, self._asked_for = path, device
         self._engine: Engine | None = open_engine(path, device)
         self.name, self.device = self._engine.name, self._engine.device
+        self.labels_on_device = self._engine.labels_on_device
         self.model_hash = model_hash(path)
         self.failures = 0  # in all
         self.reopened = 0  # times

@@ -23,7 +23,8 @@ class Segmentation:
     :param label: (H, W) uint8 class ids of the model; 255 is unknown.
     :param confidence: (H, W) uint8, the label's probability times 255, or None when not asked for.
     :param stages_ms: wall time of `resize`, `network`, `labels` and `confidence`, the last with
-        the unsure pixels; about 0 when not asked for.
+        the unsure pixels; about 0 when not asked for. Of an engine that labels on its device,
+        `network` is all three.
     """
 
     label: np.ndarray
@@ -76,15 +77,11 @@ class Segmenter:
         if resized.shape[:2] != (height, width):
             resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR)
         watch.lap('resize')
-        logits = self.engine.run(resized)
-        watch.lap('network')
-        blocks = Blocks(logits, image_rgb.shape[:2])
-        label = blocks.labels()
-        watch.lap('labels')
+        label, find_confidence = self._label(resized, image_rgb.shape[:2], watch)
         if not min_confidence:
             on_label(label)
             watch.lap()
-        confidence = confidence_of(blocks, self.info.temperature) if self._confidence else None
+        confidence = find_confidence() if self._confidence else None
         if min_confidence:
             _forget_unsure(label, confidence, min_confidence)
         watch.lap('confidence')
@@ -95,6 +92,23 @@ class Segmenter:
     def warm_up(self) -> None:
         """Run once on a black image, so that the first camera image is as fast as the next."""
         self(np.zeros((*self.info.input_size, 3), np.uint8))
+
+    def _label(self, resized: np.ndarray, size: tuple[int, int], watch: Stopwatch
+               ) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
+        """Give the label of an image of the network's size, and what gives its confidence."""
+        temperature = self.info.temperature
+        if self.engine.labels_on_device:
+            label, confidence = self.engine.label(resized, size,
+                                                  temperature if self._confidence else None)
+            watch.lap('network')
+            watch.lap('labels')
+            return label, lambda: confidence
+        logits = self.engine.run(resized)
+        watch.lap('network')
+        blocks = Blocks(logits, size)
+        label = blocks.labels()
+        watch.lap('labels')
+        return label, lambda: confidence_of(blocks, temperature)
 
     def _check_min_confidence(self, min_confidence: float) -> None:
         if not 0 <= min_confidence <= 1:  # true for NaN too

@@ -114,29 +114,35 @@ except DeviceError as error:
     assert 'pip install openvino' in message
 
 
-@pytest.mark.parametrize(('failing', 'error', 'chosen', 'said'), [
-    ([], None, ['cuda'], ''),
-    (['cuda'], DeviceError, ['cuda', 'openvino'], 'no luck; falling back to the CPU'),
-    (['cuda', 'openvino'], ModelError, ['cuda', 'openvino', 'cpu'],
-     'no luck; falling back to ONNX Runtime'),
+@pytest.mark.parametrize(('failing', 'chosen'), [
+    ({}, ['cuda']),
+    ({'cuda': DeviceError}, ['cuda', 'openvino']),
+    ({'cuda': DeviceError, 'openvino': ModelError}, ['cuda', 'openvino', 'cpu']),
 ])
 def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
-                                      caplog: pytest.LogCaptureFixture, failing: list[str],
-                                      error: type, chosen: list[str], said: str) -> None:
+                                      caplog: pytest.LogCaptureFixture, failing: dict[str, type],
+                                      chosen: list[str]) -> None:
     tried = []
 
-    def attempt(path: str, device: str, streams: int | None) -> str:
+    def attempt(device: str) -> str:
         tried.append(device)
         if device in failing:
-            raise (DeviceError if device == 'cuda' else error)('no luck')
+            raise failing[device](f'no luck with {device}')
         return device
 
     logger = logging.getLogger(engine_module.__name__)
     logger.addHandler(caplog.handler)
-    monkeypatch.setattr('segret_ros.inference.engine.has_cuda', lambda: True)
-    open_best = engine_module._open_best
-    monkeypatch.setattr(engine_module, 'open_engine', attempt)
-    assert open_best('model.onnx', None) == chosen[-1]
+    monkeypatch.setattr(engine_module, 'devices_of_auto', lambda: ['cuda', 'openvino', 'cpu'])
+    assert engine_module.first_of('auto', attempt) == chosen[-1]
     logger.removeHandler(caplog.handler)
     assert tried == chosen
-    assert said in caplog.text
+    assert all(f'no luck with {device}; falling back to the next device' in caplog.text
+               for device in failing)
+
+
+def test_a_device_by_name_never_falls_back() -> None:
+    def attempt(device: str) -> str:
+        raise DeviceError(f'no {device}')
+
+    with pytest.raises(DeviceError, match='no cuda'):
+        engine_module.first_of('cuda', attempt)

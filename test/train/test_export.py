@@ -67,7 +67,7 @@ def test_another_process_in_another_folder_writes_the_same_bytes(
         checkpoint: Path, exported: tuple[Path, Agreement], tmp_path: Path) -> None:
     shutil.copy(checkpoint, tmp_path)
     for index, frame in enumerate(FRAMES):
-        cv2.imwrite(str(tmp_path / f'{index}.png'), frame)
+        cv2.imwrite(str(tmp_path / f'{index}.png'), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     subprocess.run([sys.executable, '-m', 'segret_train.export', checkpoint.name, '--output',
                     'again.onnx', '--input-size', '64', '96', '--frames', '.'], cwd=tmp_path,
                    env=os.environ | {'PYTHONHASHSEED': '1'}, check=True, capture_output=True)

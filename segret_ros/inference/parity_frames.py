@@ -1,0 +1,69 @@
+"""Images with the labels that the float32 network gives them, as they travel with a model file."""
+
+import base64
+from collections.abc import Sequence
+import json
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+JPEG_QUALITY = 95
+
+
+class ParityFrame(NamedTuple):
+    """
+    An image that an engine is tried on.
+
+    :param image_rgb: (H, W, 3) uint8 RGB, of the network's input size.
+    :param label: (H, W) uint8, the classes that the float32 network sees.
+    """
+
+    image_rgb: np.ndarray
+    label: np.ndarray
+
+
+def compressed(image_rgb: np.ndarray) -> bytes:
+    """Give the JPEG file of an image, (H, W, 3) uint8 RGB."""
+    return cv2.imencode('.jpg', cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR),
+                        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+
+
+def decompressed(jpeg: bytes) -> np.ndarray:
+    """Give the (H, W, 3) uint8 RGB image of a JPEG file."""
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
+                        cv2.COLOR_BGR2RGB)
+
+
+def encode(frames: Sequence[tuple[bytes, np.ndarray]]) -> str:
+    """
+    Give the text that a model file holds: a JSON list of objects `image` and `label` in base64.
+
+    :param frames: JPEG files with the labels, (H, W) uint8, of what `decompressed` makes of them.
+    """
+    return json.dumps([{'image': _text(jpeg), 'label': _text(cv2.imencode('.png', label)[1])}
+                       for jpeg, label in frames])
+
+
+def decode(text: str) -> list[ParityFrame]:
+    """
+    Give the frames of a model file's text, none of an empty one.
+
+    :raises ValueError: for a damaged text.
+    """
+    frames = []
+    for entry in json.loads(text or '[]'):
+        try:
+            label = cv2.imdecode(_bytes(entry['label']), cv2.IMREAD_UNCHANGED)
+            frames.append(ParityFrame(decompressed(_bytes(entry['image']).tobytes()), label))
+        except (KeyError, TypeError, cv2.error) as error:
+            raise ValueError(f'its parity frames are damaged ({error})') from error
+    return frames
+
+
+def _text(content: bytes | np.ndarray) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _bytes(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
