@@ -75,9 +75,18 @@ def build_engine(path: str | Path, device: str, streams: int | None, folder: Pat
     :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device that is missing.
     """
-    engine_class = _engine_class(device)
-    if hasattr(engine_class, 'build'):
-        engine_class.build(path, device, streams, folder)
+    if needs_building(device):
+        _engine_class(device).build(path, device, streams, folder)
+
+
+def needs_building(device: str) -> bool:
+    """
+    Tell whether a device's engine is built before it is loaded.
+
+    :param device: one of `device.DEVICES`, not `auto`.
+    :raises DeviceError: for a device whose library is missing.
+    """
+    return hasattr(_engine_class(device), 'build')
 
 
 def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:

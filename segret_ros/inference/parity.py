@@ -9,7 +9,7 @@ from segret_ros.inference.labels import Blocks
 from segret_ros.inference.parity_frames import ParityFrame
 
 # Of all pixels, as an engine computes; in float32 the rest are ties.
-LEAST_SHARE_EQUAL = {'float32': 0.999, 'float16': 0.995, 'bfloat16': 0.995, 'int8': 0.99}
+LEAST_SHARE_EQUAL = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99, 'int8': 0.99}
 LEAST_CLASS_IOU = {'float32': 0.98, 'float16': 0.95, 'bfloat16': 0.95, 'int8': 0.9}
 SMALLEST_CLASS = 0.002  # share of the pixels; the edges alone decide on smaller ones
 

@@ -1,9 +1,11 @@
 """An engine that gets over its failures."""
 
+from collections.abc import Callable
 import hashlib
 import logging
 from pathlib import Path
 import time
+from typing import TypeVar
 
 import numpy as np
 from segret_ros.inference.devices import devices_of_auto
@@ -15,6 +17,8 @@ logger = logging.getLogger(__name__)
 FAILURES_IN_A_ROW = 3  # of the engine, after which it is opened anew
 FIRST_PAUSE_S = 1.0  # before that; doubled each time
 LONGEST_PAUSE_S = 30.0
+
+Result = TypeVar('Result')
 
 
 class EngineError(RuntimeError):
@@ -28,25 +32,26 @@ class RecoveringEngine:
     After `FAILURES_IN_A_ROW` it is closed and images are refused for a pause. Then it is opened
     again, on the next device for `auto`, on the same for any other, and an image that it runs ends
     the story. The file must stay the one that was opened first: what its labels mean has been
-    told. To be run from one thread; `state` and the counts may be read from any.
+    told. To be run from one thread; `offer` may be called, and `state` and the counts be read,
+    from any.
 
     :param path: of a sound model file.
     :param device: one of `DEVICES`.
+    :param open_engine: gives the engine of a path and a device.
     :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, path: str | Path, device: str) -> None:
-        self._path, self._asked_for = path, device
-        self._engine: Engine | None = open_engine(path, device)
-        self.name, self.device = self._engine.name, self._engine.device
-        self.labels_on_device = self._engine.labels_on_device
+    def __init__(self, path: str | Path, device: str,
+                 open_engine: Callable[[str | Path, str], Engine] = open_engine) -> None:
+        self._path, self._asked_for, self._open = path, device, open_engine
+        self._offered: Engine | None = None
+        self._engine: Engine | None = None
+        self._use(open_engine(path, device))
         self.model_hash = model_hash(path)
         self.failures = 0  # in all
         self.reopened = 0  # times
-        self.state = 'working'
-        self._failures_in_a_row = 0
-        self._pause_s = FIRST_PAUSE_S
+        self._note_success()
         self._open_at = 0.0
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
@@ -55,17 +60,55 @@ class RecoveringEngine:
 
         :raises EngineError: when the engine fails or is not open.
         """
-        if self._engine is None:
+        return self._attempt(lambda engine: engine.run(image_rgb))
+
+    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
+              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """
+        Give the labels of an image; see `Engine`.
+
+        :raises EngineError: when the engine fails or is not open.
+        """
+        return self._attempt(lambda engine: engine.label(image_rgb, size, temperature))
+
+    def offer(self, engine: Engine) -> None:
+        """Let another engine of the same file take over at the next `prepare`."""
+        self._offered = engine
+
+    def prepare(self) -> None:
+        """
+        Go on with the engine that was offered, or open a closed one anew; between two images.
+
+        :raises EngineError: while the engine stays closed.
+        """
+        if self._offered is not None:
+            self._use(self._offered)
+            self._offered = None
+            self._note_success()
+            logger.info('engine %s on %s takes over', self.name, self.device)
+        elif self._engine is None:
             self._reopen()
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name, self.device, self.precision = engine.name, engine.device, engine.precision
+        self.labels_on_device = engine.labels_on_device
+
+    def _attempt(self, work: Callable[[Engine], Result]) -> Result:
+        if self._engine is None:
+            self.prepare()
         try:
-            logits = self._engine.run(image_rgb)
+            result = work(self._engine)
         except Exception as error:  # engines have many types for what their libraries throw
             self._note_failure(error)
             raise EngineError(f'{first_line(error)}; {self.state}') from error
         if self.state != 'working':
             logger.warning('engine %s on %s works again', self.name, self.device)
+        self._note_success()
+        return result
+
+    def _note_success(self) -> None:
         self.state, self._failures_in_a_row, self._pause_s = 'working', 0, FIRST_PAUSE_S
-        return logits
 
     def _note_failure(self, error: Exception) -> None:
         self.failures += 1
@@ -91,12 +134,11 @@ class RecoveringEngine:
             if model_hash(self._path) != self.model_hash:
                 raise ModelError(f'{self._path}: it was replaced since the node was configured; '
                                  'clean up and configure to load the new one')
-            self._engine = open_engine(self._path, self.device)
+            self._use(self._open(self._path, self.device))
         except Exception as error:  # a device may be gone, the file replaced by a broken one
             self._pause(self._next_device())
             raise EngineError(f"the engine can't be opened: {first_line(error)}; {self.state}"
                               ) from error
-        self.name = self._engine.name
         self.reopened += 1
         # One more failure is enough to close it again.
         self._failures_in_a_row = FAILURES_IN_A_ROW - 1
