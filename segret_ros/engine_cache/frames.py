@@ -1,0 +1,72 @@
+"""The frames that a newly built engine is compared on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from segret_ros.inference.engine import open_engine
+from segret_ros.inference.labels import Blocks
+from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.model_info import ModelError, ModelInfo
+from segret_ros.inference.parity_frames import decode, ParityFrame
+from segret_ros.share import default_model
+
+ENDINGS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+
+
+def frames_of(path: str | Path, info: ModelInfo) -> list[ParityFrame]:
+    """
+    Give the frames of a model file; for an older one, which has none, the shipped model's images.
+
+    :raises ModelError: for damaged frames.
+    """
+    try:
+        return decode(info.parity_frames) or labelled(shipped_images(), path, info)
+    except ValueError as error:
+        raise ModelError(f'{path}: {error}') from error
+
+
+def frames_of_folder(folder: Path, path: str | Path, info: ModelInfo) -> list[ParityFrame]:
+    """
+    Give the images of a folder with what the model file sees in them.
+
+    :raises ModelError: for a model file that is no float32 network.
+    :raises ValueError: for a folder without images, or with a file that can't be read.
+    """
+    if info.precision != 'float32':
+        raise ModelError(f'{path}: it computes in {info.precision}, so what it sees is no '
+                         'measure; its own frames have the labels of the float32 network: '
+                         'compare without a folder')
+    if not folder.is_dir():
+        raise ValueError(f'{folder}: no such folder of images')
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+    if not files:
+        raise ValueError(f'{folder}: no image ({", ".join(ENDINGS)}) is in it')
+    return labelled([_read(file) for file in files], path, info)
+
+
+def labelled(images_rgb: Sequence[np.ndarray], path: str | Path, info: ModelInfo
+             ) -> list[ParityFrame]:
+    """Give images at the model's input size, with what ONNX Runtime sees in them on the CPU."""
+    height, width = info.input_size
+    reference = open_engine(path, 'cpu')
+    frames = []
+    for image_rgb in images_rgb:
+        resized = cv2.resize(image_rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+        label = Blocks(reference.run(resized), info.input_size).labels()
+        frames.append(ParityFrame(resized, label))
+    return frames
+
+
+def shipped_images() -> list[np.ndarray]:
+    """Give the images of the shipped model's frames, (H, W, 3) uint8 RGB."""
+    frames = decode(read_model_info(default_model()).parity_frames)
+    return [frame.image_rgb for frame in frames]
+
+
+def _read(file: Path) -> np.ndarray:
+    image_bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image_bgr is None:
+        raise ValueError(f'{file}: no image that can be read')
+    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
