@@ -58,6 +58,7 @@ setup(
         'segret_bench = segret_ros.bench.main:main',
         'segret_check_contract = segret_ros.contract.main:main',
         'segret_demo = segret_ros.demo.main:main',
+        'segret_engine = segret_ros.engine_cache.main:main',
         'segret_evaluate = segret_ros.evaluation.main:main',
         'segret_export = segret_train.commands:export',
         'segret_train = segret_train.commands:train',

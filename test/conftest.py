@@ -35,6 +35,14 @@ def own_domain() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope='session', autouse=True)
+def own_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep this run's engines apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('SEGRET_ENGINE_CACHE', str(tmp_path_factory.mktemp('engines')))
+        yield
+
+
 @pytest.fixture(scope='session')
 def network():
     """Give a nano SegRet whose three classes all occur in most images; do not change it."""

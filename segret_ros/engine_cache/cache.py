@@ -14,7 +14,7 @@ import shutil
 import time
 import uuid
 
-from segret_ros.engine_cache.key import Key
+from segret_ros.engine_cache.key import Key, sha256_of
 from segret_ros.inference.parity import Parity
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ NAME = re.compile(r'.+-[\w-]+-[0-9a-f]{16}')  # of an entry's folder
 YOUNG_S = 60.0  # a hidden folder that is younger may be one whose lock is just being taken
 MOST_BYTES = 4_000_000_000
 TRIES = 20  # to take the place of an engine that others replace too
-BLOCK = 1 << 20  # bytes
 
 
 class CacheError(RuntimeError):
@@ -127,7 +126,7 @@ class EngineCache:
         It takes the place of an older one of the same key. The longest unused ones have to go when
         all together are too large.
         """
-        files = {str(path.relative_to(hidden)): _sha256(path) for path in _files(hidden)}
+        files = {str(path.relative_to(hidden)): sha256_of(path) for path in _files(hidden)}
         (hidden / ENTRY).write_text(_to_text(
             {'key': key.to_json(), 'parity': parity.to_json(), 'first_share': first_share,
              'built_s': built_s, 'built_at': time.time(), 'files': files}))
@@ -149,6 +148,13 @@ class EngineCache:
     def remove(self, entry: Entry) -> None:
         """Take an engine away."""
         self._take_away(entry.folder)
+
+    def remove_all(self) -> int:
+        """Take all engines away, damaged ones too; give their number."""
+        folders = self._entry_folders()
+        for folder in folders:
+            self._take_away(folder)
+        return len(folders)
 
     def _entry_folders(self) -> list[Path]:
         if not self.folder.is_dir():
@@ -226,7 +232,7 @@ def read_entry(folder: Path) -> Entry:
         content = record['entry']
         if record['sha256'] != _digest(content):
             raise ValueError('its checksum is another')
-        used = {'bytes': sum(path.stat().st_size for path in _files(folder)),
+        used = {'bytes': sum(path.stat().st_size for path in (folder / ENTRY, *_files(folder))),
                 'last_used': (folder / ENTRY).stat().st_mtime}
         return Entry(**{**content, **used, 'folder': folder,
                         'key': Key.from_json(content['key']),
@@ -249,7 +255,7 @@ def _check_files(entry: Entry) -> None:
     if found.keys() != entry.files.keys():
         raise ValueError(f'it has the files {sorted(found)} for {sorted(entry.files)}')
     for name, path in found.items():
-        if _sha256(path) != entry.files[name]:
+        if sha256_of(path) != entry.files[name]:
             raise ValueError(f'the checksum of {name} is another')
 
 
@@ -257,14 +263,6 @@ def _files(folder: Path) -> list[Path]:
     """Give the files of an engine, without its entry."""
     return sorted(path for path in folder.rglob('*')
                   if path.is_file() and path != folder / ENTRY)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _is_left(hidden: Path) -> bool:

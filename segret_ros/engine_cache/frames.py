@@ -15,14 +15,15 @@ from segret_ros.share import default_model
 ENDINGS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
 
-def frames_of(path: str | Path, info: ModelInfo) -> list[ParityFrame]:
+def frames_of(path: str | Path, info: ModelInfo, most: int | None = None) -> list[ParityFrame]:
     """
     Give the frames of a model file; for an older one, which has none, the shipped model's images.
 
+    :param most: only so many, the first; None: all.
     :raises ModelError: for damaged frames.
     """
     try:
-        return decode(info.parity_frames) or labelled(shipped_images(), path, info)
+        return decode(info.parity_frames)[:most] or labelled(shipped_images()[:most], path, info)
     except ValueError as error:
         raise ModelError(f'{path}: {error}') from error
 

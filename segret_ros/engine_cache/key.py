@@ -18,6 +18,7 @@ CPUINFO = Path('/proc/cpuinfo')
 CPU_FACTS = ('vendor_id', 'model name', 'Model', 'cpuid level', 'flags', 'Features')
 NVIDIA_VERSION = Path('/proc/driver/nvidia/version')
 TENSORRT_LIBRARIES = ('libnvinfer.so.11', 'libnvinfer.so.10', 'libnvinfer.so.8')
+BLOCK = 1 << 20  # bytes that are read at once
 LONGEST_MODEL_NAME = 80  # characters of a folder's name
 
 
@@ -82,8 +83,17 @@ def key_of(path: str | Path, info: ModelInfo, device: str, streams: int | None =
     :param info: of the file.
     :param device: one of `device.DEVICES`, not `auto`.
     """
-    return Key(Path(path).stem, hashlib.sha256(Path(path).read_bytes()).hexdigest(), device,
-               libraries_of(device), hardware_of(device), info.precision, info.input_size, streams)
+    return Key(Path(path).stem, sha256_of(Path(path)), device, libraries_of(device),
+               hardware_of(device), info.precision, info.input_size, streams)
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def libraries_of(device: str) -> dict[str, str]:

@@ -96,7 +96,7 @@ def _check_first_frame(engine: Engine, path: str | Path, info: ModelInfo, entry:
 
     :raises ModelError: for such an engine.
     """
-    share = _first_share(engine, path, info)
+    share = _compare(engine, path, info, frames_of(path, info, 1)).share_equal
     if abs(share - entry.first_share) > STRAYING:
         raise ModelError(f"{share:.2%} of the labels of a frame are the float32 network's, and "
                          f'when it was built {entry.first_share:.2%}')
@@ -125,8 +125,9 @@ def _build(path: str | Path, info: ModelInfo, device: str, streams: int | None,
         built_s = time.monotonic() - start
         engine = open_engine(path, device, streams, built=folder)
         on_phase('comparing')
-        parity = _compare(engine, path, info, frames or frames_of(path, info))
-        first_share = _first_share(engine, path, info)
+        own_frames = frames_of(path, info)
+        parity = _compare(engine, path, info, frames or own_frames)
+        first_share = _compare(engine, path, info, own_frames[:1]).share_equal
         on_phase('keeping')
         return engine, cache.keep(folder, key, parity, first_share, built_s)
 
@@ -140,10 +141,6 @@ def _compare(engine: Engine, path: str | Path, info: ModelInfo, frames: Sequence
         reason = next(iter(str(error).splitlines()), '') or type(error).__name__
         raise ModelError(f"{path}: {engine.name} can't run it ({reason}): use another device"
                          ) from error
-
-
-def _first_share(engine: Engine, path: str | Path, info: ModelInfo) -> float:
-    return _compare(engine, path, info, frames_of(path, info)[:1]).share_equal
 
 
 def _check(path: str | Path, device: str, parity: Parity, allow_unproven: bool) -> None:
