@@ -15,7 +15,7 @@ def node_status(name: str, segmenter: Segmenter | None, active: bool,
     """
     Give the state of the node and its engine.
 
-    :param segmenter: on a `RecoveringEngine`; None while the node is not configured.
+    :param segmenter: on a `ServingEngine`; None while the node is not configured.
     :param configure_error: why it could not be configured, or empty.
     """
     status = DiagnosticStatus(name=f'{name}: node')
@@ -26,7 +26,8 @@ def node_status(name: str, segmenter: Segmenter | None, active: bool,
         status.values = key_values({
             'model': segmenter.model_name, 'model_hash': engine.model_hash,
             'device': engine.device, 'engine': engine.name, 'engine_state': engine.state,
-            'engine_failures': engine.failures, 'engine_reopened': engine.reopened})
+            'engine_failures': engine.failures, 'engine_reopened': engine.reopened,
+            'engine_build': engine.build_progress})
     return status
 
 
@@ -59,12 +60,18 @@ def _node_summary(segmenter: Segmenter | None, active: bool,
         return ERROR, f'not configured: {configure_error}'
     if segmenter is None:
         return WARN, 'not configured'
-    state = segmenter.engine.state
-    if state.startswith('closed'):
-        return ERROR, f'engine {state}'
-    if state != 'working':
-        return WARN, f'engine {state}'
-    return (OK, 'active') if active else (WARN, 'not activated')
+    engine = segmenter.engine
+    if engine.state.startswith('closed'):
+        return ERROR, f'engine {engine.state}'
+    if engine.state != 'working':
+        return WARN, f'engine {engine.state}'
+    if not active:
+        return WARN, 'not activated'
+    if engine.build_problem:
+        return WARN, f'active on {engine.device}, for {engine.build_problem}'
+    if progress := engine.build_progress:
+        return OK, f'active on {engine.device}, while an engine is built for {progress}'
+    return OK, 'active'
 
 
 def _camera_summary(camera: Camera, parameters: Parameters, active: bool,

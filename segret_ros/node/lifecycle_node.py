@@ -7,7 +7,8 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from segret_ros.inference import RecoveringEngine, Segmenter
+from segret_ros.engine_cache.serving import ServingEngine
+from segret_ros.inference import Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
 from segret_ros.node.parameters import (
@@ -64,8 +65,10 @@ class SegretNode(LifecycleNode):
         try:
             parameters = read_parameters(self)
             self._check_topics(parameters.cameras)
-            self._segmenter = Segmenter(parameters.model or default_model(), parameters.device,
-                                        open_engine=RecoveringEngine)
+            self._segmenter = Segmenter(
+                parameters.model or default_model(), parameters.device,
+                open_engine=partial(ServingEngine,
+                                    allow_unproven=parameters.allow_unproven_engine))
             self._segmenter.warm_up()
             self._cameras = {name: Camera(self, name, parameters, self._segmenter.info)
                              for name in parameters.cameras}
@@ -85,6 +88,7 @@ class SegretNode(LifecycleNode):
         """Latch the labels' meaning, start the worker and listen to the cameras."""
         super().on_activate(state)
         self._worker = Worker(self, self._cameras, self._segmenter, lambda: self._configured)
+        self._worker.wait_until_warm()
         for camera in self._cameras.values():
             camera.publish_label_info(self._segmenter.info)
             camera.subscribe(partial(self._worker.put, camera))
@@ -125,6 +129,8 @@ class SegretNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.destroy()
         self._cameras = {}
+        if self._segmenter is not None:
+            self._segmenter.engine.close()
         self._segmenter = None
         self._configured = None
 

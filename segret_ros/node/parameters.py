@@ -35,6 +35,9 @@ class Parameters:
         'auto', 'Where the network runs: auto, cpu, openvino, cuda, cuda:N or tensorrt. A device '
         'asked for by name must be there; auto takes CUDA where it works, else OpenVINO where it '
         'is installed, else the CPU.')
+    allow_unproven_engine: bool = _parameter(
+        False, "Use an engine too whose labels are not the float32 network's on the frames that "
+        'travel with the model; the node refuses it otherwise.')
     cameras: list[str] = _parameter(
         [''], 'Names of the cameras, which prefix the topics of each (front: front/image, '
         'front/segmentation/label); one empty name: a single camera without prefix.')

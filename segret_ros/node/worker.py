@@ -24,7 +24,7 @@ class Worker:
     Labels the newest frame of each camera, from its construction until `stop`.
 
     :param cameras: by name.
-    :param segmenter: on a `RecoveringEngine`.
+    :param segmenter: on a `ServingEngine`.
     :param parameters: gives those in force, asked for with each image.
     """
 
@@ -35,8 +35,13 @@ class Worker:
         self._cameras = cameras
         self._segmenter = segmenter
         self._parameters = parameters
+        self._warm = threading.Event()
         self._thread = threading.Thread(target=self._work, name='segret_worker', daemon=True)
         self._thread.start()
+
+    def wait_until_warm(self) -> None:
+        """Return when the engine has run in the thread: a GPU's has a state for each thread."""
+        self._warm.wait()
 
     def put(self, camera: Camera, message) -> None:
         """Let a camera's message wait for its turn."""
@@ -49,6 +54,12 @@ class Worker:
         self._thread.join()
 
     def _work(self) -> None:
+        try:
+            self._segmenter.warm_up()
+        except EngineError as error:  # as of any frame: the engine gets over it
+            self._node.get_logger().warning(f'the engine failed to warm up: {error}')
+        finally:
+            self._warm.set()
         while (taken := self.frames.take()) is not None:
             name, (message, received) = taken
             try:
@@ -83,6 +94,7 @@ class Worker:
                 self._publish_status(camera, header, fault.text, {})
                 return
         trusted = fault is None or parameters.invalid_images == 'publish'
+        self._segmenter.engine.prepare()
         result = self._label(camera, header, image_rgb, parameters.min_confidence, trusted)
         watch.lap()
         camera.publish_rest(header, image_rgb, result, parameters.overlay_alpha)

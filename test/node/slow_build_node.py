@@ -1,0 +1,17 @@
+"""
+The node with engines that take long to build: `slow_build_node.py SECONDS ROS-ARGUMENTS`.
+
+The build is the real one, begun that much later. It is waited for `PATIENCE_S` before another
+engine serves, as everywhere, but for less of them.
+"""
+
+from pathlib import Path
+import sys
+
+from segret_ros.engine_cache import background, serving
+from segret_ros.node.main import main
+
+serving.PATIENCE_S = 0.5
+background.CHILD = (sys.executable, str(Path(__file__).with_name('slow_child.py')),
+                    sys.argv.pop(1))
+sys.exit(main())
