@@ -1,0 +1,281 @@
+"""What is kept, for whom, and for how long: real engines, other processes, full folders."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+import json
+import logging
+import os
+from pathlib import Path
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from segret_ros.engine_cache import key as key_module, proven
+from segret_ros.engine_cache.cache import CacheError, default_folder, EngineCache, ENTRY, HIDDEN
+from segret_ros.engine_cache.cache import YOUNG_S
+from segret_ros.engine_cache.key import Key, key_of, processor
+from segret_ros.engine_cache.proven import build_proven_engine, open_proven_engine
+from segret_ros.inference import ModelError, read_model_info
+from segret_ros.inference.openvino_engine import BUILT
+from segret_ros.inference.parity import Parity
+
+DEVICE = 'openvino'
+PASSING = Parity('float32', 1, 1.0, (1.0,), True)
+KEY = Key('model', 'ab' * 32, 'openvino', {'openvino': '1'}, 'a processor', 'float32', (64, 96),
+          None)
+OTHERS = {'model': 'other', 'model_sha256': 'cd' * 32, 'device': 'cpu',
+          'libraries': {'openvino': '2'}, 'hardware': 'another processor', 'precision': 'int8',
+          'input_size': (96, 64), 'streams': 2}
+CPUINFO = 'vendor_id : GenuineIntel\nmodel name : A\ncpuid level : 31\nflags : avx2 amx_bf16\n'
+HOLDING = """
+import sys, time
+from test_engine_cache import KEY
+from segret_ros.engine_cache.cache import EngineCache
+with EngineCache(sys.argv[1]).writing(KEY) as folder:
+    (folder / 'half').write_bytes(b'half an engine')
+    print('writing', flush=True)
+    time.sleep(60)
+"""
+
+
+def made_up(cache: EngineCache, key: Key, size: int = 1000) -> Path:
+    """Keep a file of some bytes as if it were an engine; give its folder."""
+    with cache.writing(key) as folder:
+        (folder / 'engine').write_bytes(bytes(size))
+        return cache.keep(folder, key, PASSING, 1.0, 0.1).folder
+
+
+def hidden(cache: EngineCache) -> list[Path]:
+    return list(cache.folder.glob(f'{HIDDEN}*'))
+
+
+def never(*arguments) -> None:
+    raise AssertionError('it is built although it is kept')
+
+
+@pytest.mark.parametrize('device', ['openvino', 'cpu'])
+def test_an_engine_is_built_once(proven_file: Path, cache: EngineCache, is_right: Callable,
+                                 monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    assert is_right(open_proven_engine(proven_file, device, cache=cache))
+    entry, = cache.entries()
+    content = {path.name: path.read_bytes() for path in entry.folder.iterdir()}
+    assert content.keys() == ({ENTRY, BUILT} if device == 'openvino' else {ENTRY})
+    assert entry.bytes == sum(map(len, content.values()))
+    monkeypatch.setattr(proven, 'build_engine', never)
+    assert is_right(open_proven_engine(proven_file, device, cache=cache))
+    assert {path.name: path.read_bytes() for path in entry.folder.iterdir()} == content
+    assert cache.entries() == [replace(entry, last_used=cache.entries()[0].last_used)]
+    assert hidden(cache) == []
+
+
+def test_threads_of_their_own_are_another_engine(proven_file: Path, cache: EngineCache,
+                                                 is_right: Callable) -> None:
+    for streams in (None, 2):
+        assert is_right(open_proven_engine(proven_file, DEVICE, streams, cache))
+    assert {entry.key.streams for entry in cache.entries()} == {None, 2}
+
+
+def test_the_entry_tells_all_that_it_is_found_by(proven_file: Path, cache: EngineCache) -> None:
+    info = read_model_info(proven_file)
+    entry = build_proven_engine(proven_file, DEVICE, None, cache)
+    assert entry == cache.entries()[0]
+    assert entry.key == key_of(proven_file, info, DEVICE)
+    assert entry.parity.frames == 3 and not entry.parity.problem()
+    assert entry.first_share > 0.999 and entry.built_s > 0
+    assert abs(time.time() - entry.built_at) < 60
+    assert entry.key.libraries['openvino'].startswith('20')
+
+
+@pytest.mark.parametrize('part', [field.name for field in fields(Key)])
+def test_each_part_of_the_key_asks_for_another_engine(cache: EngineCache, part: str) -> None:
+    folder = made_up(cache, KEY)
+    other = replace(KEY, **{part: OTHERS[part]})
+    assert cache.find(KEY).folder == folder
+    assert other.name != KEY.name
+    assert cache.find(other) is None
+    assert cache.find(KEY).key == KEY == Key.from_json(json.loads(json.dumps(KEY.to_json())))
+
+
+@pytest.mark.parametrize('line', ['vendor_id', 'model name', 'cpuid level', 'flags'])
+def test_what_a_processor_can_do_is_part_of_it(line: str) -> None:
+    changed = ''.join(f'{text} x\n' if text.startswith(line) else f'{text}\n'
+                      for text in CPUINFO.splitlines())
+    assert processor(changed) != processor(CPUINFO)
+    assert processor(f'{CPUINFO}cpu MHz : 2000\nprocessor : 7\n') == processor(CPUINFO)
+
+
+def test_another_library_asks_for_another_engine(proven_file: Path, cache: EngineCache,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip('openvino')
+    info = read_model_info(proven_file)
+    made_up(cache, key_of(proven_file, info, DEVICE))
+    assert cache.find(key_of(proven_file, info, DEVICE)).key.foreign() == ''
+    version = openvino.__version__
+    monkeypatch.setattr(openvino, '__version__', '2099.1.0')
+    assert cache.find(key_of(proven_file, info, DEVICE)) is None
+    assert cache.entries()[0].key.foreign() == (f'built with openvino {version}, here it is '
+                                                '2099.1.0')
+
+
+def test_another_driver_is_another_key(proven_file: Path, tmp_path: Path,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    info = read_model_info(proven_file)
+    names = set()
+    for version in ('535.54.03', '580.65.06'):
+        text = f'NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  Tue May 6\n'
+        (tmp_path / 'version').write_text(text)
+        monkeypatch.setattr(key_module, 'NVIDIA_VERSION', tmp_path / 'version')
+        key = key_of(proven_file, info, 'cuda:0')
+        assert key.libraries['driver'] == version
+        names.add(key.name)
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(('model', 'begins'), [
+    ('../../etc/passwd', '_.._etc_passwd-cpu-'), ('.hidden', 'hidden-cpu-'), ('', 'model-cpu-'),
+    ('a' * 300, 'a' * 80 + '-cpu-'), ('Straße 1', 'Straße_1-cpu-')])
+def test_any_name_of_a_model_makes_a_folder(model: str, begins: str, cache: EngineCache) -> None:
+    key = replace(KEY, model=model, device='cpu')
+    assert key.name.startswith(begins)
+    assert made_up(cache, key).parent == cache.folder
+    assert cache.find(key).key == key
+
+
+def test_a_killed_builder_leaves_no_half_engine(cache: EngineCache) -> None:
+    process = subprocess.Popen([sys.executable, '-c', HOLDING, str(cache.folder)], text=True,
+                               stdout=subprocess.PIPE, cwd=Path(__file__).parent)
+    assert process.stdout.readline() == 'writing\n'
+    half, = hidden(cache)
+    old = time.time() - 2 * YOUNG_S
+    os.utime(half, (old, old))
+    made_up(cache, replace(KEY, model='other'))
+    assert hidden(cache) == [half]  # of a builder that still works
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert cache.find(KEY) is None
+    assert [entry.key.model for entry in cache.entries()] == ['other']
+    folder = made_up(cache, KEY)
+    assert hidden(cache) == [] and cache.find(KEY).folder == folder
+
+
+def test_a_folder_that_was_just_made_is_left_alone(cache: EngineCache) -> None:
+    young = cache.folder / f'{HIDDEN}young'
+    young.mkdir(parents=True)
+    made_up(cache, KEY)
+    assert hidden(cache) == [young]
+
+
+def test_what_fails_while_it_is_built_is_not_kept(cache: EngineCache) -> None:
+    with pytest.raises(ModelError, match='broken'), cache.writing(KEY) as folder:
+        (folder / 'half').write_bytes(b'half an engine')
+        raise ModelError('broken')
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_two_builders_at_once(proven_file: Path, cache: EngineCache, is_right: Callable,
+                              monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, '-m', 'segret_ros.engine_cache.child', str(proven_file), DEVICE,
+               str(cache.folder)]
+    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for builder in builders:
+        *_, last = builder.communicate(timeout=120)[0].splitlines()
+        assert json.loads(last)['phase'] == 'done'
+    assert len(cache.entries()) == 1 and hidden(cache) == []
+    monkeypatch.setattr(proven, 'build_engine', never)
+    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+
+
+def test_an_older_engine_of_the_same_key_gives_way(cache: EngineCache) -> None:
+    made_up(cache, KEY, 10)
+    folder = made_up(cache, KEY, 20)
+    assert (folder / 'engine').stat().st_size == 20
+    assert len(list(cache.folder.iterdir())) == 1
+
+
+def test_the_longest_unused_have_to_go(tmp_path: Path) -> None:
+    cache = EngineCache(tmp_path, most_bytes=35_000)
+    keys = [replace(KEY, model=name) for name in 'abcd']
+    for age, key in zip((30, 20, 10), keys):
+        folder = made_up(cache, key, 10_000)
+        os.utime(folder / ENTRY, (time.time() - age,) * 2)
+    assert cache.find(keys[0])  # used
+    made_up(cache, keys[3], 10_000)
+    assert [entry.key.model for entry in cache.entries()] == ['d', 'a', 'c']
+    made_up(cache, replace(KEY, model='large'), 50_000)
+    assert [entry.key.model for entry in cache.entries()] == ['large']
+
+
+def test_what_is_none_of_its_own_is_left_alone(cache: EngineCache) -> None:
+    for name in ('pictures', '.ssh', f'{HIDDEN[:-1]}x'):
+        (cache.folder / name).mkdir(parents=True)
+        os.utime(cache.folder / name, (0, 0))
+    (cache.folder / 'notes.txt').write_text('mine')
+    made_up(cache, KEY)
+    assert cache.remove_all() == 1
+    assert len(list(cache.folder.iterdir())) == 4
+
+
+def test_a_damaged_engine_that_nobody_asks_for_goes_when_room_is_made(cache: EngineCache) -> None:
+    (made_up(cache, KEY) / ENTRY).write_text('{}')
+    assert cache.entries() == []
+    made_up(cache, replace(KEY, model='other'))
+    assert len(list(cache.folder.iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_once(
+        proven_file: Path, tmp_path: Path, is_right: Callable,
+        caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / 'file').write_text('no folder')
+    cache = EngineCache(tmp_path / 'file')
+    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    warning, = (record for record in caplog.records if record.levelno >= logging.WARNING)
+    assert f"{cache.folder}: engines can't be kept there (Not a directory)" in warning.message
+    assert 'SEGRET_ENGINE_CACHE' in warning.message
+    for folder in (cache.folder, cache.folder / 'below'):
+        with pytest.raises(CacheError, match='Not a directory'):
+            build_proven_engine(proven_file, DEVICE, None, EngineCache(folder))
+    assert cache.entries() == []
+
+
+def test_a_disk_that_is_full_is_told(proven_file: Path, cache: EngineCache) -> None:
+    command = [sys.executable, '-m', 'segret_ros.engine_cache.main', 'build', str(proven_file),
+               '--device', DEVICE, '--cache', str(cache.folder)]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
+    assert ran.returncode == 1
+    assert f"segret_engine: {cache.folder}: engines can't be kept there (File too large)" in (
+        ran.stderr)
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_an_engine_that_another_process_removes_is_built_anew(
+        proven_file: Path, cache: EngineCache, is_right: Callable,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    open_proven_engine(proven_file, DEVICE, cache=cache)
+    find = EngineCache.find
+
+    def find_and_lose(self: EngineCache, key: Key):
+        entry = find(self, key)
+        shutil.rmtree(entry.folder)
+        return entry
+
+    monkeypatch.setattr(EngineCache, 'find', find_and_lose)
+    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    monkeypatch.undo()
+    assert cache.find(cache.entries()[0].key)
+
+
+def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('SEGRET_ENGINE_CACHE', '/a')
+    monkeypatch.setenv('XDG_CACHE_HOME', '/b')
+    monkeypatch.setenv('HOME', '/c')
+    assert default_folder() == EngineCache().folder == Path('/a')
+    monkeypatch.delenv('SEGRET_ENGINE_CACHE')
+    assert default_folder() == Path('/b/segret_ros/engines')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert default_folder() == Path('/c/.cache/segret_ros/engines')
