@@ -43,7 +43,7 @@ class ServingEngine(RecoveringEngine):
         self._build: BackgroundBuild | None = None
         self._closed = False
         self.build_problem = ''  # why the engine that was asked for does not serve
-        super().__init__(path, device, self._open_any)
+        super().__init__(path, device)
 
     @property
     def build_progress(self) -> str:
@@ -57,7 +57,7 @@ class ServingEngine(RecoveringEngine):
         if self._build is not None:
             self._build.stop()
 
-    def _open_any(self, path: str | Path, device: str) -> Engine:
+    def _open(self, device: str) -> Engine:
         return first_of(device, self._open_or_build)
 
     def _open_or_build(self, device: str) -> Engine:

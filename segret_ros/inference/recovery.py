@@ -37,17 +37,15 @@ class RecoveringEngine:
 
     :param path: of a sound model file.
     :param device: one of `DEVICES`.
-    :param open_engine: gives the engine of a path and a device.
     :raises ModelError: for a file that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, path: str | Path, device: str,
-                 open_engine: Callable[[str | Path, str], Engine] = open_engine) -> None:
-        self._path, self._asked_for, self._open = path, device, open_engine
+    def __init__(self, path: str | Path, device: str) -> None:
+        self._path, self._asked_for = path, device
         self._offered: Engine | None = None
         self._engine: Engine | None = None
-        self._use(open_engine(path, device))
+        self._use(self._open(device))
         self.model_hash = model_hash(path)
         self.failures = 0  # in all
         self.reopened = 0  # times
@@ -88,6 +86,9 @@ class RecoveringEngine:
             logger.info('engine %s on %s takes over', self.name, self.device)
         elif self._engine is None:
             self._reopen()
+
+    def _open(self, device: str) -> Engine:
+        return open_engine(self._path, device)
 
     def _use(self, engine: Engine) -> None:
         self._engine = engine
@@ -134,7 +135,7 @@ class RecoveringEngine:
             if model_hash(self._path) != self.model_hash:
                 raise ModelError(f'{self._path}: it was replaced since the node was configured; '
                                  'clean up and configure to load the new one')
-            self._use(self._open(self._path, self.device))
+            self._use(self._open(self.device))
         except Exception as error:  # a device may be gone, the file replaced by a broken one
             self._pause(self._next_device())
             raise EngineError(f"the engine can't be opened: {first_line(error)}; {self.state}"
