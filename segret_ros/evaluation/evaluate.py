@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from segret_ros.bags import Bag, open_bag, Recorded
 from segret_ros.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.engine_cache.proven import open_proven_engine
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.frames import decode, Frame, in_order, read_messages, Span
 from segret_ros.evaluation.parts import Part, Parts
@@ -19,7 +20,6 @@ from segret_ros.evaluation.stability import Stability, Step
 from segret_ros.evaluation.tally import histogram, Tally
 from segret_ros.evaluation.truth import open_truth, Truth
 from segret_ros.inference import Segmentation, Segmenter
-from segret_ros.inference.engine import open_engine
 from segret_ros.inference.recovery import model_hash
 from segret_ros.metrics import ConfusionMatrix, MetricError
 from segret_ros.stopwatch import Stopwatch
@@ -121,7 +121,7 @@ class Evaluator:
         self.options = options
         self.streams = streams or min(len(os.sched_getaffinity(0)), MOST_STREAMS)
         self.segmenter = Segmenter(options.model, options.device,
-                                   open_engine=partial(open_engine, streams=self.streams))
+                                   open_engine=partial(open_proven_engine, streams=self.streams))
         self.segmenter.warm_up()
         self.num_classes = len(self.segmenter.info.labels)
 
