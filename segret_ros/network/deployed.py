@@ -4,6 +4,10 @@ The network as engines run it fastest: the same function with folded weights, fo
 Cells are rows of a matrix, (H W, C), so no engine can take their order for an image's. What
 follows a norm takes in its scale and offset, the positional convolution its residual, the key its
 scale and the output its layer scale. Each level meets the fusing convolution at its own stride.
+
+With parameters of float16 (`to_half`) it computes in float16, but for what loses by it: the
+normalisation of the image, LayerNorm, the decay and the softmax stay in float32. The casts are
+operators, so an engine that takes a graph's types at their word does so too.
 """
 
 from segret_ros.network import MEAN, SegRet, STD
@@ -43,6 +47,7 @@ class DeployedSegRet(nn.Module):
         :return: (1, classes, H / 4, W / 4) float32, rounded up.
         """
         x = ((image.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
+        x = x.to(self.stem[0].weight.dtype)
         for index, convolution in enumerate(self.stem):
             x = convolution(functional.gelu(x) if index > 0 else x)
         features = []
@@ -51,7 +56,7 @@ class DeployedSegRet(nn.Module):
                 x = self.downsamples[index - 1](x)
             x = stage(x)
             features.append(x)
-        return self.decoder(features)
+        return self.decoder(features).float()
 
 
 class DeployedStage(nn.Module):
@@ -122,7 +127,7 @@ class DeployedBlock(nn.Module):
         return x + self.narrow(functional.gelu(self.widen(self._normalise(x))))
 
     def _normalise(self, x: Tensor) -> Tensor:
-        return functional.layer_norm(x, (self.channels,), eps=1e-6)
+        return functional.layer_norm(x.float(), (self.channels,), eps=1e-6).to(x.dtype)
 
     def _attend_to_all_cells(self, query: Tensor, key: Tensor, value: Tensor,
                              bias: Tensor) -> Tensor:
@@ -167,6 +172,12 @@ class DeployedDecoder(nn.Module):
         return self.classify(functional.relu(fused))
 
 
+def to_half(network: DeployedSegRet) -> None:
+    """Make parameters float16, in place: the network must share them with no other."""
+    for parameter in network.parameters():
+        parameter.data = parameter.data.half()  # not the buffers: mean, scale and decay
+
+
 def cells_of(image: Tensor) -> Tensor:
     """Give (H W, C) of (1, C, H, W)."""
     return image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
@@ -199,8 +210,9 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor
     :param bias: (heads, cells, cells).
     :return: (lines, cells, heads, dim).
     """
-    logits = query.permute(0, 2, 1, 3) @ key.permute(0, 2, 3, 1) + bias
-    return (logits.softmax(-1) @ value.permute(0, 2, 1, 3)).permute(0, 2, 1, 3)
+    logits = (query.permute(0, 2, 1, 3) @ key.permute(0, 2, 3, 1)).float() + bias
+    weights = logits.softmax(-1).to(value.dtype)
+    return (weights @ value.permute(0, 2, 1, 3)).permute(0, 2, 1, 3)
 
 
 def deployed_convolution(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
