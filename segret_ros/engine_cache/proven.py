@@ -44,12 +44,30 @@ def open_proven_engine(path: str | Path, device: str, streams: int | None = None
     cache = cache or EngineCache()
 
     def open_one(name: str) -> Engine:
-        engine, parity = (_kept(path, info, name, streams, cache)
-                          or _new(path, info, name, streams, cache, frames))
+        kept = open_kept_engine(path, info, name, cache, streams, allow_unproven)
+        if kept is not None:
+            return kept
+        engine, parity = _new(path, info, name, streams, cache, frames)
         _check(path, name, parity, allow_unproven)
         return engine
 
     return first_of(device, open_one)
+
+
+def open_kept_engine(path: str | Path, info: ModelInfo, device: str, cache: EngineCache,
+                     streams: int | None = None, allow_unproven: bool = False) -> Engine | None:
+    """
+    Give the engine of the cache, or None where there is none; parameters, errors as before.
+
+    :param info: of the file.
+    :param device: one of `device.DEVICES`, not `auto`.
+    """
+    found = _kept(path, info, device, streams, cache)
+    if found is None:
+        return None
+    engine, parity = found
+    _check(path, device, parity, allow_unproven)
+    return engine
 
 
 def build_proven_engine(path: str | Path, device: str, streams: int | None, cache: EngineCache,

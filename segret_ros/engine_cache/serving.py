@@ -7,8 +7,7 @@ import threading
 import numpy as np
 from segret_ros.engine_cache.background import BackgroundBuild
 from segret_ros.engine_cache.cache import EngineCache
-from segret_ros.engine_cache.key import key_of
-from segret_ros.engine_cache.proven import open_proven_engine
+from segret_ros.engine_cache.proven import open_kept_engine, open_proven_engine
 from segret_ros.inference import DeviceError, ModelError, read_model_info, RecoveringEngine
 from segret_ros.inference.engine import Engine, first_of, needs_building
 from segret_ros.inference.recovery import first_line
@@ -61,8 +60,12 @@ class ServingEngine(RecoveringEngine):
         return first_of(device, self._open_or_build)
 
     def _open_or_build(self, device: str) -> Engine:
-        if not needs_building(device) or self._is_kept(device):
+        if not needs_building(device):
             return self._open_proven(device)
+        kept = open_kept_engine(self._path, self._info, device, self._cache,
+                                allow_unproven=self._allow_unproven)
+        if kept is not None:
+            return kept
         if self._build is None or self._build.wait(0):
             self._build = BackgroundBuild(self._path, device, self._cache.folder)
         if self._build.device == device and self._build.wait(PATIENCE_S):
@@ -71,9 +74,6 @@ class ServingEngine(RecoveringEngine):
         threading.Thread(target=self._offer_when_built, args=(self._build,), daemon=True,
                          name='segret_swap').start()
         return self._open_ready(device)
-
-    def _is_kept(self, device: str) -> bool:
-        return self._cache.find(key_of(self._path, self._info, device, None)) is not None
 
     def _open_proven(self, device: str) -> Engine:
         return open_proven_engine(self._path, device, cache=self._cache,
