@@ -31,6 +31,7 @@ setup(
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*', 'segret_train', 'segret_train.*']),
     package_data={f'{PACKAGE}.demo': ['*.html.j2'], f'{PACKAGE}.evaluation': ['*.html.j2'],
                   f'{PACKAGE}.evaluation.comparison': ['*.html.j2'],
+                  f'{PACKAGE}.inference': ['*.onnx'],
                   f'{PACKAGE}.reporting': ['*.html.j2'], 'segret_train': ['recipes/*.yaml'],
                   'segret_train.training': ['*.html.j2']},
     data_files=[('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),

@@ -1,14 +1,45 @@
 """The devices that an engine can be asked for by name."""
 
-import onnxruntime
+import re
+
+MISSING = ('ONNX Runtime is not installed: pip install onnxruntime, or for an NVIDIA GPU '
+           "pip install 'onnxruntime-gpu[cuda,cudnn]'")
+try:
+    import onnxruntime
+except ModuleNotFoundError as error:
+    raise ImportError(MISSING, name='onnxruntime') from error
 
 if not hasattr(onnxruntime, 'InferenceSession'):
     raise ImportError('onnxruntime is installed in parts, as happens where one of onnxruntime and '
                       'onnxruntime-gpu is removed: pip uninstall -y onnxruntime onnxruntime-gpu, '
                       'then pip install the one that you want')
 
-DEVICES = 'auto, cpu, openvino, cuda, cuda:N or tensorrt'
+DEVICES = 'auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, torch, torch:N or torch:cpu'
+NAME = re.compile(r'cpu|openvino|torch:cpu|(cuda|tensorrt|torch)(:[0-9]+)?')
 
 
 class DeviceError(ValueError):
     """A device that does not exist here; the message names what is missing and what is there."""
+
+
+def kind_of(device: str) -> str:
+    """
+    Give a device's name without its number: `cpu`, `openvino`, `cuda`, `tensorrt` or `torch`.
+
+    :raises DeviceError: for any other word.
+    """
+    if not NAME.fullmatch(device):
+        raise DeviceError(f'no device {device!r}: use {DEVICES}')
+    return device.partition(':')[0]
+
+
+def gpu_of(device: str) -> int | None:
+    """
+    Give the number of a device's GPU, None for a CPU.
+
+    :raises DeviceError: for a word that is no device.
+    """
+    kind, number = kind_of(device), device.partition(':')[2]
+    if kind in ('cpu', 'openvino') or number == 'cpu':
+        return None
+    return int(number or 0)

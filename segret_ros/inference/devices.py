@@ -13,6 +13,7 @@ import subprocess
 from typing import NamedTuple
 
 import onnxruntime
+from segret_ros.inference.device import DeviceError, gpu_of, kind_of
 
 CUDA = 'CUDAExecutionProvider'
 TENSORRT = 'TensorrtExecutionProvider'
@@ -23,6 +24,7 @@ CPU_WHEEL, GPU_WHEEL = 'onnxruntime', 'onnxruntime-gpu'
 WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
 CUDNN = 'libcudnn.so.9'
 DRIVER = 'libcuda.so.1'
+TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
 HOW_TO_GET_A_DRIVER = 'sudo ubuntu-drivers install, or start the container with --gpus all'
 
 
@@ -78,6 +80,21 @@ class Found:
 
 
 @dataclass(frozen=True)
+class FoundTorch:
+    """
+    What this machine has for PyTorch.
+
+    :param missing: those of `TORCH_NEEDS` that are not installed.
+    :param cuda: major version that PyTorch was built for; 0 for one without CUDA.
+    :param driver: or why it can't be loaded.
+    """
+
+    missing: list[str]
+    cuda: int
+    driver: Driver | str
+
+
+@dataclass(frozen=True)
 class Device:
     """
     A device that an engine can be asked for by name.
@@ -102,13 +119,36 @@ def list_devices() -> list[Device]:
     return [Device('cpu', engine, []), _openvino(),
             *(Device(name, its_engine, lacks_of(name, CUDA, found[CUDA]))
               for name, its_engine in engines.items()),
-            Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT]))]
+            Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT])),
+            _torch()]
 
 
 def devices_of_auto() -> list[str]:
     """Give the devices that `auto` may take here, the best first; `cpu` is always the last."""
-    cuda = CUDA in onnxruntime.get_available_providers() and not lacks_of('cuda', CUDA, find(CUDA))
-    return [*(['cuda'] if cuda else []), *(['openvino'] if find_spec('openvino') else []), 'cpu']
+    cuda = CUDA in onnxruntime.get_available_providers() and not lacks('cuda')
+    return [*(['cuda'] if cuda else []), *([] if lacks('torch') else ['torch']),
+            *(['openvino'] if find_spec('openvino') else []), 'cpu']
+
+
+def refuse_what_lacks(device: str) -> None:
+    """
+    Refuse a device that lacks something, before its library would take another or fail.
+
+    :param device: one of `DEVICES` on a GPU, or `torch:cpu`.
+    :raises DeviceError: with all that it lacks.
+    """
+    its_lacks = lacks(device)
+    if its_lacks:
+        raise DeviceError(f"device {device!r} can't be used: {'; '.join(map(str, its_lacks))}; "
+                          'or use cpu')
+
+
+def lacks(device: str) -> list[Lack]:
+    """Give what a device lacks here, of a GPU or `torch:cpu`."""
+    if kind_of(device) == 'torch':
+        return torch_lacks(device, find_torch())
+    provider = TENSORRT if kind_of(device) == 'tensorrt' else CUDA
+    return lacks_of(device, provider, find(provider))
 
 
 def _openvino() -> Device:
@@ -117,6 +157,12 @@ def _openvino() -> Device:
                                             'pip install openvino')])
     version = installed('openvino').get('openvino', '')
     return Device('openvino', f'openvino {version}'.rstrip(), [])
+
+
+def _torch() -> Device:
+    version = installed('torch').get('torch')
+    return Device('torch', f'torch {version}' if version else '',
+                  torch_lacks('torch', find_torch()))
 
 
 def onnxruntime_name() -> str:
@@ -128,11 +174,30 @@ def lacks_of(device: str, provider: str, found: Found) -> list[Lack]:
     """
     Give what a device lacks: first the wheel, then the driver, the libraries and the GPU.
 
-    :param device: `cuda`, `cuda:N` or `tensorrt`.
+    :param device: `cuda` or `tensorrt`, or one with a number.
     :param provider: `CUDA` or `TENSORRT`, which runs it.
     """
-    return [*_wheel_lacks(provider, found), *_driver_lacks(found),
-            *_library_lacks(found), *_gpu_lacks(int(device.partition(':')[2] or 0), found)]
+    return [*_wheel_lacks(provider, found),
+            *_driver_lacks(found.driver, found.cuda, 'ONNX Runtime', GPU_WHEEL),
+            *_library_lacks(found), *_gpu_lacks(device, found.driver)]
+
+
+def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
+    """
+    Give what a device of PyTorch lacks: first the packages, then the driver and the GPU.
+
+    :param device: `torch`, `torch:N` or `torch:cpu`.
+    """
+    its_lacks = [Lack(f'the package {name} is not installed', f'pip install {name}')
+                 for name in found.missing]
+    if gpu_of(device) is None:
+        return its_lacks
+    if 'torch' not in found.missing and not found.cuda:
+        its_lacks.append(Lack('this PyTorch was built without CUDA',
+                              'pip install --force-reinstall torch, from where its wheels have '
+                              'CUDA (pytorch.org)'))
+    return [*its_lacks, *_driver_lacks(found.driver, found.cuda, 'PyTorch', 'torch'),
+            *_gpu_lacks(device, found.driver)]
 
 
 def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
@@ -148,14 +213,18 @@ def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
                        f"pip install '{WITH_LIBRARIES}'")]
 
 
-def _driver_lacks(found: Found) -> list[Lack]:
-    if isinstance(found.driver, str):
-        return [Lack(f'the NVIDIA driver is missing ({found.driver})', HOW_TO_GET_A_DRIVER)]
-    if found.driver.cuda < found.cuda:
-        return [Lack(f'the NVIDIA driver runs CUDA up to {found.driver.cuda}, and this ONNX '
-                     f'Runtime needs {found.cuda}',
-                     'sudo ubuntu-drivers install for a newer one, or an older onnxruntime-gpu '
-                     '(docs/desktop_gpu.md)')]
+def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -> list[Lack]:
+    """
+    Give what is missing of the driver.
+
+    :param cuda: that the library needs, a major version; 0 where it does not tell.
+    """
+    if isinstance(driver, str):
+        return [Lack(f'the NVIDIA driver is missing ({driver})', HOW_TO_GET_A_DRIVER)]
+    if driver.cuda < cuda:
+        return [Lack(f'the NVIDIA driver runs CUDA up to {driver.cuda}, and this {library} needs '
+                     f'{cuda}', f'sudo ubuntu-drivers install for a newer one, or an older '
+                     f'{package} (docs/desktop_gpu.md)')]
     return []
 
 
@@ -174,25 +243,22 @@ def _library_lacks(found: Found) -> list[Lack]:
     return lacks
 
 
-def _gpu_lacks(number: int, found: Found) -> list[Lack]:
-    if isinstance(found.driver, str) or number < len(found.driver.gpus):
+def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
+    if isinstance(driver, str) or gpu_of(device) < len(driver.gpus):
         return []
-    if not found.driver.gpus:
-        return [Lack(f'the NVIDIA driver finds no GPU ({found.driver.trouble})',
+    if not driver.gpus:
+        return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})',
                      'nvidia-smi tells more, CUDA_VISIBLE_DEVICES may hide it, a container has to '
                      'be started with --gpus all')]
-    there = ', '.join(f'cuda:{index} is {name}' for index, name in enumerate(found.driver.gpus))
-    return [Lack(f'there is no GPU {number}', f'use another ({there})')]
+    there = ', '.join(f'{kind_of(device)}:{index} is {name}'
+                      for index, name in enumerate(driver.gpus))
+    return [Lack(f'there is no GPU {gpu_of(device)}', f'use another ({there})')]
 
 
 def find(provider: str) -> Found:
     """Give what this machine has for a provider, `CUDA` or `TENSORRT`; load its libraries."""
     load_pip_libraries()
     wheels = installed(CPU_WHEEL, GPU_WHEEL)
-    try:
-        driver = read_driver(DRIVER)
-    except OSError as error:
-        driver = str(error).removesuffix(': No such file or directory')
     providers = onnxruntime.get_available_providers()
     folder = Path(onnxruntime.__file__).parent / 'capi'
     # Without the provider, another wheel has to come first, which may need others.
@@ -200,7 +266,34 @@ def find(provider: str) -> Found:
                for name in missing_libraries(folder / library)]
     extras = (GPU_WHEEL in wheels
               and 'cudnn' in (metadata.metadata(GPU_WHEEL).get_all('Provides-Extra') or []))
-    return Found(wheels, providers, built_for_cuda(), driver, list(dict.fromkeys(missing)), extras)
+    return Found(wheels, providers, built_for_cuda(), find_driver(),
+                 list(dict.fromkeys(missing)), extras)
+
+
+def find_torch() -> FoundTorch:
+    """Give what this machine has for PyTorch, without loading it, which takes seconds."""
+    missing = [name for name in TORCH_NEEDS if find_spec(name) is None]
+    cuda = 0 if 'torch' in missing else cuda_of_torch(
+        Path(find_spec('torch').origin).with_name('version.py').read_text())
+    return FoundTorch(missing, cuda, find_driver())
+
+
+def cuda_of_torch(version: str) -> int:
+    """
+    Give the major version of CUDA that PyTorch was built for, 0 for one without CUDA.
+
+    :param version: text of its file `version.py`.
+    """
+    told = re.search(r"""^cuda\b.*=\s*['"](\d+)""", version, re.MULTILINE)
+    return int(told[1]) if told else 0
+
+
+def find_driver() -> Driver | str:
+    """Give what the NVIDIA driver tells, or why it can't be loaded."""
+    try:
+        return read_driver(DRIVER)
+    except OSError as error:
+        return str(error).removesuffix(': No such file or directory')
 
 
 def installed(*names: str) -> dict[str, str]:

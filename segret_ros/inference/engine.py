@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from segret_ros.inference.device import DeviceError
-from segret_ros.inference.devices import devices_of_auto
+from segret_ros.inference.device import DeviceError, gpu_of, kind_of
+from segret_ros.inference.devices import devices_of_auto, refuse_what_lacks
 from segret_ros.inference.model_info import ModelError
 from segret_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
 
@@ -97,7 +97,7 @@ def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:
     :raises ModelError, DeviceError: of the device, or of the last that `auto` may take.
     """
     devices = devices_of_auto() if device == 'auto' else [device]
-    if device == 'auto' and devices[0] != 'cuda':
+    if device == 'auto' and gpu_of(devices[0]) is None:
         logger.info('no GPU to use here (segret_bench --device tells why): auto takes a CPU')
     for name in devices[:-1]:
         try:
@@ -109,9 +109,17 @@ def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:
 
 def _engine_class(device: str) -> type:
     """Give the class of a device's engine; its library is loaded only now."""
-    if device == 'openvino':
+    kind = kind_of(device)
+    if kind == 'openvino':
         return _openvino_engine()
-    return OnnxRuntimeEngine
+    if kind == 'torch':
+        refuse_what_lacks(device)
+        from segret_ros.inference.torch_engine import TorchEngine
+        return TorchEngine
+    if kind == 'cpu':
+        return OnnxRuntimeEngine
+    from segret_ros.inference.cuda_engine import CudaEngine, TensorRtEngine
+    return TensorRtEngine if kind == 'tensorrt' else CudaEngine
 
 
 def _openvino_engine() -> type:

@@ -10,9 +10,11 @@ import sys
 import onnxruntime
 import pytest
 from segret_ros.inference import DeviceError, Segmenter
-from segret_ros.inference.devices import built_for_cuda, CUDA, Driver, find, Found, installed
+from segret_ros.inference import devices as devices_module
+from segret_ros.inference.devices import built_for_cuda, CUDA, cuda_of_torch, devices_of_auto
+from segret_ros.inference.devices import Driver, find, find_torch, Found, FoundTorch, installed
 from segret_ros.inference.devices import lacks_of, list_devices, missing_libraries, read_driver
-from segret_ros.inference.devices import TENSORRT
+from segret_ros.inference.devices import TENSORRT, torch_lacks
 from segret_ros.share import default_model
 
 PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
@@ -112,6 +114,70 @@ def test_the_order_is_wheel_driver_libraries_gpu() -> None:
         'libraries of CUDA or cuDNN are missing', 'the NVIDIA driver finds no GPU']
 
 
+@pytest.mark.parametrize('device', ['torch', 'torch:1'])
+def test_pytorch_that_has_everything_lacks_nothing(device: str) -> None:
+    assert torch_lacks(device, FoundTorch([], 13, HERE)) == []
+    assert torch_lacks(device, FoundTorch([], 12, HERE)) == []
+    assert torch_lacks('torch:cpu', FoundTorch([], 0, 'libcuda.so.1: gone')) == []
+
+
+@pytest.mark.parametrize('missing, cuda, driver, device, whats', [
+    (['torch', 'onnx'], 0, HERE, 'torch',
+     ['the package torch is not installed', 'the package onnx is not installed']),
+    (['torch'], 0, 'libcuda.so.1: gone', 'torch:cpu', ['the package torch is not installed']),
+    ([], 0, 'libcuda.so.1: gone', 'torch:1',
+     ['this PyTorch was built without CUDA', 'the NVIDIA driver is missing (libcuda.so.1: gone)']),
+    ([], 13, Driver(12, ('GPU A',)), 'torch',
+     ['the NVIDIA driver runs CUDA up to 12, and this PyTorch needs 13']),
+    ([], 13, Driver(13, (), 'none'), 'torch', ['the NVIDIA driver finds no GPU (none)']),
+    ([], 13, HERE, 'torch:2', ['there is no GPU 2']),
+])
+def test_what_pytorch_lacks_is_told(missing: list[str], cuda: int, driver: Driver | str,
+                                    device: str, whats: list[str]) -> None:
+    lacks = torch_lacks(device, FoundTorch(missing, cuda, driver))
+    assert [lack.what for lack in lacks] == whats
+    for name, lack in zip(missing, lacks):
+        assert lack.remedy == f'pip install {name}'
+    if device == 'torch:2':
+        assert lacks[0].remedy == 'use another (torch:0 is GPU A, torch:1 is GPU B)'
+
+
+@pytest.mark.parametrize('version, cuda', [
+    ("cuda: Optional[str] = '13.0'\nhip: Optional[str] = None\n", 13),
+    ("__version__ = '2.6.0'\ncuda = '12.4'\n", 12),
+    ("__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\nhip: str = '7.1'\n", 0),
+    ('', 0)])
+def test_the_cuda_of_pytorch_is_read(version: str, cuda: int) -> None:
+    assert cuda_of_torch(version) == cuda
+
+
+def test_this_pytorch_is_found_without_loading_it() -> None:
+    torch = pytest.importorskip('torch')
+    assert find_torch().cuda == int((torch.version.cuda or '0').partition('.')[0])
+    code = ('import sys; from segret_ros.inference.devices import *; devices_of_auto(); '
+            "list_devices(); print('torch' in sys.modules)")
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert ran.stdout == 'False\n'
+
+
+@pytest.mark.parametrize('usable, expected', [
+    ({'cuda', 'torch', 'openvino'}, ['cuda', 'torch', 'openvino', 'cpu']),
+    ({'torch', 'openvino'}, ['torch', 'openvino', 'cpu']),
+    ({'torch'}, ['torch', 'cpu']),
+    ({'openvino'}, ['openvino', 'cpu']),
+    (set(), ['cpu'])])
+def test_auto_takes_gpus_first(monkeypatch: pytest.MonkeyPatch, usable: set[str],
+                               expected: list[str]) -> None:
+    monkeypatch.setattr(devices_module.onnxruntime, 'get_available_providers', lambda: PROVIDERS)
+    monkeypatch.setattr(devices_module, 'find',
+                        lambda provider: found(driver=HERE if 'cuda' in usable else 'gone'))
+    monkeypatch.setattr(devices_module, 'find_torch',
+                        lambda: FoundTorch([] if 'torch' in usable else ['torch'], 13, HERE))
+    monkeypatch.setattr(devices_module, 'find_spec',
+                        lambda name: name == 'openvino' and name in usable or None)
+    assert devices_of_auto() == expected
+
+
 def test_only_what_is_installed_has_a_version() -> None:
     assert installed('numpy', NOBODY_HAS) == {'numpy': metadata.version('numpy')}
 
@@ -163,7 +229,9 @@ def test_this_machine_is_found_as_it_is() -> None:
     assert here.wheels == installed('onnxruntime', 'onnxruntime-gpu')
     assert here.cuda == built_for_cuda()
     devices = {device.name: device for device in list_devices()}
-    assert list(devices)[:3] == ['cpu', 'openvino', 'cuda'] and list(devices)[-1] == 'tensorrt'
+    assert list(devices)[:3] == ['cpu', 'openvino', 'cuda']
+    assert list(devices)[-2:] == ['tensorrt', 'torch']
+    assert devices['torch'].lacks == torch_lacks('torch', find_torch())
     assert devices['cpu'].lacks == []
     assert onnxruntime.__version__ in devices['cpu'].engine
     assert devices['cuda'].lacks == lacks_of('cuda', CUDA, here)

@@ -12,7 +12,8 @@ from onnx import helper, TensorProto
 import onnxruntime
 import pytest
 from segret_ros.inference import checksum, DeviceError, ModelError, ModelInfo, Segmenter
-from segret_ros.inference.onnxruntime_engine import CPU, CUDA, providers_of
+from segret_ros.inference.devices import CUDA
+from segret_ros.inference.onnxruntime_engine import CPU
 from segret_ros.label_set import LabelSet
 from segret_ros.network import SegRet
 from segret_ros.share import default_model
@@ -253,8 +254,3 @@ def test_auto_falls_back_to_the_cpu_and_says_so(model_file: Path,
         assert Segmenter(model_file, device='auto').engine.device in ('cpu', 'openvino')
     engine.removeHandler(caplog.handler)
     assert 'cpu' in caplog.text.lower()
-
-
-def test_a_device_number_reaches_the_provider() -> None:
-    assert providers_of('cuda:3')[0] == (CUDA, {'device_id': 3})
-    assert providers_of('cuda')[0] == (CUDA, {'device_id': 0})

@@ -34,7 +34,7 @@ WRONG = [
      'with: segret_export'),
     ({'model': __file__}, "test_parameters.py: ONNX Runtime can't load it"),
     ({'device': 'quantum'},
-     "no device 'quantum': use auto, cpu, openvino, cuda, cuda:N or tensorrt"),
+     "no device 'quantum': use auto, cpu, openvino, cuda, cuda:N, tensorrt"),
     ({'cameras': ['front', 'front']}, "parameter cameras is ['front', 'front']: each name "
      'must occur once'),
     ({'cameras': ['front', 'my camera']}, "parameter cameras holds 'my camera'"),

@@ -1,0 +1,210 @@
+"""What runs on a GPU, on a CPU: bound tensors, heads, and what ONNX Runtime is told of the GPU."""
+
+from itertools import islice
+import os
+from pathlib import Path
+from threading import Thread
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from segret_ros.bags import read_bag
+from segret_ros.inference import cuda_engine
+from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info, Segmenter
+from segret_ros.inference.bound_engine import BoundEngine, heads_on, LABEL_HEAD
+from segret_ros.inference.confidence import confidence_of
+from segret_ros.inference.device import gpu_of
+from segret_ros.inference.devices import CUDA, lacks, TENSORRT
+from segret_ros.inference.engine import build_engine, needs_building, open_engine
+from segret_ros.inference.labels import Blocks
+from segret_ros.inference.onnxruntime_engine import CPU, open_session, session_options
+from segret_ros.share import default_model, share_directory
+from segret_train import label_head
+
+SIZES = [(360, 480), (270, 481), (45, 60), (77, 33), (1, 1)]
+without_gpu = pytest.mark.skipif(not lacks('cuda'), reason='this machine has CUDA')
+
+
+def on_cpu(path: str | Path, device: str = 'cpu', images: int = 1) -> BoundEngine:
+    """Give a `BoundEngine` whose tensors lie in the memory of the CPU."""
+    options = session_options()
+    options.intra_op_num_threads = 1
+    network = open_session(path, options, [(CPU, {})])
+    return BoundEngine(network, heads_on(options, [(CPU, {})]), ('cpu', 0), images)
+
+
+@pytest.fixture(scope='module')
+def frames() -> list[np.ndarray]:
+    """Give frames of the sample drive, (360, 480, 3) uint8 RGB."""
+    drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
+    return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
+            for recorded in islice(drive, 0, None, 60)]
+
+
+@pytest.fixture(scope='module')
+def engine() -> BoundEngine:
+    """Give the shipped model on bound tensors."""
+    return on_cpu(default_model())
+
+
+def test_labels_and_confidence_are_those_of_the_cpu(frames: list[np.ndarray],
+                                                    engine: BoundEngine) -> None:
+    exact = Segmenter(default_model(), 'cpu')
+    bound = Segmenter(default_model(), 'cpu', open_engine=lambda *arguments: engine)
+    for frame in frames:
+        for size in SIZES:
+            image = cv2.resize(frame, size[::-1]).reshape(*size, 3)
+            found, expected = bound(image), exact(image)
+            assert np.mean(found.label == expected.label) >= 0.9999
+            difference = np.abs(found.confidence.astype(int) - expected.confidence)
+            assert difference.max() <= 4
+    assert len(np.unique(exact(frames[0]).label)) > 5  # the comparison means something
+
+
+def test_a_head_does_what_labels_and_confidence_do_on_any_logits(engine: BoundEngine) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
+    logits = engine.run(image)
+    for size in SIZES:
+        for temperature in (1.0, 0.5, 3.0):
+            label, confidence = engine.label(image, size, temperature)
+            blocks = Blocks(logits, size)
+            assert label.shape == confidence.shape == size
+            assert label.dtype == confidence.dtype == np.uint8
+            assert np.mean(label == blocks.labels()) >= 0.9999
+            expected = confidence_of(blocks, temperature)
+            assert np.abs(confidence.astype(int) - expected).max() <= 4
+            alone, none = engine.label(image, size, None)
+            assert none is None
+            assert np.mean(alone == label) >= 0.9999
+
+
+def test_logits_are_those_of_the_cpu(engine: BoundEngine, frames: list[np.ndarray]) -> None:
+    expected = open_engine(default_model(), 'cpu').run(frames[0])
+    np.testing.assert_allclose(engine.run(frames[0]), expected, atol=1e-3)
+
+
+def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
+                                                  frames: list[np.ndarray]) -> None:
+    first, second = frames[:2]
+    results = [engine.run(first), *engine.label(first, (90, 120), 1.0)]
+    kept = [result.copy() for result in results]
+    engine.run(second)
+    engine.label(second, (90, 120), 1.0)
+    for result, expected in zip(results, kept):
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize('images', [1, 2])
+def test_threads_share_bound_tensors(model_file: Path, images: int) -> None:
+    engine = on_cpu(model_file, images=images)
+    sent = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
+    sizes = [(64, 96), (128, 200), (33, 65), (64, 96)]
+    alone = on_cpu(model_file)
+    expected = [alone.label(image, size, 1.0) for image, size in zip(sent, sizes)]
+    found: dict[int, list] = {}
+
+    def work(index: int) -> None:
+        found[index] = [engine.label(sent[index], sizes[index], 1.0) for _ in range(20)]
+
+    threads = [Thread(target=work, args=(index,)) for index in range(len(sent))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, planes in enumerate(expected):
+        for again in found[index]:
+            np.testing.assert_array_equal(again, planes)
+
+
+def test_the_shipped_heads_are_what_makes_them() -> None:
+    for path, content in label_head.files().items():
+        assert path.read_bytes() == content, f'{path}: run python -m segret_train.label_head'
+
+
+@pytest.mark.parametrize('path', label_head.files(), ids=lambda path: path.stem)
+def test_a_head_has_old_operators_alone(path: Path) -> None:
+    model = onnx.load(path)
+    assert [entry.version for entry in model.opset_import] == [11]
+    assert {node.domain for node in model.graph.node} == {''}
+
+
+def test_options_of_cuda() -> None:
+    (provider, options), (fallback, none) = cuda_engine.cuda_providers(3)
+    assert (provider, fallback, none) == (CUDA, CPU, {})
+    assert options == {'device_id': '3', 'gpu_mem_limit': '4294967296',
+                       'arena_extend_strategy': 'kSameAsRequested', 'use_tf32': '0',
+                       'cudnn_conv_algo_search': 'EXHAUSTIVE', 'do_copy_in_default_stream': '1'}
+
+
+def test_options_of_tensorrt(tmp_path: Path) -> None:
+    (provider, options), *others = cuda_engine.tensorrt_providers(1)
+    assert provider == TENSORRT and others == cuda_engine.cuda_providers(1)
+    assert options == {'device_id': '1', 'trt_max_workspace_size': '1073741824'}
+    (provider, writing), *others = cuda_engine.tensorrt_providers(1, tmp_path / 'engine.onnx')
+    assert writing == {**options, 'trt_dump_ep_context_model': 'True',
+                       'trt_ep_context_file_path': str(tmp_path / 'engine.onnx'),
+                       'trt_ep_context_embed_mode': '1'}
+
+
+@pytest.mark.parametrize(('device', 'number'), [
+    ('cuda', 0), ('cuda:0', 0), ('cuda:12', 12), ('tensorrt', 0), ('tensorrt:1', 1), ('torch', 0),
+    ('torch:2', 2), ('torch:cpu', None), ('cpu', None), ('openvino', None)])
+def test_a_device_tells_its_gpu(device: str, number: int | None) -> None:
+    assert gpu_of(device) == number
+
+
+@pytest.mark.parametrize('device', ['cuda:x', 'tensorrt:', 'torch:gpu', 'cpu:0', 'openvino:1', '',
+                                    'auto', 'torch:cpu:0', 'cuda:٣'])
+def test_another_word_is_no_device(device: str) -> None:
+    with pytest.raises(DeviceError, match=f'no device {device!r}: use auto, cpu, openvino, cuda'):
+        gpu_of(device)
+
+
+@pytest.mark.parametrize(('device', 'needs'), [
+    ('cpu', False), ('cuda:1', False), ('tensorrt', True), ('tensorrt:1', True)])
+def test_tensorrt_needs_building(device: str, needs: bool) -> None:
+    assert needs_building(device) == needs
+
+
+@without_gpu
+@pytest.mark.parametrize('device', ['cuda:1', 'tensorrt', 'tensorrt:1'])
+def test_a_missing_gpu_is_an_error_by_name(tmp_path: Path, device: str) -> None:
+    refusal = f"device '{device}' can't be used: .*; or use cpu"
+    for built in (None, tmp_path):
+        with pytest.raises(DeviceError, match=refusal):
+            open_engine(default_model(), device, built=built)
+    if needs_building(device):
+        with pytest.raises(DeviceError, match=refusal):
+            build_engine(default_model(), device, None, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason='this wheel has CUDA')
+@pytest.mark.filterwarnings('ignore:Specified provider')
+@pytest.mark.parametrize('providers', [cuda_engine.cuda_providers(0),
+                                       cuda_engine.tensorrt_providers(0)])
+def test_a_session_that_fell_back_is_refused(providers: list) -> None:
+    with pytest.raises(DeviceError, match=f'{providers[0][0]} did not start'):
+        cuda_engine.open_on_gpu(default_model(), session_options(), providers)
+
+
+def test_an_engine_of_a_part_of_the_network_is_refused() -> None:
+    info, options = read_model_info(default_model()), session_options()
+    whole = open_session(default_model(), options, [(CPU, {})])
+    cuda_engine.check_whole(whole, info, Path('tensorrt.onnx'))
+    part = open_session(LABEL_HEAD, options, [(CPU, {})])
+    with pytest.raises(ModelError, match=r"tensorrt.onnx: TensorRT takes a part .*'sizes': \[4\]"):
+        cuda_engine.check_whole(part, info, Path('tensorrt.onnx'))
+
+
+@pytest.mark.parametrize(('precision', 'set_to'), [
+    ('float32', '0'), ('float16', None), ('int8', None)])
+def test_tensorrt_computes_float32_files_in_float32(monkeypatch: pytest.MonkeyPatch,
+                                                    precision: str, set_to: str | None) -> None:
+    monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', 'unset')  # so that it is put back
+    monkeypatch.delenv('NVIDIA_TF32_OVERRIDE')
+    info = read_model_info(default_model())
+    cuda_engine.use_no_tf32(ModelInfo(**{**vars(info), 'precision': precision}))
+    assert os.environ.get('NVIDIA_TF32_OVERRIDE') == set_to
