@@ -1,5 +1,6 @@
 """The network on OpenVINO, on a CPU."""
 
+import os
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -10,6 +11,7 @@ from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 BUILT = 'openvino.blob'  # of the folder that `build` fills
 CPUINFO = Path('/proc/cpuinfo')
 TILE_LEAF = 0x1d  # of CPUID, Intel SDM volume 2A: the palettes of AMX's tiles
+WITHOUT_TILES = 'AVX512_CORE_FP16'  # the last instruction set before AMX, as oneDNN names them
 
 
 class OpenVinoEngine:
@@ -52,9 +54,16 @@ class OpenVinoEngine:
             self._requests.put(request)
 
 
+def _core() -> openvino.Core:
+    """Give OpenVINO, kept from AMX where it would die of it, as it would with int8 models."""
+    if hides_tiles(_cpuinfo()):
+        os.environ.setdefault('ONEDNN_MAX_CPU_ISA', WITHOUT_TILES)  # read at the first use
+    return openvino.Core()
+
+
 def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
     try:
-        return openvino.Core().compile_model(str(path), 'CPU', _settings(streams))
+        return _core().compile_model(str(path), 'CPU', _settings(streams))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: OpenVINO can't load it ({reason}); {HOW_TO_MAKE}") from error
@@ -62,7 +71,7 @@ def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
 
 def _loaded(built: Path, streams: int | None) -> openvino.CompiledModel:
     try:
-        return openvino.Core().import_model((built / BUILT).read_bytes(), 'CPU',
+        return _core().import_model((built / BUILT).read_bytes(), 'CPU',
                                             _settings(streams))
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{built}: OpenVINO can't load the engine in it "
@@ -77,8 +86,12 @@ def _settings(streams: int | None) -> dict[str, object]:
 
 def _rounds() -> bool:
     """Tell whether to compute in bfloat16 on this processor."""
-    return ('BF16' in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-            and bfloat16_is_faster(CPUINFO.read_text() if CPUINFO.is_file() else ''))
+    return ('BF16' in _core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+            and bfloat16_is_faster(_cpuinfo()))
+
+
+def _cpuinfo() -> str:
+    return CPUINFO.read_text() if CPUINFO.is_file() else ''
 
 
 def bfloat16_is_faster(cpuinfo: str) -> bool:
@@ -86,15 +99,31 @@ def bfloat16_is_faster(cpuinfo: str) -> bool:
     Tell whether a processor multiplies faster in bfloat16 than in float32.
 
     Intel's do with AMX, AMD's with AVX-512 BF16. An Intel processor whose AMX is switched off, as
-    virtual machines do, has AVX-512 BF16 too, but takes 1.4 to 1.6 times as long with it. Some
-    virtual machines show AMX's flags but hide the leaf of CPUID that gives the size of its tiles:
-    there OpenVINO 2026.4 would set none up, and the process die of an illegal instruction.
+    virtual machines do, has AVX-512 BF16 too, but takes 1.4 to 1.6 times as long with it.
 
     :param cpuinfo: text of /proc/cpuinfo; without it the answer is no.
     """
-    lines = (line.partition(':') for line in cpuinfo.splitlines())
-    facts = {key.strip(): value.split() for key, _, value in lines}
-    flags = facts.get('flags', [])
+    facts = _facts(cpuinfo)
     if facts.get('vendor_id') == ['AuthenticAMD']:
-        return 'avx512_bf16' in flags
-    return 'amx_bf16' in flags and int(facts.get('cpuid level', ['0'])[0]) >= TILE_LEAF
+        return 'avx512_bf16' in facts.get('flags', [])
+    return 'amx_bf16' in facts.get('flags', []) and not hides_tiles(cpuinfo)
+
+
+def hides_tiles(cpuinfo: str) -> bool:
+    """
+    Tell whether a virtual machine shows AMX's flags but hides the size of its tiles.
+
+    It is a leaf of CPUID. Without it OpenVINO 2026.4 would set no tiles up, and the process die
+    of an illegal instruction, in bfloat16 and in int8.
+
+    :param cpuinfo: text of /proc/cpuinfo; without it the answer is no.
+    """
+    facts = _facts(cpuinfo)
+    shown = any(flag.startswith('amx') for flag in facts.get('flags', []))
+    return shown and int(facts.get('cpuid level', ['0'])[0]) < TILE_LEAF
+
+
+def _facts(cpuinfo: str) -> dict[str, list[str]]:
+    """Give the words of /proc/cpuinfo by their key; of several processors the last's."""
+    lines = (line.partition(':') for line in cpuinfo.splitlines())
+    return {key.strip(): value.split() for key, _, value in lines}

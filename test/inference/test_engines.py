@@ -19,7 +19,7 @@ from segret_ros.share import default_model, share_directory
 from segret_train.evaluation import predict
 
 openvino = pytest.importorskip('openvino', reason='needs openvino, an extra')
-bfloat16_is_faster = pytest.importorskip('segret_ros.inference.openvino_engine').bfloat16_is_faster
+openvino_engine = pytest.importorskip('segret_ros.inference.openvino_engine')
 
 
 @pytest.fixture(scope='module')
@@ -59,7 +59,16 @@ def test_openvino_in_float32_is_the_network(monkeypatch: pytest.MonkeyPatch, mod
     ('CPU implementer\t: 0x41\nFeatures\t: fp asimd bf16\n', False),
     ('', False)])
 def test_openvino_rounds_only_where_that_is_faster(cpuinfo: str, faster: bool) -> None:
-    assert bfloat16_is_faster(cpuinfo) == faster
+    assert openvino_engine.bfloat16_is_faster(cpuinfo) == faster
+
+
+@pytest.mark.parametrize(('cpuinfo', 'hidden'), [
+    ('cpuid level\t: 28\nflags\t\t: amx_tile amx_int8\n', True),
+    ('cpuid level\t: 29\nflags\t\t: amx_tile amx_int8\n', False),
+    ('cpuid level\t: 28\nflags\t\t: avx512_vnni\n', False),
+    ('', False)])
+def test_hidden_tiles_are_seen(cpuinfo: str, hidden: bool) -> None:
+    assert openvino_engine.hides_tiles(cpuinfo) == hidden
 
 
 @pytest.mark.parametrize('streams', [None, 2])
