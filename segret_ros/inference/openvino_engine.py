@@ -71,8 +71,7 @@ def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
 
 def _loaded(built: Path, streams: int | None) -> openvino.CompiledModel:
     try:
-        return _core().import_model((built / BUILT).read_bytes(), 'CPU',
-                                            _settings(streams))
+        return _core().import_model((built / BUILT).read_bytes(), 'CPU', _settings(streams))
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{built}: OpenVINO can't load the engine in it "
                          f'({str(error).splitlines()[0]}): segret_engine clear') from error
