@@ -22,11 +22,11 @@ soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak
 
 $(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
-	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo,evaluate]'
+	$(BIN)/pip install --quiet --editable '.[cpu,ros,openvino,demo,evaluate]'
 	@touch $@
 
 $(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
-	$(BIN)/pip install --quiet --editable '.[ros,openvino,demo,evaluate,ray,train,teacher,test]'
+	$(BIN)/pip install --quiet --editable '.[cpu,ros,openvino,demo,evaluate,ray,train,teacher,test]'
 	@touch $@
 
 $(VENV)/made:

@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'segret_ros'
+CUDA = ['onnxruntime-gpu[cuda,cudnn]>=1.21']
 BAGS = ['backports.zstd; python_version < "3.14"', 'lz4', 'rosbags>=0.11']
 
 
@@ -37,9 +38,14 @@ setup(
     data_files=[('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
                 *share_files()],
     zip_safe=True,
-    install_requires=['numpy>=1.21', 'onnxruntime>=1.17', 'opencv-python-headless>=4.5', 'PyYAML',
-                      'setuptools'],
+    # And one of cpu, cuda and tensorrt: two wheels of ONNX Runtime overwrite each other.
+    install_requires=['numpy>=1.21', 'opencv-python-headless>=4.5', 'PyYAML', 'setuptools'],
     extras_require={
+        'cpu': ['onnxruntime>=1.17'],
+        'cuda': CUDA,
+        'tensorrt': [*CUDA, 'tensorrt-cu13==10.*; python_version >= "3.11"',
+                     'tensorrt-cu12==10.*; python_version < "3.11"'],  # as that wheel's CUDA is
+        'torch': ['onnx>=1.16', 'torch>=2.6'],
         'ros': ['Pillow>=9.0', 'ros-kilted-rclpy[fastrtps]', 'ros-kilted-sensor-msgs',
                 'ros-kilted-std-msgs', 'ros-kilted-diagnostic-msgs', 'ros-kilted-lifecycle-msgs',
                 'ros-kilted-rosgraph-msgs', 'rosbags-image>=0.10'],
@@ -55,12 +61,12 @@ setup(
                  'hypothesis', 'pytest', 'ros-kilted-ament-flake8', 'ros-kilted-ament-pep257'],
     },
     entry_points={'console_scripts': [
-        'segret_node = segret_ros.node.main:main',
-        'segret_bench = segret_ros.bench.main:main',
-        'segret_check_contract = segret_ros.contract.main:main',
-        'segret_demo = segret_ros.demo.main:main',
-        'segret_engine = segret_ros.engine_cache.main:main',
-        'segret_evaluate = segret_ros.evaluation.main:main',
+        'segret_node = segret_ros.commands:node',
+        'segret_bench = segret_ros.commands:bench',
+        'segret_check_contract = segret_ros.commands:check_contract',
+        'segret_demo = segret_ros.commands:demo',
+        'segret_engine = segret_ros.commands:engine',
+        'segret_evaluate = segret_ros.commands:evaluate',
         'segret_export = segret_train.commands:export',
         'segret_train = segret_train.commands:train',
         'segret_validate = segret_train.commands:validate',

@@ -2,12 +2,12 @@
 
 import re
 
-MISSING = ('ONNX Runtime is not installed: pip install onnxruntime, or for an NVIDIA GPU '
-           "pip install 'onnxruntime-gpu[cuda,cudnn]'")
+from segret_ros import missing
+
 try:
     import onnxruntime
 except ModuleNotFoundError as error:
-    raise ImportError(MISSING, name='onnxruntime') from error
+    raise ImportError(missing.ONNXRUNTIME, name='onnxruntime') from error
 
 if not hasattr(onnxruntime, 'InferenceSession'):
     raise ImportError('onnxruntime is installed in parts, as happens where one of onnxruntime and '

@@ -1,0 +1,58 @@
+"""The commands, which tell in one line what is not installed."""
+
+from importlib import import_module
+import sys
+
+from segret_ros import missing
+
+
+def node() -> int:
+    """Run segret_node; give its exit code."""
+    return run('segret_node', 'segret_ros.node.main', 'ros')
+
+
+def bench() -> int:
+    """Run segret_bench; give its exit code."""
+    return run('segret_bench', 'segret_ros.bench.main', 'demo')
+
+
+def check_contract() -> int:
+    """Run segret_check_contract; give its exit code."""
+    return run('segret_check_contract', 'segret_ros.contract.main', 'ros')
+
+
+def demo() -> int:
+    """Run segret_demo; give its exit code."""
+    return run('segret_demo', 'segret_ros.demo.main', 'demo')
+
+
+def engine() -> int:
+    """Run segret_engine; give its exit code."""
+    return run('segret_engine', 'segret_ros.engine_cache.main', 'evaluate')
+
+
+def evaluate() -> int:
+    """Run segret_evaluate; give its exit code."""
+    return run('segret_evaluate', 'segret_ros.evaluation.main', 'evaluate')
+
+
+def run(name: str, module: str, extra: str) -> int:
+    """
+    Run a command; give its exit code.
+
+    :param name: of the command.
+    :param module: that has its `main`, and may need packages that others do not.
+    :param extra: of this package, which brings them.
+    """
+    try:
+        main = import_module(module).main
+    except ModuleNotFoundError as error:
+        reason = missing.ONNXRUNTIME if error.name == 'onnxruntime' else (
+            f'needs the package {error.name}, which is not installed: pip install '
+            f"'segret_ros[{extra}]'")
+    except ImportError as error:  # as of an ONNX Runtime in parts
+        reason = str(error)
+    else:
+        return main()
+    print(f'{name}: {reason}', file=sys.stderr)
+    return 1
