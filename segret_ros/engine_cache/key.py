@@ -1,5 +1,6 @@
 """What a built engine depends on: a change of any part of it asks for another engine."""
 
+from collections.abc import Sequence
 import ctypes
 from dataclasses import asdict, dataclass, field
 import hashlib
@@ -9,8 +10,9 @@ from pathlib import Path
 import re
 
 import onnxruntime
+from segret_ros.inference.device import DeviceError, gpu_of, kind_of
 from segret_ros.inference.devices import (
-    DRIVER, installed, load_pip_libraries, onnxruntime_name, read_driver)
+    CUDNN, DRIVER, installed, load_pip_libraries, onnxruntime_name, read_driver)
 from segret_ros.inference.model_info import ModelInfo
 
 CPUINFO = Path('/proc/cpuinfo')
@@ -67,12 +69,14 @@ class Key:
 
     def foreign(self) -> str:
         """Give why an engine of this key can't be used on this machine, or nothing if it can."""
-        libraries = libraries_of(self.device)
+        try:
+            libraries, hardware = libraries_of(self.device), hardware_of(self.device)
+        except DeviceError as error:  # of another version of this package
+            return str(error)
         for name in sorted(libraries.keys() | self.libraries.keys()):
             here, built = libraries.get(name, 'missing'), self.libraries.get(name, 'none')
             if here != built:
                 return f'built with {name} {built}, here it is {here}'
-        hardware = hardware_of(self.device)
         return '' if hardware == self.hardware else f'built on {self.hardware}'
 
 
@@ -82,6 +86,7 @@ def key_of(path: str | Path, info: ModelInfo, device: str, streams: int | None =
 
     :param info: of the file.
     :param device: one of `device.DEVICES`, not `auto`.
+    :raises DeviceError: for a word that is no device.
     """
     return Key(Path(path).stem, sha256_of(Path(path)), device, libraries_of(device),
                hardware_of(device), info.precision, info.input_size, streams)
@@ -98,30 +103,33 @@ def sha256_of(path: Path) -> str:
 
 def libraries_of(device: str) -> dict[str, str]:
     """Give the versions of the libraries that a device's engine is built and run with."""
+    kind = kind_of(device)
     versions = installed('segret_ros')
-    if device == 'openvino':
+    if kind == 'openvino':
         versions |= _openvino()
-    elif device.startswith('torch'):
+    elif kind == 'torch':
         versions |= installed('torch')
     else:
         versions['onnxruntime'] = onnxruntime_name()
-    if _on_gpu(device):
-        versions['cuda'] = getattr(onnxruntime, 'cuda_version', '')
+    if gpu_of(device) is not None:
         versions['driver'] = _driver_version()
-    if device == 'tensorrt':
-        versions['tensorrt'] = _tensorrt()
+    if kind in ('cuda', 'tensorrt'):  # PyTorch brings these, with its own version
+        versions['cuda'] = getattr(onnxruntime, 'cuda_version', '')
+        versions['cudnn'] = _own_number([CUDNN], 'cudnnGetVersion')
+    if kind == 'tensorrt':
+        versions['tensorrt'] = _own_number(TENSORRT_LIBRARIES, 'getInferLibVersion')
     return versions
 
 
 def hardware_of(device: str) -> str:
     """Give the processor or the GPU that a device is."""
-    if not _on_gpu(device):
+    number = gpu_of(device)
+    if number is None:
         return processor(CPUINFO.read_text() if CPUINFO.is_file() else '')
     try:
         gpus = read_driver(DRIVER).gpus
     except OSError:
         return 'no GPU'
-    number = int(re.sub(r'\D', '', device) or 0)
     return gpus[number] if number < len(gpus) else 'no GPU'
 
 
@@ -136,10 +144,6 @@ def processor(cpuinfo: str) -> str:
     content = json.dumps([facts.get(key, '') for key in CPU_FACTS])
     name = facts.get('model name') or facts.get('Model') or 'processor'
     return f'{name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})'
-
-
-def _on_gpu(device: str) -> bool:
-    return device == 'tensorrt' or 'cuda' in device
 
 
 def _openvino() -> dict[str, str]:
@@ -161,12 +165,17 @@ def _driver_version() -> str:
         return 'missing'
 
 
-def _tensorrt() -> str:
-    """Give the number that TensorRT's own library tells."""
+def _own_number(names: Sequence[str], function: str) -> str:
+    """
+    Give the version that a library of NVIDIA's tells.
+
+    :param names: of its files, the first that can be loaded is asked.
+    :param function: that gives it, without arguments.
+    """
     load_pip_libraries()
-    for name in TENSORRT_LIBRARIES:
+    for name in names:
         try:
-            return str(ctypes.CDLL(name).getInferLibVersion())
+            return str(getattr(ctypes.CDLL(name), function)())
         except (OSError, AttributeError):
             continue
     return 'missing'

@@ -15,9 +15,9 @@ import time
 
 import pytest
 from segret_ros.engine_cache import key as key_module, proven
-from segret_ros.engine_cache.cache import CacheError, default_folder, EngineCache, ENTRY, HIDDEN
-from segret_ros.engine_cache.cache import YOUNG_S
-from segret_ros.engine_cache.key import Key, key_of, processor
+from segret_ros.engine_cache.cache import CacheError, default_folder, EngineCache, ENTRY, Entry
+from segret_ros.engine_cache.cache import HIDDEN, YOUNG_S
+from segret_ros.engine_cache.key import hardware_of, Key, key_of, libraries_of, processor
 from segret_ros.engine_cache.proven import build_proven_engine, open_proven_engine
 from segret_ros.inference import ModelError, read_model_info
 from segret_ros.inference.openvino_engine import BUILT
@@ -31,6 +31,18 @@ OTHERS = {'model': 'other', 'model_sha256': 'cd' * 32, 'device': 'cpu',
           'libraries': {'openvino': '2'}, 'hardware': 'another processor', 'precision': 'int8',
           'input_size': (96, 64), 'streams': 2}
 CPUINFO = 'vendor_id : GenuineIntel\nmodel name : A\ncpuid level : 31\nflags : avx2 amx_bf16\n'
+STAND_IN = """
+#include <stddef.h>
+#include <string.h>
+int cuDriverGetVersion(int *version) { *version = 13000; return 0; }
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *count) { *count = 2; return 0; }
+int cuDeviceGet(int *device, int index) { *device = index; return 0; }
+int cuDeviceGetName(char *name, int size, int device) {
+    strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }
+size_t cudnnGetVersion(void) { return 91002; }
+int getInferLibVersion(void) { return 101303; }
+"""
 HOLDING = """
 import sys, time
 from test_engine_cache import KEY
@@ -79,15 +91,13 @@ def test_threads_of_their_own_are_another_engine(proven_file: Path, cache: Engin
     assert {entry.key.streams for entry in cache.entries()} == {None, 2}
 
 
-def test_the_entry_tells_all_that_it_is_found_by(proven_file: Path, cache: EngineCache) -> None:
-    info = read_model_info(proven_file)
-    entry = build_proven_engine(proven_file, DEVICE, None, cache)
-    assert entry == cache.entries()[0]
-    assert entry.key == key_of(proven_file, info, DEVICE)
-    assert entry.parity.frames == 3 and not entry.parity.problem()
-    assert entry.first_share > 0.999 and entry.built_s > 0
-    assert abs(time.time() - entry.built_at) < 60
-    assert entry.key.libraries['openvino'].startswith('20')
+def test_the_entry_tells_all_that_it_is_found_by(proven_file: Path, built: Entry) -> None:
+    assert built.key == key_of(proven_file, read_model_info(proven_file), DEVICE)
+    assert EngineCache(built.folder.parent).entries() == [built]
+    assert built.parity.frames == 3 and not built.parity.problem()
+    assert built.first_share > 0.999 and built.built_s > 0
+    assert abs(time.time() - built.built_at) < 600
+    assert built.key.libraries['openvino'].startswith('20')
 
 
 @pytest.mark.parametrize('part', [field.name for field in fields(Key)])
@@ -129,10 +139,31 @@ def test_another_driver_is_another_key(proven_file: Path, tmp_path: Path,
         text = f'NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  Tue May 6\n'
         (tmp_path / 'version').write_text(text)
         monkeypatch.setattr(key_module, 'NVIDIA_VERSION', tmp_path / 'version')
-        key = key_of(proven_file, info, 'cuda:0')
-        assert key.libraries['driver'] == version
-        names.add(key.name)
-    assert len(names) == 2
+        for device in ('cuda:0', 'torch', 'tensorrt:1'):
+            key = key_of(proven_file, info, device)
+            assert key.libraries['driver'] == version and key.hardware == 'no GPU'
+            names.add(key.name)
+        for device in ('cpu', 'openvino', 'torch:cpu'):
+            assert 'driver' not in key_of(proven_file, info, device).libraries
+    assert len(names) == 6
+
+
+@pytest.mark.skipif(shutil.which('gcc') is None, reason='needs gcc')
+def test_a_gpu_and_its_libraries_are_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                                ) -> None:
+    library = tmp_path / 'libstand_in.so'
+    subprocess.run(['gcc', '-shared', '-fPIC', '-x', 'c', '-', '-o', str(library)],
+                   input=STAND_IN, text=True, check=True)
+    for name, value in {'DRIVER': str(library), 'CUDNN': str(library),
+                        'TENSORRT_LIBRARIES': ['libnobody_has.so', str(library)]}.items():
+        monkeypatch.setattr(key_module, name, value)
+    monkeypatch.setattr(key_module, 'NVIDIA_VERSION', tmp_path / 'none')
+    assert hardware_of('cuda') == hardware_of('tensorrt:0') == hardware_of('torch') == 'GPU A'
+    assert (hardware_of('cuda:1'), hardware_of('cuda:2')) == ('GPU B', 'no GPU')
+    libraries = libraries_of('tensorrt')
+    assert (libraries['driver'], libraries['cudnn'], libraries['tensorrt']) == (
+        'for CUDA 13', '91002', '101303')
+    assert 'tensorrt' not in libraries_of('cuda') and 'cudnn' not in libraries_of('torch')
 
 
 @pytest.mark.parametrize(('model', 'begins'), [
@@ -182,8 +213,9 @@ def test_two_builders_at_once(proven_file: Path, cache: EngineCache, is_right: C
                str(cache.folder)]
     builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for builder in builders:
-        *_, last = builder.communicate(timeout=120)[0].splitlines()
-        assert json.loads(last)['phase'] == 'done'
+        lines = map(json.loads, builder.communicate(timeout=120)[0].splitlines())
+        assert [line['phase'] for line in lines] == ['building', 'comparing', 'keeping', 'done']
+        assert builder.returncode == 0
     assert len(cache.entries()) == 1 and hidden(cache) == []
     monkeypatch.setattr(proven, 'build_engine', never)
     assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
@@ -254,9 +286,8 @@ def test_a_disk_that_is_full_is_told(proven_file: Path, cache: EngineCache) -> N
 
 
 def test_an_engine_that_another_process_removes_is_built_anew(
-        proven_file: Path, cache: EngineCache, is_right: Callable,
+        proven_file: Path, filled: EngineCache, is_right: Callable,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    open_proven_engine(proven_file, DEVICE, cache=cache)
     find = EngineCache.find
 
     def find_and_lose(self: EngineCache, key: Key):
@@ -265,9 +296,9 @@ def test_an_engine_that_another_process_removes_is_built_anew(
         return entry
 
     monkeypatch.setattr(EngineCache, 'find', find_and_lose)
-    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    assert is_right(open_proven_engine(proven_file, DEVICE, cache=filled))
     monkeypatch.undo()
-    assert cache.find(cache.entries()[0].key)
+    assert filled.find(filled.entries()[0].key)
 
 
 def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

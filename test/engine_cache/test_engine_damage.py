@@ -17,8 +17,8 @@ from segret_ros.inference.openvino_engine import BUILT
 from segret_ros.share import default_model
 
 DEVICE = 'openvino'
-OF_ENTRIES, OF_MODELS, OF_THE_SHIPPED, OF_THE_METADATA = 500, 340, 80, 80
-REBUILT = 4  # for real, of the damaged entries
+OF_ENTRIES, OF_MODELS, OF_THE_SHIPPED, OF_THE_METADATA = 500, 360, 80, 60
+REBUILT = 2  # for real, of the damaged entries
 
 
 @dataclass

@@ -133,15 +133,15 @@ def test_an_older_model_file_is_compared_on_the_shipped_frames(
         model_file: Path, cache: EngineCache) -> None:
     info = read_model_info(model_file)
     assert info.parity_frames == ''
-    frames = frames_of(model_file, info)
+    frames = frames_of(model_file, info, 2)
     assert [frame.image_rgb.shape for frame in frames] == (
-        [(*info.input_size, 3)] * len(shipped_images()))
+        [(*info.input_size, 3)] * 2)
     assert len({frame.label.tobytes() for frame in frames}) == len(frames)
-    first, = frames_of(model_file, info, 1)
-    assert (first.label == frames[0].label).all()
     open_proven_engine(model_file, DEVICE, cache=cache)
-    assert cache.entries()[0].parity.frames == len(frames)
+    entry, = cache.entries()
+    assert entry.parity.frames == len(shipped_images()) > 2 and not entry.parity.problem()
     open_proven_engine(model_file, DEVICE, cache=cache)
+    assert cache.find(entry.key).built_at == entry.built_at
 
 
 def test_images_of_the_users_own(proven_file: Path, cache: EngineCache, tmp_path: Path) -> None:
@@ -178,4 +178,4 @@ def test_a_model_file_that_is_damaged_or_missing_is_told(proven_file: Path, tmp_
 def test_a_missing_device_is_told(proven_file: Path, cache: EngineCache, device: str) -> None:
     with pytest.raises(DeviceError, match=device):
         open_proven_engine(proven_file, device, cache=cache)
-    assert cache.entries() == [] and list(cache.folder.iterdir()) == []
+    assert list(cache.folder.glob('*')) == []
