@@ -15,8 +15,13 @@ demo: $(VENV)/runtime
 
 develop: $(VENV)/everything
 
+# What runs nodes is timed, and has the machine for itself; the rest goes over two processes.
+NODES := test/node test/demo test/replay test/evaluation
+
 test: develop
-	$(BIN)/python -m pytest test
+	$(BIN)/python -m pytest $(NODES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+		$(NODES:%=--ignore=%) test
 
 soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak

@@ -9,12 +9,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
     Diagnostics, image_message, NodeProcess, Peer, pixels_of, running_node, street)
 import numpy as np
-import onnx
 import pytest
 from segret_ros.engine_cache.cache import EngineCache
 from segret_ros.inference import read_model_info, Segmenter
 from segret_ros.share import default_model
-from segret_train.onnx_model import save_model
 from sensor_msgs.msg import Image
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')
@@ -97,6 +95,9 @@ def test_a_build_that_fails_leaves_the_other_engine_at_work(
 @pytest.fixture
 def wrong_model(tmp_path: Path) -> Path:
     """Give the shipped model with a weight turned round, sealed anew: a file that looks sound."""
+    onnx = pytest.importorskip('onnx', reason='needs onnx, of the extra train')
+    pytest.importorskip('torch', reason='needs torch, of the extra train')
+    from segret_train.onnx_model import save_model
     path = tmp_path / 'wrong.onnx'
     model, info = onnx.load(default_model()), read_model_info(default_model())
     weight = next(tensor for tensor in model.graph.initializer
