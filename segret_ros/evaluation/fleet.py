@@ -7,7 +7,7 @@ from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
 from segret_ros.evaluation.run import Run
 
-GPU_DEVICES = ('cuda', 'tensorrt')
+GPU_DEVICES = ('cuda', 'tensorrt', 'torch')
 REACH_TIMEOUT_S = 5
 
 
@@ -69,7 +69,8 @@ def _check_reachable(address: str) -> None:
 
 def _workers(ray, run: Run) -> list:
     """Give a worker for each processor core, or GPU, of the cluster, but no more than bags."""
-    on_gpu = run.options.device.split(':')[0] in GPU_DEVICES
+    device = run.options.device
+    on_gpu = device.split(':')[0] in GPU_DEVICES and device != 'torch:cpu'
     resource = 'GPU' if on_gpu else 'CPU'
     count = min(int(ray.cluster_resources().get(resource, 0)), len(run.jobs))
     if not count:

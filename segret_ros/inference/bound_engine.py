@@ -6,8 +6,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-import onnxruntime
-from onnxruntime import InferenceSession, OrtValue
+from onnxruntime import InferenceSession, OrtValue, SessionOptions
+from segret_ros.inference.onnxruntime_engine import open_session
 
 LABEL_HEAD = Path(__file__).with_name('label_head.onnx')  # of segret_train/label_head.py
 CONFIDENCE_HEAD = Path(__file__).with_name('confidence_head.onnx')  # gives the labels too
@@ -140,9 +140,13 @@ def _empty(shape: tuple[int, ...], dtype: type, place: Place) -> OrtValue:
     return OrtValue.ortvalue_from_shape_and_type(list(shape), dtype, *place)
 
 
-def heads_on(options: onnxruntime.SessionOptions, providers: list[tuple[str, dict]]
+def heads_on(options: SessionOptions, providers: list[tuple[str, dict]]
              ) -> tuple[InferenceSession, InferenceSession]:
-    """Give the sessions of both heads."""
-    label, confidence = (InferenceSession(str(path), options, providers=providers)
+    """
+    Give the sessions of both heads.
+
+    :raises ModelError: where ONNX Runtime can't load them as it is told.
+    """
+    label, confidence = (open_session(path, options, providers)
                          for path in (LABEL_HEAD, CONFIDENCE_HEAD))
     return label, confidence

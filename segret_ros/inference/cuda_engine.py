@@ -48,13 +48,8 @@ class CudaEngine(BoundEngine):
         info, number = read_model_info(path), gpu_of(device)
         self.device = device
         self.name = f'{NAME}, {self.library}, {info.precision}'
-        options = session_options()
-        options.enable_mem_pattern = False  # takes the memory of all tensors a second time
-        # A head with an operator on the CPU would be slow, and nobody would know why.
-        options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
-        heads = heads_on(options, cuda_providers(number)[:1])
-        super().__init__(self._open(path, info, number, built), heads, ('cuda', number),
-                         streams or 1)
+        super().__init__(self._open(path, info, number, built), heads_on_gpu(number),
+                         ('cuda', number), streams or 1)
 
     def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
               ) -> InferenceSession:
@@ -138,6 +133,23 @@ def open_on_gpu(path: str | Path, options: SessionOptions,
         raise DeviceError(f'{wanted} did not start, though nothing that is known of is missing: '
                           'the log of ONNX Runtime tells why, or use cpu')
     return session
+
+
+def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
+    """
+    Give the heads on a GPU, with all their operators.
+
+    :raises DeviceError: where one would be on the CPU: that is slow, and nobody would know why.
+    """
+    options = session_options()
+    options.enable_mem_pattern = False  # it takes the memory of all tensors a second time
+    options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
+    try:
+        return heads_on(options, cuda_providers(number)[:1])
+    except ModelError as error:
+        reason = str(error.__cause__).splitlines()[0]
+        raise DeviceError(f"GPU {number} can't make the labels ({reason}): use another version of "
+                          'onnxruntime-gpu (docs/desktop_gpu.md), or cpu') from error
 
 
 def cuda_providers(number: int) -> Providers:

@@ -190,6 +190,13 @@ def test_a_session_that_fell_back_is_refused(providers: list) -> None:
         cuda_engine.open_on_gpu(default_model(), session_options(), providers)
 
 
+@pytest.mark.filterwarnings('ignore:Specified provider')
+@without_gpu
+def test_a_head_on_the_cpu_is_refused() -> None:
+    with pytest.raises(DeviceError, match=r"GPU 1 can't make the labels \(.*or cpu"):
+        cuda_engine.heads_on_gpu(1)
+
+
 def test_an_engine_of_a_part_of_the_network_is_refused() -> None:
     info, options = read_model_info(default_model()), session_options()
     whole = open_session(default_model(), options, [(CPU, {})])
