@@ -15,7 +15,7 @@ CONFIG = Path(get_package_share_directory('segret_ros')) / 'config'
 COMPRESSED = '/compressed'
 ARGUMENTS = {
     'model': ('', 'Model file (.onnx); empty keeps the one of params_file.'),
-    'device': ('', 'auto, cpu, openvino, cuda, cuda:1 or tensorrt; empty keeps the one of '
+    'device': ('', 'auto, cpu, openvino, cuda, cuda:1, tensorrt or torch; empty keeps the one of '
                'params_file.'),
     'image': ('/camera/image_raw',
               'Camera topic; camera_info is taken from beside it. A name that ends in /compressed '

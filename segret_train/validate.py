@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 from segret_ros.atomic import atomic_path
-from segret_ros.inference import Segmenter
+from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.scores import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
 from segret_train.measuring import score, Segment
@@ -142,8 +142,8 @@ def parse_arguments() -> argparse.Namespace:
     add('--split', choices=('train', 'val'), default='val', help='default: val')
     add('--check-data', action='store_true', help='read every image and label instead, and tell '
         'what is damaged and how often each class occurs')
-    add('--device', default='auto', help='auto, cpu, openvino, cuda, cuda:N or tensorrt; a '
-        'checkpoint runs on CUDA or else on the CPU (default: auto)')
+    add('--device', default='auto', help=f'{DEVICES}; a checkpoint '
+        'runs on CUDA or else on the CPU (default: auto)')
     add('--json', type=Path, metavar='FILE', help='write all scores and the confusion matrices')
     add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
         help='pixels of a model file below it count as unknown')

@@ -41,8 +41,8 @@ class Segmenter:
     several threads at once are safe.
 
     :param model: path of a model file of `segret_export`.
-    :param device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1`, `tensorrt`; only `auto` may fall
-        back.
+    :param device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1`, `tensorrt`, `torch` or another of
+        `DEVICES`; only `auto` may fall back.
     :param confidence: compute `Segmentation.confidence` too, by the model's temperature.
     :param open_engine: gives the engine of a path and a device.
     :raises ModelError: for a file that is missing, damaged or does not explain itself.

@@ -32,9 +32,9 @@ class Parameters:
         '', 'Path of the model file (.onnx of segret_export); empty: the one shipped with the '
         'package.')
     device: str = _parameter(
-        'auto', 'Where the network runs: auto, cpu, openvino, cuda, cuda:N or tensorrt. A device '
-        'asked for by name must be there; auto takes CUDA where it works, else OpenVINO where it '
-        'is installed, else the CPU.')
+        'auto', 'Where the network runs: auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, '
+        'torch, torch:N or torch:cpu. A device asked for by name must be there; auto takes CUDA '
+        'where it works, else PyTorch on a GPU, else OpenVINO where it is installed, else a CPU.')
     allow_unproven_engine: bool = _parameter(
         False, "Use an engine too whose labels are not the float32 network's on the frames that "
         'travel with the model; the node refuses it otherwise.')
