@@ -1,10 +1,9 @@
 """From a checkpoint to a model file: `segret_export best.safetensors --output model.onnx`."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 import hashlib
-from itertools import islice
 from pathlib import Path
 import sys
 import tempfile
@@ -12,22 +11,27 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
 from segret_ros.atomic import atomic_path
-from segret_ros.bags import read_bag
 from segret_ros.inference import DeviceError, ModelInfo, read_model_info, Segmenter
-from segret_ros.inference.parity_frames import compressed, decompressed, encode
+from segret_ros.inference.engine import open_engine
+from segret_ros.inference.model_info import PRECISIONS
+from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
+from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
-from segret_ros.share import share_directory
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import predict
-from segret_train.onnx_model import OPSET, save_model, to_onnx, tool_versions
+from segret_train.frames import choose_frames, SAMPLE_DRIVE
+from segret_train.onnx_model import OPSET, save_model, to_half_onnx, to_onnx, tool_versions
+from segret_train.quantisation import quantise, ranges_of
 from tqdm import tqdm
 
 CHECK_FRAMES = 8
 PARITY_FRAMES = 4  # of them, which travel with the file
-SMALLEST_SHARE_EQUAL = 0.999  # of pixels; the rest are ties
+RANGE_FRAMES = 100  # that the ranges of an int8 file are measured on
 EXACT_ENOUGH = 0.995  # of pixels, for an engine that rounds to be a model's default
 
 
@@ -39,58 +43,112 @@ class Agreement(NamedTuple):
     """
     How far a model file does what its checkpoint does.
 
-    :param share: of pixels with the labels of PyTorch, in float32.
-    :param half_weights: whether weights are float16.
+    :param share: of pixels with the labels of PyTorch in float32.
+    :param precision: that the file computes in.
+    :param weights: as the file stores the large ones.
     :param openvino_share: of pixels with the labels of PyTorch on OpenVINO, in the precision it
         takes on this processor; None where it is not installed.
     """
 
     share: float
-    half_weights: bool
+    precision: str
+    weights: str
     openvino_share: float | None
 
 
 def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
            frames: list[np.ndarray], labels: LabelSet | None = None,
-           training_data: str = '', calibrate_on: DataSet | None = None) -> Agreement:
+           training_data: str = '', calibrate_on: DataSet | None = None,
+           precision: str = 'float32', quantise_on: Path = SAMPLE_DRIVE) -> Agreement:
     """
     Write a checkpoint's model file, once it labels the frames as PyTorch does.
 
-    Weights are stored as float16 where the labels stay the same, else as float32. The same
-    arguments give the same bytes with the same versions of the tools (docs/model_file.md).
+    A float32 file's weights are stored as float16 where the labels stay the same, else as float32.
+    The same arguments give the same bytes with the same versions of the tools
+    (docs/model_file.md).
 
     :param input_size: (height, width) of the network's input.
     :param frames: (H, W, 3) uint8 RGB images to compare on.
     :param labels: names and colours, for a checkpoint that holds none.
     :param training_data: what the network has seen, for a checkpoint that does not tell.
     :param calibrate_on: data to fit the temperature to, on its val split; without any it is 1.
+    :param precision: what the file computes in, one of `PRECISIONS`.
+    :param quantise_on: bag or folder of images that the ranges of an int8 file are measured on.
     :raises ExportError: when labels differ or a value is missing; nothing is written then.
     :raises CalibrationError: when no temperature fits the frames; nothing is written then.
+    :raises FramesError, BagError: for a `quantise_on` without images.
     """
     if calibrate_on is not None:
         calibrate_on.samples('val')  # a wrong folder is told before the work
     network = load_checkpoint(checkpoint)
     info = replace(describe(network, checkpoint, input_size, labels, training_data),
                    parity_frames=parity_frames_of(network, input_size, frames))
+    info, ranges = in_precision(info, network, precision, quantise_on)
     expected = [predict(network, frame, input_size) for frame in frames]
-    for half_weights in (True, False):
+    for weights, model in candidates(network, info, ranges):
         with tempfile.TemporaryDirectory() as folder:
             candidate = Path(folder) / output.name
-            save_model(to_onnx(network, input_size, half_weights), info, candidate)
-            weights = 'float16' if half_weights else 'float32'
+            save_model(model, info, candidate)
             share = share_equal(candidate, tqdm(frames, f'compare {weights}', unit='frame'),
                                 expected)
-            if share >= SMALLEST_SHARE_EQUAL:
-                agreement = Agreement(share, half_weights, openvino_share(
+            problem = problem_of(candidate, info, share)
+            if not problem:
+                agreement = Agreement(share, precision, weights, openvino_share(
                     candidate, frames, expected))
                 if calibrate_on is not None:
                     calibration.calibrate(candidate, calibrate_on)
                 with atomic_path(output) as partial:
                     partial.write_bytes(candidate.read_bytes())
                 return agreement
-    raise ExportError(f'{output}: not written, for only {share:.4%} of the labels are those of '
-                      f'PyTorch; at least {SMALLEST_SHARE_EQUAL:.1%} must be. Try another '
-                      '--input-size or other versions of torch and onnxscript')
+    raise ExportError(f'{output}: not written, for {problem}')
+
+
+def in_precision(info: ModelInfo, network: SegRet, precision: str,
+                 quantise_on: Path) -> tuple[ModelInfo, list[float]]:
+    """Give the metadata of a file of a precision, and for int8 the ranges, else none."""
+    info = replace(info, precision=precision)
+    if precision != 'int8':
+        return info, []
+    size = info.input_size[::-1]
+    frames = [cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
+              for frame in choose_frames(quantise_on, RANGE_FRAMES)]
+    ranges = ranges_of(to_onnx(network, info.input_size, False),
+                       tqdm(frames, 'measure ranges', unit='frame'))
+    return replace(info, quantised_on=f'{quantise_on.resolve().name}, {len(frames)} frames',
+                   tools={**info.tools, 'onnxruntime': onnxruntime.__version__}), ranges
+
+
+def candidates(network: SegRet, info: ModelInfo,
+               ranges: list[float]) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Give the graphs to try in turn, each with how it stores large weights."""
+    if info.precision == 'float32':
+        for half_weights in (True, False):
+            yield (f'float{16 if half_weights else 32}',
+                   to_onnx(network, info.input_size, half_weights))
+        return
+    model = to_half_onnx(network, info.input_size)
+    if info.precision == 'int8':
+        quantise(model, ranges)
+    yield info.precision, model
+
+
+def problem_of(candidate: Path, info: ModelInfo, share: float) -> str:
+    """
+    Give why a file is not to be written, with the way out, or nothing.
+
+    :param share: of pixels of real frames with the labels of PyTorch.
+    """
+    if info.precision == 'float32':
+        least = LEAST_SHARE_EQUAL['float32']
+        return '' if share >= least else (
+            f'only {share:.4%} of the labels are those of PyTorch; at least {least:.1%} must be. '
+            'Try another --input-size or other versions of torch and onnxscript')
+    parity = compare(open_engine(candidate, 'cpu'), decode(info.parity_frames), len(info.labels),
+                     info.precision)
+    way_out = {'float16': 'Take --precision float32',
+               'int8': f'Its ranges were measured on {info.quantised_on}: give images as the '
+                       'camera takes them with --quantise-on, or take --precision float16'}
+    return parity.problem() and f'{parity.problem()}. {way_out[info.precision]}'
 
 
 def describe(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
@@ -141,38 +199,16 @@ def share_equal(model: Path, frames: Iterable[np.ndarray], expected: list[np.nda
     return sum(map(np.count_nonzero, equal)) / sum(part.size for part in equal)
 
 
-def sample_frames(folder: Path | None) -> list[np.ndarray]:
-    """
-    Give images to compare on: a folder's, or the sample drive's, evenly chosen.
-
-    :return: at most `CHECK_FRAMES` of (H, W, 3) uint8 RGB.
-    :raises ExportError: for a folder without images, or with a damaged one.
-    """
-    if folder is None:
-        recorded = read_bag(share_directory() / 'data' / 'sample_drive',
-                            ['/camera/image_raw/compressed'])
-        encoded = [message.message().data for message in islice(recorded, 0, None, 13)]
-    else:
-        paths = sorted(path for path in folder.glob('*') if path.suffix in ('.jpg', '.png'))
-        if not paths:
-            raise ExportError(f'{folder}: holds no .jpg or .png to compare on')
-        encoded = [np.fromfile(path, np.uint8)
-                   for path in paths[::-(-len(paths) // CHECK_FRAMES)]]
-    decoded = [cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None for data in encoded]
-    if any(image is None for image in decoded):
-        raise ExportError(f"{folder}: holds an image that can't be read; take it away")
-    return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in decoded]
-
-
 def report(output: Path, agreement: Agreement) -> str:
     """Give what the command says of a model file that it wrote."""
     megabytes = output.stat().st_size / 1e6
-    lines = [f'{output}: {megabytes:.1f} MB, float{16 if agreement.half_weights else 32} weights, '
-             f"{agreement.share:.4%} of labels as PyTorch's"]
+    lines = [f'{output}: {megabytes:.1f} MB, {agreement.precision} with {agreement.weights} '
+             f"weights, {agreement.share:.4%} of labels as PyTorch's"]
     if agreement.openvino_share is not None:
         lines.append(f'on OpenVINO, as this processor rounds, {agreement.openvino_share:.4%}')
-        if agreement.openvino_share < EXACT_ENOUGH:
-            lines.append(f'That is less than {EXACT_ENOUGH:.1%}: run this model on device cpu, '
+        least = min(EXACT_ENOUGH, LEAST_SHARE_EQUAL[agreement.precision])
+        if agreement.openvino_share < least:
+            lines.append(f'That is less than {least:.1%}: run this model on device cpu, '
                          'for auto takes OpenVINO where it is installed')
     return '\n'.join(lines)
 
@@ -183,14 +219,20 @@ def main() -> int:
         prog='segret_export',
         description='Turn a checkpoint of segret_train or of the authors into one model file that '
                     "explains itself. Its labels are compared with PyTorch's before it is "
-                    'written: weights are stored as float16 if 99.9 % of the labels stay the '
-                    'same, else as float32.')
+                    'written: of float32, weights are stored as float16 if 99.9 % of the labels '
+                    'stay the same, else as float32; float16 and int8 have to pass the gate of '
+                    'engines.')
     parser.add_argument('checkpoint', type=Path, help='.safetensors of segret_train, or a .pth')
     parser.add_argument('--output', type=Path, required=True, help='the .onnx to write')
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         default=(360, 480), help='of the network (default: 360 480)')
-    parser.add_argument('--frames', type=Path,
-                        help='folder of images to compare on (default: the sample drive)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='float32',
+                        help='what it computes in (default: float32); docs/precision.md tells '
+                        'which pays where')
+    parser.add_argument('--quantise-on', type=Path, metavar='PATH', help='bag or folder of images '
+                        'to measure the ranges of int8 on (default: the sample drive)')
+    parser.add_argument('--frames', type=Path, default=SAMPLE_DRIVE, metavar='PATH',
+                        help='bag or folder of images to compare on (default: the sample drive)')
     parser.add_argument('--data', type=Path, help='folder of a data set, to calibrate the '
                         'confidence on its val split (default: do not calibrate)')
     parser.add_argument('--dataset', default='camvid', metavar='NAME',
@@ -204,9 +246,13 @@ def main() -> int:
     try:
         labels = load_label_set(arguments.labels) if arguments.labels else None
         data = open_data_set(arguments.dataset, arguments.data) if arguments.data else None
+        if arguments.quantise_on and arguments.precision != 'int8':
+            raise ExportError('--quantise-on measures the ranges of int8: give --precision int8 '
+                              'too, or leave it out')
         agreement = export(
             arguments.checkpoint, arguments.output, tuple(arguments.input_size),
-            sample_frames(arguments.frames), labels, arguments.training_data, data)
+            list(choose_frames(arguments.frames, CHECK_FRAMES)), labels, arguments.training_data,
+            data, arguments.precision, arguments.quantise_on or SAMPLE_DRIVE)
     except (ValueError, OSError) as error:
         print(f'segret_export: {error}', file=sys.stderr)
         return 1

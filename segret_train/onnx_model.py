@@ -1,5 +1,6 @@
 """From a network to one self-explaining ONNX file."""
 
+from copy import deepcopy
 from importlib import metadata
 import logging
 from pathlib import Path
@@ -13,7 +14,7 @@ from segret_ros.atomic import atomic_path
 from segret_ros.inference import checksum
 from segret_ros.inference.model_info import ModelInfo
 from segret_ros.network import SegRet
-from segret_ros.network.deployed import DeployedSegRet
+from segret_ros.network.deployed import DeployedSegRet, to_half
 import torch
 
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
@@ -29,13 +30,27 @@ def to_onnx(network: SegRet, input_size: tuple[int, int], half_weights: bool) ->
     :param input_size: (height, width).
     :param half_weights: store large weights as float16; they are computed with in float32.
     """
-    image = torch.zeros(1, *input_size, 3, dtype=torch.uint8)
     with torch.no_grad():
-        deployed = DeployedSegRet(network.eval()).eval()
+        model = _traced(DeployedSegRet(network.eval()), input_size)
+    if half_weights:
+        store_as_half(model)
+    return model
+
+
+def to_half_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
+    """Give the ONNX model of a network that computes in float16, see `to_half`; as `to_onnx`."""
+    with torch.no_grad():
+        deployed = DeployedSegRet(deepcopy(network).eval())
+    to_half(deployed)
+    return _traced(deployed, input_size)
+
+
+def _traced(deployed: DeployedSegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
+    image = torch.zeros(1, *input_size, 3, dtype=torch.uint8)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # it warns of a missing torchvision
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)  # PyTorch's, of its own use of itself
-        program = torch.onnx.export(deployed, (image,), dynamo=True,
+        program = torch.onnx.export(deployed.eval(), (image,), dynamo=True,
                                     input_names=['image'], output_names=['logits'],
                                     opset_version=OPSET, optimize=False, verbose=False)
     # The optimiser's own limits would fold the decay into a cells-by-cells constant.
@@ -44,8 +59,6 @@ def to_onnx(network: SegRet, input_size: tuple[int, int], half_weights: bool) ->
     model = program.model_proto
     model.ClearField('functions')
     clear_notes(model.graph)
-    if half_weights:
-        store_as_half(model)
     return model
 
 

@@ -92,7 +92,8 @@ def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: 
                                                 lines: int, said: str) -> None:
     (tmp_path / 'model.onnx').write_bytes(b'')
     told = export_module.report(tmp_path / 'model.onnx',
-                                export_module.Agreement(0.9995, True, openvino_share))
+                                export_module.Agreement(0.9995, 'float32', 'float16',
+                                                        openvino_share))
     assert len(told.splitlines()) == lines
     assert said in told
 

@@ -1,0 +1,66 @@
+"""Frames of a drive or of a folder of images, evenly chosen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from segret_ros.bags import BagError, open_bag
+from segret_ros.bags.cameras import bag_cameras
+from segret_ros.evaluation.frames import decode, read_messages, Span
+from segret_ros.share import share_directory
+
+SAMPLE_DRIVE = share_directory() / 'data' / 'sample_drive'
+
+
+class FramesError(ValueError):
+    """A drive or folder without usable images; the message names it."""
+
+
+def choose_frames(source: Path, count: int) -> Iterator[np.ndarray]:
+    """
+    Give about so many images of a source, evenly chosen: always the same ones.
+
+    :param source: folder of .jpg and .png images, else a bag, whose cameras are taken in turns.
+    :param count: at most, and one a camera more.
+    :return: (H, W, 3) uint8 RGB, one at least.
+    :raises FramesError: for a source without images, or a folder with a damaged one.
+    :raises BagError: for a bag without cameras.
+    """
+    images = sorted(path for path in source.glob('*') if path.suffix in ('.jpg', '.png'))
+    found = 0
+    for image in (map(_read, images[::_period(len(images), count)]) if images
+                  else _of_drive(source, count)):
+        found += 1
+        yield image
+    if not found:
+        raise FramesError(f'{source}: none of its images can be read')
+
+
+def _of_drive(path: Path, count: int) -> Iterator[np.ndarray]:
+    """Give images of a bag; those that can't be decoded are left out."""
+    try:
+        bag = open_bag(path)
+    except BagError as error:
+        raise FramesError(f'{path}: holds no .jpg or .png, and is no bag ({error})') from error
+    with bag:
+        cameras = bag_cameras(bag, [])
+        messages = sum(1 for _ in bag.messages([camera.topic for camera in cameras]))
+        for recorded in read_messages(bag, cameras, Span(every=_period(messages, count)), skip=0):
+            image = decode(recorded).image_rgb
+            if image is not None:
+                yield image
+
+
+def _period(number: int, count: int) -> int:
+    """Give of how many items the first is taken, so that at most `count` are."""
+    return max(1, -(-number // count))
+
+
+def _read(path: Path) -> np.ndarray:
+    content = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if image is None:
+        raise FramesError(f"{path.parent}: holds an image that can't be read ({path.name}); take "
+                          'it away')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

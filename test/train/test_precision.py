@@ -1,0 +1,303 @@
+"""Model files in float16 and int8: what they compute in, and that the gate tells good from bad."""
+
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto
+import pytest
+from segret_ros.inference import read_model_info, Segmenter
+from segret_ros.inference.engine import open_engine
+from segret_ros.inference.parity import compare
+from segret_ros.inference.parity_frames import decode
+from segret_ros.inference.torch_weights import weights_of
+from segret_ros.network import save_checkpoint, SegRet
+from segret_ros.share import default_model
+from segret_train import export as export_module
+from segret_train.evaluation import predict
+from segret_train.export import export, ExportError
+from segret_train.frames import choose_frames, FramesError, SAMPLE_DRIVE
+from segret_train.onnx_model import save_model
+from segret_train.quantisation import LARGEST, quantise, ranges_of
+import torch
+from torch import nn, Tensor
+
+SIZE = (120, 160)
+FLOATS = {TensorProto.FLOAT: 'float32', TensorProto.FLOAT16: 'float16'}
+FRAMES = list(choose_frames(SAMPLE_DRIVE, 4))
+
+
+def block_state(weights: dict[str, Tensor], name: str, heads: int) -> dict[str, Tensor]:
+    """Give the weights of a retention block of a model file's."""
+    key_scale = (len(weights[f'{name}.key.bias']) // heads) ** -0.5
+    weights[f'{name}.position.weight'][:, :, 1, 1] -= 1
+    for part in ('weight', 'bias'):
+        weights[f'{name}.key.{part}'] /= key_scale
+    places = {'position': 'position', 'widen': 'ffn.0', 'narrow': 'ffn.2',
+              **{layer: f'retention.{layer}' for layer in
+                 ('query', 'key', 'value', 'local', 'output')}}
+    return {f'backbone.{name}.{place}.{part}': weights[f'{name}.{layer}.{part}']
+            for layer, place in places.items() for part in ('weight', 'bias')}
+
+
+def network_of_the_shipped_model() -> SegRet:
+    """Give a network that does what the shipped model file does, whose norms change nothing."""
+    arrays = weights_of(onnx.load(default_model()).graph)
+    weights = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    network = SegRet('nano', 11, decoder_channels=len(weights['decoder.fuse.0.bias'])).eval()
+    state = {'decoder.fuse.weight': torch.cat([weights[f'decoder.fuse.{level}.weight']
+                                               for level in (3, 2, 1, 0)], 1)[:, :, None, None],
+             'decoder.fuse_norm.bias': weights['decoder.fuse.0.bias']}
+    for name, stage in enumerate(network.backbone.stages):
+        for block in range(len(stage.blocks)):
+            state |= block_state(weights, f'stages.{name}.blocks.{block}',
+                                 stage.blocks[block].retention.heads)
+    places = {'decoder.classify': 'decoder.classify',
+              **{f'stem.{index}': f'backbone.stem.{3 * index}' for index in range(4)},
+              **{f'downsamples.{index}': f'backbone.downsamples.{index}.0' for index in range(3)},
+              **{f'decoder.levels.{index}': f'decoder.levels.{index}.linear'
+                 for index in range(4)}}
+    state |= {f'{place}.{part}': weights[f'{layer}.{part}']
+              for layer, place in places.items() for part in ('weight', 'bias')}
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_var.fill_(1 - norm.eps)
+    found = network.load_state_dict(state, strict=False)
+    assert not found.unexpected_keys
+    return network
+
+
+@pytest.fixture(scope='module')
+def trained() -> SegRet:
+    """Give the shipped model's network."""
+    return network_of_the_shipped_model()
+
+
+@pytest.fixture(scope='module')
+def checkpoint(trained: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the shipped model's checkpoint."""
+    labels = read_model_info(default_model()).labels
+    path = tmp_path_factory.mktemp('checkpoint') / 'trained.safetensors'
+    save_checkpoint(trained, path, list(labels.names), [list(color) for color in labels.colors],
+                    {})
+    return path
+
+
+@pytest.fixture(scope='module', autouse=True)
+def traced_once() -> Iterator[None]:
+    """Let exports of this process share the graphs of the one checkpoint: to trace takes long."""
+    graphs: dict[str, onnx.ModelProto] = {}
+
+    def shared(trace: Callable[..., onnx.ModelProto]) -> Callable[..., onnx.ModelProto]:
+        def copy_of_first(*arguments) -> onnx.ModelProto:
+            if trace.__name__ not in graphs:
+                graphs[trace.__name__] = trace(*arguments)
+            return deepcopy(graphs[trace.__name__])
+        return copy_of_first
+
+    with pytest.MonkeyPatch.context() as patch:
+        for trace in (export_module.to_onnx, export_module.to_half_onnx):
+            patch.setattr(export_module, trace.__name__, shared(trace))
+        yield
+
+
+@pytest.fixture(scope='module')
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of images as the camera takes them."""
+    return save(FRAMES, tmp_path_factory.mktemp('images') / 'street')
+
+
+@pytest.fixture(scope='module')
+def files(checkpoint: Path, street: Path,
+          tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give a model file of each precision that is not the default."""
+    folder = tmp_path_factory.mktemp('precisions')
+    paths = {precision: folder / f'{precision}.onnx' for precision in ('float16', 'int8')}
+    for precision, path in paths.items():
+        agreement = export(checkpoint, path, SIZE, FRAMES, precision=precision,
+                           quantise_on=street)
+        assert (agreement.precision, agreement.share > 0.99) == (precision, True)
+    return paths
+
+
+@pytest.fixture(scope='module')
+def black(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of images as a covered camera takes them."""
+    random = np.random.default_rng(0)
+    return save(random.integers(0, 3, (2, 360, 480, 3), np.uint8),
+                tmp_path_factory.mktemp('images') / 'black')
+
+
+def save(frames: Iterable[np.ndarray], folder: Path) -> Path:
+    """Write images as a folder of PNG files."""
+    folder.mkdir()
+    for index, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f'{index}.png'), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+def test_the_network_of_these_tests_is_the_shipped_one(trained: SegRet) -> None:
+    segmenter = Segmenter(default_model(), 'cpu')
+    assert np.mean(segmenter(FRAMES[0]).label == predict(trained, FRAMES[0])) >= 0.999
+
+
+@pytest.mark.parametrize('device', ['cpu', 'openvino'])
+@pytest.mark.parametrize(('precision', 'least'), [('float16', 0.995), ('int8', 0.99)])
+def test_every_precision_labels_as_the_network(files: dict[str, Path], trained: SegRet,
+                                               device: str, precision: str,
+                                               least: float) -> None:
+    if device == 'openvino':
+        pytest.importorskip('openvino', reason='needs openvino, an extra')
+    segmenter = Segmenter(files[precision], device)
+    assert segmenter.info.precision == precision
+    for frame in FRAMES[:2]:
+        assert np.mean(segmenter(frame).label == predict(trained, frame, SIZE)) >= least
+
+
+def test_int8_is_the_smaller_file(files: dict[str, Path]) -> None:
+    assert files['int8'].stat().st_size < 0.65 * files['float16'].stat().st_size
+
+
+def types_of(path: Path) -> dict[str, set[tuple[str, ...]]]:
+    """Give the float types that each kind of operator of a graph takes."""
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True).graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    kinds |= {value.name: value.type.tensor_type.elem_type
+              for value in (*graph.value_info, *graph.input, *graph.output)}
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for node in graph.node:
+        taken = tuple(FLOATS[kinds[name]] for name in node.input if kinds.get(name) in FLOATS)
+        found.setdefault(node.op_type, set()).add(taken)
+    return found
+
+
+@pytest.mark.parametrize('precision', ['float16', 'int8'])
+def test_what_loses_by_float16_stays_in_float32(files: dict[str, Path], precision: str) -> None:
+    types = types_of(files[precision])
+    assert types['LayerNormalization'] == {('float32',) * 2}
+    assert types['Softmax'] == {('float32',)}
+    assert types['Sub'] <= {('float32',) * 2, ()}  # the image's mean; distances
+    assert types['Mul'] == {('float32',) * 2}  # the image's scale; log decay times distance
+    for products in ('MatMul', 'Conv', 'Gemm'):
+        assert {kind for taken in types[products] for kind in taken} == {'float16'}
+    assert ('float16',) in types['Gelu'] and ('float32',) not in types['Gelu']
+
+
+def test_weights_keep_their_names(files: dict[str, Path]) -> None:
+    shipped = set(weights_of(onnx.load(default_model()).graph))
+    assert set(weights_of(onnx.load(files['float16']).graph)) == shipped
+    kinds = {tensor.name: tensor.data_type for tensor in onnx.load(files['float16']).graph
+             .initializer}
+    assert {kinds[name] for name in shipped & kinds.keys()} == {TensorProto.FLOAT16}
+
+
+def test_every_linear_layer_is_int8_and_symmetric(files: dict[str, Path]) -> None:
+    graph = onnx.load(files['int8']).graph
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    made = {node.output[0]: node for node in graph.node}
+    layers = [node for node in graph.node if node.op_type == 'Gemm']
+    assert len(layers) == 80
+    for layer in layers:
+        data, weight = (made[name] for name in layer.input[:2])
+        assert data.op_type == weight.op_type == 'DequantizeLinear'
+        assert made[data.input[0]].op_type == 'QuantizeLinear'
+        assert tensors[weight.input[0]].dtype == np.int8
+        assert len(tensors[weight.input[1]]) == len(tensors[weight.input[0]])  # one an output
+        assert np.abs(tensors[weight.input[0]]).max() == LARGEST
+        assert not tensors[data.input[2]].any() and not tensors[weight.input[2]].any()
+
+
+def test_int8_is_exported_byte_for_byte_again(checkpoint: Path, files: dict[str, Path],
+                                              street: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, '-m', 'segret_train.export', checkpoint, '--output',
+                    tmp_path / 'again.onnx', '--precision', 'int8', '--input-size',
+                    *map(str, SIZE), '--frames', street, '--quantise-on', street],
+                   env=os.environ | {'PYTHONHASHSEED': '1'}, check=True, capture_output=True)
+    assert (tmp_path / 'again.onnx').read_bytes() == files['int8'].read_bytes()
+
+
+def test_the_file_names_what_its_ranges_were_measured_on(files: dict[str, Path]) -> None:
+    assert read_model_info(files['int8']).quantised_on == 'street, 4 frames'
+    assert 'onnxruntime' in read_model_info(files['int8']).tools
+    assert read_model_info(files['float16']).quantised_on == ''
+
+
+def test_ranges_measured_on_black_frames_are_refused(checkpoint: Path, black: Path,
+                                                     tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r'int8.onnx: not written, for 9\d.\d+% of the labels.* '
+                                          'at least .* must be in int8. Its ranges were measured '
+                                          'on black, 2 frames: give images'):
+        export(checkpoint, tmp_path / 'int8.onnx', SIZE, FRAMES, precision='int8',
+               quantise_on=black)
+    assert not (tmp_path / 'int8.onnx').exists()
+
+
+@pytest.mark.parametrize('device', ['cpu', 'openvino'])
+def test_the_gate_tells_a_wrong_calibration_from_a_right_one(
+        files: dict[str, Path], black: Path, tmp_path: Path, device: str) -> None:
+    if device == 'openvino':
+        pytest.importorskip('openvino', reason='needs openvino, an extra')
+    ranges = ranges_of(onnx.load(default_model()), choose_frames(black, 2))
+    wrong = quantised(files, ranges, tmp_path)
+    frames = decode(read_model_info(wrong).parity_frames)
+    right = compare(open_engine(files['int8'], device), frames, 11, 'int8')
+    assert (right.frames, right.finite, right.problem()) == (4, True, '')
+    assert compare(open_engine(wrong, device), frames, 11, 'int8').problem()
+
+
+def test_values_that_are_all_zero_give_no_nan(files: dict[str, Path], tmp_path: Path) -> None:
+    engine = open_engine(quantised(files, [0.0] * 80, tmp_path), 'cpu')
+    assert np.isfinite(engine.run(cv2.resize(FRAMES[0], SIZE[::-1]))).all()
+
+
+def quantised(files: dict[str, Path], ranges: list[float], folder: Path) -> Path:
+    """Write the float16 file with its linear layers in int8 of such ranges."""
+    model = onnx.load(files['float16'])
+    quantise(model, ranges)
+    save_model(model, replace(read_model_info(files['float16']), precision='int8'),
+               folder / 'quantised.onnx')
+    return folder / 'quantised.onnx'
+
+
+def test_frames_are_chosen_evenly() -> None:
+    every = list(choose_frames(SAMPLE_DRIVE, 1000))
+    assert len(every) == 101
+    assert len(FRAMES) == 4
+    for chosen, frame in zip(FRAMES, every[::26]):
+        assert np.array_equal(chosen, frame)
+
+
+def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FramesError, match='holds no .jpg or .png, and is no bag'):
+        list(choose_frames(tmp_path, 4))
+
+
+def test_a_damaged_image_is_told(tmp_path: Path) -> None:
+    (tmp_path / 'a.jpg').write_bytes(b'no image')
+    with pytest.raises(FramesError, match=r"holds an image that can't be read \(a.jpg\)"):
+        list(choose_frames(tmp_path, 4))
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--quantise-on', 'EMPTY'], '--quantise-on measures the ranges of int8: give --precision'),
+    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'holds no .jpg or .png, and is no bag'),
+    (['--precision', 'int8', '--quantise-on', 'MISSING'], 'and is no bag')])
+def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],
+                                     message: str) -> None:
+    (tmp_path / 'empty').mkdir()
+    places = {'EMPTY': str(tmp_path / 'empty'), 'MISSING': str(tmp_path / 'missing')}
+    result = subprocess.run(
+        [sys.executable, '-m', 'segret_train.export', checkpoint, '--output',
+         tmp_path / 'x.onnx', '--input-size', *map(str, SIZE),
+         *(places.get(argument, argument) for argument in arguments)],
+        capture_output=True, text=True)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1 and message in result.stderr
+    assert not (tmp_path / 'x.onnx').exists()
