@@ -16,7 +16,7 @@ demo: $(VENV)/runtime
 develop: $(VENV)/everything
 
 # What runs nodes is timed, and has the machine for itself; the rest goes over two processes.
-NODES := test/node test/demo test/replay test/evaluation
+NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
 
 test: develop
 	$(BIN)/python -m pytest $(NODES)
