@@ -8,7 +8,7 @@ import onnx
 from onnx import numpy_helper
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
 from segret_ros.network import SegRet
-from segret_ros.network.deployed import DeployedSegRet
+from segret_ros.network.deployed import DeployedSegRet, to_half
 import torch
 from torch import nn
 
@@ -85,9 +85,3 @@ def _check(weights: dict[str, np.ndarray], network: nn.Module) -> None:
     if wrong:
         more = f' and {len(wrong) - MOST_NAMES} more' if len(wrong) > MOST_NAMES else ''
         raise ValueError('; '.join(sorted(wrong)[:MOST_NAMES]) + more)
-
-
-def to_half(network: nn.Module) -> None:
-    """Compute in float16, but for what the network itself does in float32."""
-    for parameter in network.parameters():
-        parameter.data = parameter.data.half()  # not the buffers: mean, scale and decay
