@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from segret_ros.inference import ModelInfo
+from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.label_set import LabelSet
-from segret_ros.share import share_directory
+from segret_ros.share import default_model, share_directory
 
 # A ROS 2 installation without torch runs the other tests.
 NEED_TORCH = ['inference', 'network', 'train']
@@ -70,4 +70,20 @@ def model_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
                      training_data='none: random weights', miou=None, miou_data='',
                      source='the tests')
     save_model(to_onnx(network, INPUT_SIZE, half_weights=False), info, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def wrong_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the shipped model with its classes mixed up, sealed anew: a file that looks sound."""
+    onnx = pytest.importorskip('onnx', reason='needs onnx, of the extra train')
+    pytest.importorskip('torch', reason=WITHOUT_TORCH)
+    from segret_train.onnx_model import save_model
+    model, info = onnx.load(default_model()), read_model_info(default_model())
+    tensor = next(tensor for tensor in model.graph.initializer
+                  if tensor.name == 'decoder.classify.bias')
+    bias = onnx.numpy_helper.to_array(tensor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(bias[::-1].copy(), tensor.name))
+    path = tmp_path_factory.mktemp('wrong') / 'wrong.onnx'
+    save_model(model, info, path)
     return path

@@ -279,3 +279,10 @@ def test_the_gate_has_its_own_exit_code(bag: Path, tmp_path: Path) -> None:
 
 def test_the_sample_drive_is_what_the_tests_think() -> None:
     assert len(images(sample_drive())) == len(true_labels(sample_drive())) == 101
+
+
+def test_a_model_with_wrong_labels_is_refused_before_the_drive(
+        bag: Path, wrong_model: Path, tmp_path: Path) -> None:
+    printed = evaluate(bag, '--model', wrong_model, '--output', tmp_path / 'drive', code=1)
+    assert "of the labels are the float32 network's" in printed
+    assert not list(tmp_path.glob('drive/*/*.html'))

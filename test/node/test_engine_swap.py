@@ -11,8 +11,7 @@ from node_process import (
 import numpy as np
 import pytest
 from segret_ros.engine_cache.cache import EngineCache
-from segret_ros.inference import read_model_info, Segmenter
-from segret_ros.share import default_model
+from segret_ros.inference import Segmenter
 from sensor_msgs.msg import Image
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')
@@ -90,22 +89,6 @@ def test_a_build_that_fails_leaves_the_other_engine_at_work(
         report = diagnostics.wait_for('node', lambda values: values['level'] == 'warn')
     assert report['message'].startswith('active on cpu, for the engine for openvino is not used')
     assert 'the process that built it ended with 1' in report['message']
-
-
-@pytest.fixture
-def wrong_model(tmp_path: Path) -> Path:
-    """Give the shipped model with a weight turned round, sealed anew: a file that looks sound."""
-    onnx = pytest.importorskip('onnx', reason='needs onnx, of the extra train')
-    pytest.importorskip('torch', reason='needs torch, of the extra train')
-    from segret_train.onnx_model import save_model
-    path = tmp_path / 'wrong.onnx'
-    model, info = onnx.load(default_model()), read_model_info(default_model())
-    weight = next(tensor for tensor in model.graph.initializer
-                  if tensor.name == 'decoder.classify.bias')
-    bias = onnx.numpy_helper.to_array(weight)
-    weight.CopyFrom(onnx.numpy_helper.from_array(bias[::-1].copy(), weight.name))
-    save_model(model, info, path)
-    return path
 
 
 def test_an_engine_with_wrong_labels_is_refused(peer: Peer, diagnostics: Diagnostics,
