@@ -30,7 +30,8 @@ class BackgroundBuild:
         self._ended = threading.Event()
         self._process = subprocess.Popen(
             [*CHILD, str(path), device, str(cache_folder)], stdout=subprocess.PIPE,
-            stdin=subprocess.DEVNULL, text=True)
+            stdin=subprocess.DEVNULL, text=True,
+            start_new_session=True)  # Ctrl-C is for the node, which ends it
         self._thread = threading.Thread(target=self._follow, name='segret_build', daemon=True)
         self._thread.start()
 

@@ -14,7 +14,7 @@ from segret_ros.inference.recovery import first_line
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 10.0  # how long a build is waited for before another engine serves
+PATIENCE_S = 5.0  # how long a build is waited for before another engine serves
 
 
 class ServingEngine(RecoveringEngine):
