@@ -191,17 +191,28 @@ class Peer:
 
     def call(self, kind: type, service: str, request: Any) -> Any:
         """Give the response of one of the node's services."""
+        future = self._client(kind, service).call_async(request)
+        self.wait_for(future.done, f'the answer of {service}')
+        return future.result()
+
+    def _client(self, kind: type, service: str) -> Any:
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, f'/segret/{service}')
         client = self._clients[service]
         self.wait_for(client.service_is_ready, f'the service {service}')
-        future = client.call_async(request)
-        self.wait_for(future.done, f'the answer of {service}')
-        return future.result()
+        return client
 
     def state(self) -> str:
-        """Give the label of the node's lifecycle state."""
-        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
+        """Give the label of the node's lifecycle state, asked for until an answer comes."""
+        client = self._client(GetState, 'get_state')
+        futures = []
+
+        def answer() -> GetState.Response | None:
+            futures.append(client.call_async(GetState.Request()))
+            self.spin(PROBE_PERIOD_S)  # the first may be lost: discovery ends on both sides unseen
+            return next((future.result() for future in futures if future.done()), None)
+
+        return self.wait_for(answer, 'the answer of get_state').current_state.label
 
     def change(self, *transitions: str | int) -> bool:
         """Make transitions through the lifecycle service; tell whether all succeeded."""
