@@ -8,7 +8,10 @@ from segret_ros.inference.engine import Engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.parity_frames import ParityFrame
 
-# Of all pixels, as an engine computes; in float32 the rest are ties.
+# Of all pixels, as an engine computes; in float32 the rest are ties. Measured on the parity frames
+# of the shipped nano and Tiny, the lower of labels equal and of worst class (docs/precision.md):
+# float16 99.99 % and 99.8 %, bfloat16 99.95 % and 99.0 %, int8 99.88 % and 96.7 %; int8 of wrong
+# ranges at most 99.6 % and 85 %.
 LEAST_SHARE_EQUAL = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99, 'int8': 0.99}
 LEAST_CLASS_IOU = {'float32': 0.98, 'float16': 0.95, 'bfloat16': 0.95, 'int8': 0.9}
 SMALLEST_CLASS = 0.002  # share of the pixels; the edges alone decide on smaller ones
