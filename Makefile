@@ -8,20 +8,26 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test soak develop clean
+.PHONY: demo test test-training test-others soak develop clean
 
 demo: $(VENV)/runtime
 	$(BIN)/segret_demo --output out/demo
 
 develop: $(VENV)/everything
 
-# What runs nodes is timed, and has the machine for itself; the rest goes over two processes.
+# What runs nodes is timed, and has the machine for itself; the rest runs in two processes.
 NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
+TRAINING := test/train test/network
 
 test: develop
 	$(BIN)/python -m pytest $(NODES)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
-		$(NODES:%=--ignore=%) test
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-training test-others
+
+test-training: develop
+	$(BIN)/python -m pytest $(TRAINING)
+
+test-others: develop
+	$(BIN)/python -m pytest test $(addprefix --ignore=,$(NODES) $(TRAINING))
 
 soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak
