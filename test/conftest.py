@@ -80,10 +80,10 @@ def wrong_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip('torch', reason=WITHOUT_TORCH)
     from segret_train.onnx_model import save_model
     model, info = onnx.load(default_model()), read_model_info(default_model())
-    tensor = next(tensor for tensor in model.graph.initializer
-                  if tensor.name == 'decoder.classify.bias')
-    bias = onnx.numpy_helper.to_array(tensor)
-    tensor.CopyFrom(onnx.numpy_helper.from_array(bias[::-1].copy(), tensor.name))
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith('decoder.classify.'):
+            by_class = onnx.numpy_helper.to_array(tensor)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(by_class[::-1].copy(), tensor.name))
     path = tmp_path_factory.mktemp('wrong') / 'wrong.onnx'
     save_model(model, info, path)
     return path

@@ -138,10 +138,10 @@ class Peer:
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 
-    def spin(self, seconds: float) -> None:
-        """Receive for some time."""
+    def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Receive for some time, or until a condition holds."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        while (left := end - time.monotonic()) > 0 and not until():
             self._executor.spin_once(timeout_sec=left)
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
@@ -208,8 +208,9 @@ class Peer:
         futures = []
 
         def answer() -> GetState.Response | None:
+            # The first may be lost: discovery ends on both sides unseen.
             futures.append(client.call_async(GetState.Request()))
-            self.spin(PROBE_PERIOD_S)  # the first may be lost: discovery ends on both sides unseen
+            self.spin(PROBE_PERIOD_S, until=lambda: any(future.done() for future in futures))
             return next((future.result() for future in futures if future.done()), None)
 
         return self.wait_for(answer, 'the answer of get_state').current_state.label
