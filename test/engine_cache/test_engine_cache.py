@@ -95,7 +95,7 @@ def test_the_entry_tells_all_that_it_is_found_by(proven_file: Path, built: Entry
     assert built.key == key_of(proven_file, read_model_info(proven_file), DEVICE)
     assert EngineCache(built.folder.parent).entries() == [built]
     assert built.parity.frames == 3 and not built.parity.problem()
-    assert built.first_share > 0.999 and built.built_s > 0
+    assert built.first_share > 0.98 and built.built_s > 0
     assert abs(time.time() - built.built_at) < 600
     assert built.key.libraries['openvino'].startswith('20')
 
