@@ -1,7 +1,7 @@
 """A folder of built engines: each is there whole or not at all, and is what was asked for."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 import fcntl
 import hashlib
@@ -24,7 +24,7 @@ HIDDEN = '.segret_engine.'  # begins the names of folders that are being filled 
 NAME = re.compile(r'.+-[\w-]+-[0-9a-f]{16}')  # of an entry's folder
 YOUNG_S = 60.0  # a hidden folder that is younger may be one whose lock is just being taken
 MOST_BYTES = 4_000_000_000
-TRIES = 20  # to take the place of an engine that others replace too
+DAMAGE = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # of an entry
 
 
 class CacheError(RuntimeError):
@@ -74,7 +74,7 @@ class EngineCache:
         """
         Give the engine of a key, whole and sound, or None.
 
-        One that is damaged or of another key is told and taken away.
+        One that is damaged or of another key is told; the next that is kept takes its place.
         """
         folder = self.folder / key.name
         if not os.path.lexists(folder):
@@ -85,9 +85,8 @@ class EngineCache:
             if entry.key != key:
                 raise ValueError('it is the engine of something else')
         except (ValueError, OSError) as error:
-            logger.warning('%s: the engine kept there is damaged (%s): it is taken away', folder,
+            logger.warning("%s: the engine kept there is damaged or can't be read (%s)", folder,
                            error)
-            self._take_away(folder)
             return None
         try:
             os.utime(folder / ENTRY)
@@ -106,16 +105,11 @@ class EngineCache:
         try:
             self._sweep()
             hidden.mkdir(parents=True)
-            lock = os.open(hidden, os.O_RDONLY)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield hidden
+            with _locked(hidden):
+                yield hidden
         except OSError as error:
             raise self._unwritable(error) from error
         finally:
-            os.close(lock)
             shutil.rmtree(hidden, ignore_errors=True)
 
     def keep(self, hidden: Path, key: Key, parity: Parity, first_share: float, built_s: float
@@ -131,8 +125,11 @@ class EngineCache:
             {'key': key.to_json(), 'parity': parity.to_json(), 'first_share': first_share,
              'built_s': built_s, 'built_at': time.time(), 'files': files}))
         entry = replace(read_entry(hidden), folder=self.folder / key.name)
-        self._put_in_place(hidden, entry.folder)
-        self._make_room(entry)
+        with _locked(self.folder):
+            if os.path.lexists(entry.folder):
+                self._take_away(entry.folder)
+            os.rename(hidden, entry.folder)
+            self._make_room(entry)
         return entry
 
     def entries(self) -> list[Entry]:
@@ -145,15 +142,31 @@ class EngineCache:
                 pass  # taken away when it is asked for, or when room is made
         return sorted(entries, key=lambda entry: -entry.last_used)
 
-    def remove(self, entry: Entry) -> None:
-        """Take an engine away."""
-        self._take_away(entry.folder)
+    def remove(self, folder: Path) -> None:
+        """
+        Take an engine away, by its folder.
+
+        :raises CacheError: when that is not allowed.
+        """
+        try:
+            with _locked(self.folder):
+                self._take_away(folder)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except OSError as error:
+            raise CacheError(f"{folder}: it can't be removed ({error.strerror or error})"
+                             ) from error
 
     def remove_all(self) -> int:
-        """Take all engines away, damaged ones too; give their number."""
+        """
+        Take all engines away, damaged ones too, and what killed builders left; give their number.
+
+        :raises CacheError: when that is not allowed.
+        """
         folders = self._entry_folders()
         for folder in folders:
-            self._take_away(folder)
+            self.remove(folder)
+        self._sweep()
         return len(folders)
 
     def _entry_folders(self) -> list[Path]:
@@ -162,36 +175,32 @@ class EngineCache:
         return sorted(path for path in self.folder.iterdir()
                       if NAME.fullmatch(path.name) and not path.name.startswith(HIDDEN))
 
-    def _put_in_place(self, hidden: Path, folder: Path) -> None:
-        for _ in range(TRIES):
-            try:
-                os.rename(hidden, folder)
-                return
-            except OSError:
-                if not os.path.lexists(folder):
-                    raise
-                self._take_away(folder)
-        raise OSError(f'{folder} is in the way')
-
     def _make_room(self, newest: Entry) -> None:
         """Take away what can't be read, and the longest unused of what is too much."""
-        entries = self.entries()
-        for folder in set(self._entry_folders()) - {entry.folder for entry in entries}:
-            self._take_away(folder)
-        others = [entry for entry in entries if entry.folder != newest.folder]
+        others = []
+        for folder in self._entry_folders():
+            try:
+                others.append(read_entry(folder))
+            except DAMAGE:
+                self._take_away_if_allowed(folder)
+            except OSError:
+                pass  # it may be read another time
+        others = sorted((entry for entry in others if entry.folder != newest.folder),
+                        key=lambda entry: -entry.last_used)
         total = newest.bytes + sum(entry.bytes for entry in others)
         while others and total > self.most_bytes:
             longest_unused = others.pop()
             total -= longest_unused.bytes
-            self.remove(longest_unused)
+            self._take_away_if_allowed(longest_unused.folder)
+
+    def _take_away_if_allowed(self, folder: Path) -> None:
+        with suppress(OSError):  # another user's
+            self._take_away(folder)
 
     def _take_away(self, path: Path) -> None:
         """Remove a folder, or a file in its place: for others it is gone at once."""
         hidden = self._hidden()
-        try:
-            os.rename(path, hidden)
-        except OSError:
-            return  # another process was faster, or the folder can only be read
+        os.rename(path, hidden)
         if hidden.is_dir() and not hidden.is_symlink():
             shutil.rmtree(hidden, ignore_errors=True)
         else:
@@ -213,11 +222,19 @@ class EngineCache:
 
 
 def default_folder() -> Path:
-    """Give the folder of the user's engines."""
+    """
+    Give the folder of the user's engines.
+
+    :raises CacheError: for a user without a home folder.
+    """
     own = os.environ.get('SEGRET_ENGINE_CACHE')
     if own:
         return Path(own)
-    caches = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    try:
+        caches = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    except RuntimeError as error:
+        raise CacheError('this user has no home folder to keep engines in: set '
+                         'SEGRET_ENGINE_CACHE to a folder that can be written') from error
     return Path(caches) / 'segret_ros' / 'engines'
 
 
@@ -232,6 +249,8 @@ def read_entry(folder: Path) -> Entry:
         content = record['entry']
         if record['sha256'] != _digest(content):
             raise ValueError('its checksum is another')
+        if not isinstance(content['files'], dict):
+            raise ValueError('its files have no checksums')
         used = {'bytes': sum(path.stat().st_size for path in (folder / ENTRY, *_files(folder))),
                 'last_used': (folder / ENTRY).stat().st_mtime}
         return Entry(**{**content, **used, 'folder': folder,
@@ -265,10 +284,22 @@ def _files(folder: Path) -> list[Path]:
                   if path.is_file() and path != folder / ENTRY)
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Have a folder alone as long as the block takes, where its file system knows locks."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # NFS locks no folders
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _is_left(hidden: Path) -> bool:
     """Tell whether no process fills or empties a hidden folder any more."""
     try:
-        if time.time() - hidden.stat().st_mtime < YOUNG_S:
+        if 0 <= time.time() - hidden.stat().st_mtime < YOUNG_S:
             return False
         lock = os.open(hidden, os.O_RDONLY)
     except OSError:  # it is gone by now

@@ -105,7 +105,7 @@ def clear(arguments: argparse.Namespace, cache: EngineCache) -> str:
         return f'{cache.folder}: {cache.remove_all()} removed'
     entries = [entry for entry in cache.entries() if is_of(entry, arguments.model)]
     for entry in entries:
-        cache.remove(entry)
+        cache.remove(entry.folder)
     return f'{cache.folder}: {len(entries)} removed'
 
 
@@ -119,8 +119,8 @@ def main() -> int:
     """Run the command line; give its exit code."""
     arguments = arguments_parser().parse_args()
     logging.basicConfig(format='%(message)s')
-    cache = EngineCache(arguments.cache)
     try:
+        cache = EngineCache(arguments.cache)
         if arguments.command == 'build':
             print(build(arguments, cache))
         elif arguments.command == 'list':

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+import errno
 import json
 import logging
 import os
@@ -14,7 +15,8 @@ import sys
 import time
 
 import pytest
-from segret_ros.engine_cache import key as key_module, proven
+from segret_ros.engine_cache import cache as cache_module, key as key_module, proven
+from segret_ros.engine_cache.background import BackgroundBuild
 from segret_ros.engine_cache.cache import CacheError, default_folder, EngineCache, ENTRY, Entry
 from segret_ros.engine_cache.cache import HIDDEN, YOUNG_S
 from segret_ros.engine_cache.key import hardware_of, Key, key_of, libraries_of, processor
@@ -209,13 +211,10 @@ def test_what_fails_while_it_is_built_is_not_kept(cache: EngineCache) -> None:
 
 def test_two_builders_at_once(proven_file: Path, cache: EngineCache, is_right: Callable,
                               monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [sys.executable, '-m', 'segret_ros.engine_cache.child', str(proven_file), DEVICE,
-               str(cache.folder)]
-    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for builder in builders:
-        lines = map(json.loads, builder.communicate(timeout=120)[0].splitlines())
-        assert [line['phase'] for line in lines] == ['building', 'comparing', 'keeping', 'done']
-        assert builder.returncode == 0
+    builds = [BackgroundBuild(proven_file, DEVICE, cache) for _ in range(2)]
+    for build in builds:
+        assert build.wait(120) and (build.phase, build.error, build.unkept) == ('done', '', '')
+        build.stop()
     assert len(cache.entries()) == 1 and hidden(cache) == []
     monkeypatch.setattr(proven, 'build_engine', never)
     assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
@@ -249,6 +248,58 @@ def test_what_is_none_of_its_own_is_left_alone(cache: EngineCache) -> None:
     made_up(cache, KEY)
     assert cache.remove_all() == 1
     assert len(list(cache.folder.iterdir())) == 4
+
+
+KEEPING = """
+import sys
+from dataclasses import replace
+from test_engine_cache import KEY, made_up
+from segret_ros.engine_cache.cache import EngineCache
+cache = EngineCache(sys.argv[1])
+for number in range(150):
+    key = replace(KEY, model=f'{sys.argv[2]}{number % 3}')
+    made_up(cache, key, 10)
+    assert cache.find(key), number
+"""
+
+
+def test_two_that_keep_others_at_once_lose_none(cache: EngineCache) -> None:
+    keepers = [subprocess.Popen([sys.executable, '-c', KEEPING, str(cache.folder), name],
+                                cwd=Path(__file__).parent, stderr=subprocess.PIPE, text=True)
+               for name in 'ab']
+    for keeper in keepers:
+        assert 'AssertionError' not in keeper.communicate(timeout=120)[1]
+        assert keeper.returncode == 0
+    assert len(cache.entries()) == 6
+
+
+def test_an_engine_that_cannot_be_read_this_time_stays(
+        cache: EngineCache, caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(cache, KEY)
+
+    def read(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, 'Too many open files')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, 'sha256_of', read)
+        assert cache.find(KEY) is None
+    assert 'Too many open files' in caplog.text
+    assert cache.find(KEY) is not None
+
+
+def test_what_cannot_be_removed_is_told(cache: EngineCache,
+                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made_up(cache, KEY)
+
+    def refuse(*arguments) -> None:
+        raise PermissionError(errno.EACCES, 'Permission denied')
+
+    monkeypatch.setattr(os, 'rename', refuse)
+    for remove in (cache.remove_all, lambda: cache.remove(folder)):
+        with pytest.raises(CacheError, match="it can't be removed .Permission denied"):
+            remove()
+    assert len(cache.entries()) == 1
 
 
 def test_a_damaged_engine_that_nobody_asks_for_goes_when_room_is_made(cache: EngineCache) -> None:
