@@ -23,9 +23,14 @@ def frames_of(path: str | Path, info: ModelInfo, most: int | None = None) -> lis
     :raises ModelError: for damaged frames.
     """
     try:
-        return decode(info.parity_frames)[:most] or labelled(shipped_images()[:most], path, info)
+        frames = decode(info.parity_frames)[:most]
     except ValueError as error:
         raise ModelError(f'{path}: {error}') from error
+    for frame in frames:
+        if frame.label.max() >= len(info.labels):
+            raise ModelError(f'{path}: its parity frames are damaged (label {frame.label.max()} '
+                             f'of {len(info.labels)} classes)')
+    return frames or labelled(shipped_images()[:most], path, info)
 
 
 def frames_of_folder(folder: Path, path: str | Path, info: ModelInfo) -> list[ParityFrame]:

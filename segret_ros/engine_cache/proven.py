@@ -7,7 +7,7 @@ import time
 
 from segret_ros.engine_cache.cache import CacheError, EngineCache, Entry
 from segret_ros.engine_cache.frames import frames_of
-from segret_ros.engine_cache.key import key_of
+from segret_ros.engine_cache.key import key_of, sha256_of
 from segret_ros.inference.device import DeviceError
 from segret_ros.inference.engine import build_engine, Engine, first_of, open_engine
 from segret_ros.inference.model_file import read_model_info
@@ -35,7 +35,7 @@ def open_proven_engine(path: str | Path, device: str, streams: int | None = None
 
     :param cache: of engines; the user's if left out.
     :param allow_unproven: only warn of an engine that fails the gate.
-    :param frames: to compare a newly built one on; those of `frames_of` if left out.
+    :param frames: to compare a newly built one on, besides those of `frames_of`.
     :raises UnprovenEngineError: for an engine that fails the gate.
     :raises ModelError: for a file that is missing, damaged or can't be loaded.
     :raises DeviceError: for a device asked for by name that is missing.
@@ -77,7 +77,7 @@ def build_proven_engine(path: str | Path, device: str, streams: int | None, cach
     Build an engine anew, compare it and keep it with the result, whether it passes or not.
 
     :param device: one of `device.DEVICES`, not `auto`.
-    :param frames: to compare it on; those of `frames_of` if left out.
+    :param frames: to compare it on, besides those of `frames_of`.
     :param on_phase: is told each of `PHASES` when it begins.
     :raises CacheError: when it can't be kept.
     :raises ModelError, DeviceError: as `open_proven_engine`.
@@ -88,7 +88,7 @@ def build_proven_engine(path: str | Path, device: str, streams: int | None, cach
 
 def _kept(path: str | Path, info: ModelInfo, device: str, streams: int | None,
           cache: EngineCache) -> tuple[Engine, Parity] | None:
-    """Give the engine of the cache; one that is not as it was built is told and taken away."""
+    """Give the engine of the cache; one that is not as it was built is told, and no engine."""
     entry = cache.find(key_of(path, info, device, streams))
     if entry is None:
         return None
@@ -102,7 +102,6 @@ def _kept(path: str | Path, info: ModelInfo, device: str, streams: int | None,
     except Exception as error:  # libraries have many types for what they throw
         logger.warning('%s: the engine kept there is of no use (%s): it is built anew',
                        entry.folder, next(iter(str(error).splitlines()), ''))
-        cache.remove(entry)
         return None
 
 
@@ -129,7 +128,7 @@ def _new(path: str | Path, info: ModelInfo, device: str, streams: int | None, ca
     except CacheError as error:
         logger.warning('%s; the engine is built at each start', error)
         engine = open_engine(path, device, streams)
-        return engine, _compare(engine, path, info, frames or frames_of(path, info))
+        return engine, _parity(engine, path, info, frames)
 
 
 def _build(path: str | Path, info: ModelInfo, device: str, streams: int | None,
@@ -143,11 +142,21 @@ def _build(path: str | Path, info: ModelInfo, device: str, streams: int | None,
         built_s = time.monotonic() - start
         engine = open_engine(path, device, streams, built=folder)
         on_phase('comparing')
-        own_frames = frames_of(path, info)
-        parity = _compare(engine, path, info, frames or own_frames)
-        first_share = _compare(engine, path, info, own_frames[:1]).share_equal
+        parity = _parity(engine, path, info, frames)
+        first_share = _compare(engine, path, info, frames_of(path, info, 1)).share_equal
         on_phase('keeping')
+        if sha256_of(Path(path)) != key.model_sha256:
+            raise ModelError(f'{path}: it was replaced while its engine was built: build it anew')
         return engine, cache.keep(folder, key, parity, first_share, built_s)
+
+
+def _parity(engine: Engine, path: str | Path, info: ModelInfo,
+            frames: Sequence[ParityFrame] | None) -> Parity:
+    """Compare on the file's own frames, and on others if there are and these are passed."""
+    parity = _compare(engine, path, info, frames_of(path, info))
+    if parity.problem() or not frames:
+        return parity
+    return _compare(engine, path, info, frames)
 
 
 def _compare(engine: Engine, path: str | Path, info: ModelInfo, frames: Sequence[ParityFrame]

@@ -41,12 +41,12 @@ class Parity:
         if not self.finite:
             return 'logits are NaN or infinite'
         least = LEAST_SHARE_EQUAL[self.precision]
-        if self.share_equal < least:
+        if not self.share_equal >= least:  # true for NaN too
             return (f"{self.share_equal:.3%} of the labels are the float32 network's, and at "
                     f'least {least:.1%} must be in {self.precision}')
         least = LEAST_CLASS_IOU[self.precision]
         for index, iou in enumerate(self.class_iou):
-            if iou is not None and iou < least:
+            if iou is not None and not iou >= least:
                 return (f'class {index} has an IoU of {iou:.1%} with that of the float32 network, '
                         f'and at least {least:.0%} must be in {self.precision}')
         return ''
@@ -64,6 +64,8 @@ class Parity:
     @classmethod
     def from_json(cls, record: dict) -> 'Parity':
         """Give the numbers of `to_json`."""
+        if record['precision'] not in LEAST_SHARE_EQUAL:
+            raise ValueError(f"precision {record['precision']!r} is unknown")
         return cls(**{**record, 'class_iou': tuple(record['class_iou'])})
 
 

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 import json
 import logging
+import math
 from pathlib import Path
 import shutil
 
 import cv2
+import numpy as np
 import pytest
 from segret_ros.engine_cache import proven
 from segret_ros.engine_cache.cache import EngineCache, ENTRY, Entry
@@ -16,7 +18,8 @@ from segret_ros.engine_cache.proven import build_proven_engine, open_proven_engi
 from segret_ros.engine_cache.proven import UnprovenEngineError
 from segret_ros.inference import DeviceError, ModelError, read_model_info
 from segret_ros.inference.openvino_engine import BUILT
-from segret_ros.inference.parity import LEAST_SHARE_EQUAL
+from segret_ros.inference.parity import LEAST_SHARE_EQUAL, Parity
+from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.share import share_directory
 
 DEVICE = 'openvino'
@@ -181,3 +184,25 @@ def test_a_missing_device_is_told(proven_file: Path, cache: EngineCache, device:
     with pytest.raises(DeviceError, match=device):
         open_proven_engine(proven_file, device, cache=cache)
     assert list(cache.folder.glob('*')) == []
+
+
+def test_other_frames_do_not_make_good_what_fails_on_its_own(
+        changed_file: Path, cache: EngineCache, tmp_path: Path) -> None:
+    image = cv2.cvtColor(shipped_images()[0], cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    frames = frames_of_folder(tmp_path, changed_file, read_model_info(changed_file))
+    entry = build_proven_engine(changed_file, 'cpu', None, cache, frames)
+    assert entry.parity.problem() and entry.parity.frames == 3
+
+
+@pytest.mark.parametrize('share, class_iou', [(math.nan, (1.0,)), (1.0, (math.nan,))])
+def test_numbers_that_are_none_do_not_pass(share: float, class_iou: tuple[float]) -> None:
+    assert Parity('float32', 1, share, class_iou, True).problem()
+
+
+def test_frames_with_a_class_that_the_model_has_not_are_damaged(proven_file: Path) -> None:
+    info = read_model_info(proven_file)
+    jpeg = compressed(shipped_images()[0])
+    label = np.full(decompressed(jpeg).shape[:2], len(info.labels), np.uint8)
+    with pytest.raises(ModelError, match='parity frames are damaged .label 3 of 3 classes'):
+        frames_of(proven_file, replace(info, parity_frames=encode([(jpeg, label)])))
