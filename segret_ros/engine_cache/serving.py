@@ -1,5 +1,6 @@
 """The engine of the node: it serves at once, and better as soon as a better engine is built."""
 
+from functools import cached_property
 import logging
 from pathlib import Path
 import threading
@@ -8,7 +9,8 @@ import numpy as np
 from segret_ros.engine_cache.background import BackgroundBuild
 from segret_ros.engine_cache.cache import EngineCache
 from segret_ros.engine_cache.proven import open_kept_engine, open_proven_engine
-from segret_ros.inference import DeviceError, ModelError, read_model_info, RecoveringEngine
+from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info
+from segret_ros.inference import RecoveringEngine
 from segret_ros.inference.engine import Engine, first_of, needs_building
 from segret_ros.inference.recovery import first_line
 
@@ -38,11 +40,19 @@ class ServingEngine(RecoveringEngine):
                  cache: EngineCache | None = None) -> None:
         self._allow_unproven = allow_unproven
         self._cache = cache or EngineCache()
-        self._info = read_model_info(path)
         self._build: BackgroundBuild | None = None
+        self._swap: threading.Thread | None = None
         self._closed = False
         self.build_problem = ''  # why the engine that was asked for does not serve
-        super().__init__(path, device)
+        try:
+            super().__init__(path, device)
+        except BaseException:
+            self.close()
+            raise
+
+    @cached_property
+    def _info(self) -> ModelInfo:
+        return read_model_info(self._path)
 
     @property
     def build_progress(self) -> str:
@@ -51,10 +61,12 @@ class ServingEngine(RecoveringEngine):
         return str(build) if build is not None and not build.wait(0) else ''
 
     def close(self) -> None:
-        """Give up a build that goes on."""
+        """Give up a build that goes on, and wait for an engine that is being loaded."""
         self._closed = True
         if self._build is not None:
             self._build.stop()
+        if self._swap is not None:
+            self._swap.join()  # a library's thread may not end with the process
 
     def _open(self, device: str) -> Engine:
         return first_of(device, self._open_or_build)
@@ -62,29 +74,38 @@ class ServingEngine(RecoveringEngine):
     def _open_or_build(self, device: str) -> Engine:
         if not needs_building(device):
             return self._open_proven(device)
-        kept = open_kept_engine(self._path, self._info, device, self._cache,
-                                allow_unproven=self._allow_unproven)
+        kept = self._open_kept(device, self._cache)
         if kept is not None:
             return kept
-        if self._build is None or self._build.wait(0):
-            self._build = BackgroundBuild(self._path, device, self._cache.folder)
-        if self._build.device == device and self._build.wait(PATIENCE_S):
+        if self._build is None or self._build.wait(0) and not self._build.unkept:
+            self._build = BackgroundBuild(self._path, device, self._cache)
+        if self._build.wait(PATIENCE_S):
             return self._open_built(self._build)
         logger.warning('the engine for %s takes long to build: another serves until then', device)
-        threading.Thread(target=self._offer_when_built, args=(self._build,), daemon=True,
-                         name='segret_swap').start()
+        if self._swap is None or not self._swap.is_alive():
+            self._swap = threading.Thread(target=self._offer_when_built, args=(self._build,),
+                                          name='segret_swap', daemon=True)
+            self._swap.start()
         return self._open_ready(device)
 
     def _open_proven(self, device: str) -> Engine:
         return open_proven_engine(self._path, device, cache=self._cache,
                                   allow_unproven=self._allow_unproven)
 
+    def _open_kept(self, device: str, cache: EngineCache) -> Engine | None:
+        return open_kept_engine(self._path, self._info, device, cache,
+                                allow_unproven=self._allow_unproven)
+
     def _open_built(self, build: BackgroundBuild) -> Engine:
-        """Give the engine of a build that has ended; one that can't be kept is built once more."""
+        """Give the engine of a build that has ended."""
         if build.error:
             raise ModelError(f'{self._path}: no engine could be built for {build.device}: '
                              f'{build.error}')
-        return self._open_proven(build.device)
+        engine = self._open_kept(build.device, build.cache)
+        if engine is None:
+            raise ModelError(f'{self._path}: the engine that was built for {build.device} is not '
+                             f'in {build.cache.folder} any more, or not as it was built')
+        return engine
 
     def _open_ready(self, device: str) -> Engine:
         """Give an engine that needs no building, on the same GPU if it can be used."""
@@ -101,10 +122,21 @@ class ServingEngine(RecoveringEngine):
         if self._closed:
             return
         try:
+            self._refuse_another_file()
             engine = self._open_built(build)
-            engine.run(np.zeros((*self._info.input_size, 3), np.uint8))  # its first is slower
+            self._refuse_another_file()
+            self._run_once(engine)
         except Exception as error:  # whatever fails, the other engine goes on
             self.build_problem = f'the engine for {build.device} is not used: {first_line(error)}'
             logger.error('%s', self.build_problem)
             return
         self.offer(engine)
+
+    def _run_once(self, engine: Engine) -> None:
+        """Run a black image, for an engine's first is slower."""
+        size = self._info.input_size
+        black = np.zeros((*size, 3), np.uint8)
+        if engine.labels_on_device:
+            engine.label(black, size, self._info.temperature)
+        else:
+            engine.run(black)

@@ -20,7 +20,7 @@ from segret_ros.evaluation.stability import Stability, Step
 from segret_ros.evaluation.tally import histogram, Tally
 from segret_ros.evaluation.truth import open_truth, Truth
 from segret_ros.inference import Segmentation, Segmenter
-from segret_ros.inference.recovery import model_hash
+from segret_ros.inference.model_file import model_hash
 from segret_ros.metrics import ConfusionMatrix, MetricError
 from segret_ros.stopwatch import Stopwatch
 from segret_ros.validity import CameraCheck, Limits

@@ -1,5 +1,6 @@
 """What a model file holds, before any engine runs it."""
 
+import hashlib
 from pathlib import Path
 
 import onnxruntime
@@ -13,9 +14,7 @@ def read_model_info(path: str | Path) -> ModelInfo:
 
     :raises ModelError: for a file that is missing, damaged or does not explain itself.
     """
-    if not Path(path).is_file():
-        raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}')
-    sound = checksum.is_sound(Path(path).read_bytes())
+    sound = checksum.is_sound(_content(path))
     if sound is False:
         raise ModelError(f'{path}: it was damaged since it was written, for its checksum is '
                          f'another; copy it again, or {HOW_TO_MAKE}')
@@ -35,6 +34,21 @@ def read_model_info(path: str | Path) -> ModelInfo:
     info = ModelInfo.from_metadata(metadata, str(path))
     _check_signature(session, info, path)
     return info
+
+
+def model_hash(path: str | Path) -> str:
+    """
+    Give the first 12 hexadecimal digits of a model file's SHA-256.
+
+    :raises ModelError: for a file that is missing.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()[:12]
+
+
+def _content(path: str | Path) -> bytes:
+    if not Path(path).is_file():
+        raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}')
+    return Path(path).read_bytes()
 
 
 def _check_signature(session: onnxruntime.InferenceSession, info: ModelInfo,

@@ -1,7 +1,6 @@
 """An engine that gets over its failures."""
 
 from collections.abc import Callable
-import hashlib
 import logging
 from pathlib import Path
 import time
@@ -10,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from segret_ros.inference.devices import devices_of_auto
 from segret_ros.inference.engine import Engine, open_engine
+from segret_ros.inference.model_file import model_hash
 from segret_ros.inference.model_info import ModelError
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ class RecoveringEngine:
 
     After `FAILURES_IN_A_ROW` it is closed and images are refused for a pause. Then it is opened
     again, on the next device for `auto`, on the same for any other, and an image that it runs ends
-    the story. The file must stay the one that was opened first: what its labels mean has been
-    told. To be run from one thread; `offer` may be called, and `state` and the counts be read,
-    from any.
+    the story. One that was offered and never ran an image gives way to the device before. The file
+    must stay the one that was opened first: what its labels mean has been told. To be run from one
+    thread; `offer` may be called, and `state` and the counts be read, from any.
 
     :param path: of a sound model file.
     :param device: one of `DEVICES`.
@@ -43,10 +43,11 @@ class RecoveringEngine:
 
     def __init__(self, path: str | Path, device: str) -> None:
         self._path, self._asked_for = path, device
+        self.model_hash = model_hash(path)
         self._offered: Engine | None = None
         self._engine: Engine | None = None
-        self._use(self._open(device))
-        self.model_hash = model_hash(path)
+        self._device_before = ''  # an offered engine took over from, until that has run an image
+        self._use(self._open_same(device))
         self.failures = 0  # in all
         self.reopened = 0  # times
         self._note_success()
@@ -80,6 +81,7 @@ class RecoveringEngine:
         :raises EngineError: while the engine stays closed.
         """
         if self._offered is not None:
+            self._device_before = self.device
             self._use(self._offered)
             self._offered = None
             self._note_success()
@@ -89,6 +91,18 @@ class RecoveringEngine:
 
     def _open(self, device: str) -> Engine:
         return open_engine(self._path, device)
+
+    def _open_same(self, device: str) -> Engine:
+        """Give the engine of the file that was opened first; a `ModelError` for another file."""
+        self._refuse_another_file()
+        engine = self._open(device)
+        self._refuse_another_file()  # it may have been replaced meanwhile
+        return engine
+
+    def _refuse_another_file(self) -> None:
+        if model_hash(self._path) != self.model_hash:
+            raise ModelError(f'{self._path}: it was replaced since the node was configured; '
+                             'clean up and configure to load the new one')
 
     def _use(self, engine: Engine) -> None:
         self._engine = engine
@@ -106,6 +120,7 @@ class RecoveringEngine:
         if self.state != 'working':
             logger.warning('engine %s on %s works again', self.name, self.device)
         self._note_success()
+        self._device_before = ''
         return result
 
     def _note_success(self) -> None:
@@ -132,10 +147,7 @@ class RecoveringEngine:
         if time.monotonic() < self._open_at:
             raise EngineError(self.state)
         try:
-            if model_hash(self._path) != self.model_hash:
-                raise ModelError(f'{self._path}: it was replaced since the node was configured; '
-                                 'clean up and configure to load the new one')
-            self._use(self._open(self.device))
+            self._use(self._open_same(self.device))
         except Exception as error:  # a device may be gone, the file replaced by a broken one
             self._pause(self._next_device())
             raise EngineError(f"the engine can't be opened: {first_line(error)}; {self.state}"
@@ -147,16 +159,13 @@ class RecoveringEngine:
         logger.warning('engine %s', self.state)
 
     def _next_device(self) -> str:
+        if self._device_before:
+            return self._device_before
         if self._asked_for != 'auto':
             return self.device
         devices = devices_of_auto()
         position = devices.index(self.device) if self.device in devices else -1
         return devices[(position + 1) % len(devices)]
-
-
-def model_hash(path: str | Path) -> str:
-    """Give the first 12 hexadecimal digits of a file's SHA-256."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
 def first_line(error: Exception) -> str:

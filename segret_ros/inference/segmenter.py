@@ -10,7 +10,8 @@ import numpy as np
 from segret_ros.inference.confidence import confidence_of
 from segret_ros.inference.engine import Engine, open_engine
 from segret_ros.inference.labels import Blocks
-from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.model_file import model_hash, read_model_info
+from segret_ros.inference.model_info import ModelError
 from segret_ros.label_set import UNKNOWN
 from segret_ros.stopwatch import Stopwatch
 
@@ -45,14 +46,18 @@ class Segmenter:
         `DEVICES`; only `auto` may fall back.
     :param confidence: compute `Segmentation.confidence` too, by the model's temperature.
     :param open_engine: gives the engine of a path and a device.
-    :raises ModelError: for a file that is missing, damaged or does not explain itself.
+    :raises ModelError: for a file that is missing, damaged, replaced meanwhile, or does not
+        explain itself.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
     def __init__(self, model: str | Path, device: str = 'auto', confidence: bool = True,
                  open_engine: Callable[[str | Path, str], Engine] = open_engine) -> None:
+        before = model_hash(model)
         self.info = read_model_info(model)
         self.engine = open_engine(model, device)
+        if model_hash(model) != before:
+            raise ModelError(f'{model}: it was replaced while it was loaded: load it again')
         self._confidence = confidence
         self.model_name = Path(model).stem
 

@@ -1,6 +1,7 @@
 """The lifecycle node `segret`: camera topics in, label topics out."""
 
 from functools import partial
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -34,6 +35,7 @@ class SegretNode(LifecycleNode):
         for sentence in unknown_parameters(self):
             self.get_logger().warning(sentence)
         self._configured: Parameters | None = None  # those in force, once configured
+        self._engine: ServingEngine | None = None
         self._segmenter: Segmenter | None = None
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
@@ -67,8 +69,7 @@ class SegretNode(LifecycleNode):
             self._check_topics(parameters.cameras)
             self._segmenter = Segmenter(
                 parameters.model or default_model(), parameters.device,
-                open_engine=partial(ServingEngine,
-                                    allow_unproven=parameters.allow_unproven_engine))
+                open_engine=partial(self._open_engine, parameters.allow_unproven_engine))
             self._segmenter.warm_up()
             self._cameras = {name: Camera(self, name, parameters, self._segmenter.info)
                              for name in parameters.cameras}
@@ -129,10 +130,15 @@ class SegretNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.destroy()
         self._cameras = {}
-        if self._segmenter is not None:
-            self._segmenter.engine.close()
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
         self._segmenter = None
         self._configured = None
+
+    def _open_engine(self, allow_unproven: bool, path: str | Path, device: str) -> ServingEngine:
+        self._engine = ServingEngine(path, device, allow_unproven)
+        return self._engine
 
     def _check_topics(self, cameras: list[str]) -> None:
         """Raise a ValueError where remapping gives two cameras the same topics."""

@@ -55,6 +55,7 @@ class Worker:
 
     def _work(self) -> None:
         try:
+            self._segmenter.engine.prepare()
             self._segmenter.warm_up()
         except EngineError as error:  # as of any frame: the engine gets over it
             self._node.get_logger().warning(f'the engine failed to warm up: {error}')

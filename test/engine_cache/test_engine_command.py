@@ -1,14 +1,13 @@
 """The command `segret_engine` and the process that builds beside the node, on real engines."""
 
 from dataclasses import replace
-import json
 from pathlib import Path
 import subprocess
 import sys
 
 import cv2
 import pytest
-from segret_ros.engine_cache import child, main as command
+from segret_ros.engine_cache import main as command
 from segret_ros.engine_cache.cache import EngineCache, ENTRY, Entry
 from segret_ros.engine_cache.frames import shipped_images
 
@@ -119,35 +118,3 @@ def test_the_help_runs_as_a_process() -> None:
                          text=True)
     assert ran.returncode == 0
     assert all(name in ran.stdout for name in ('build', 'list', 'clear'))
-
-
-def told(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *arguments
-         ) -> tuple[int, list[dict]]:
-    """Give the exit code and the lines of the process that builds."""
-    monkeypatch.setattr(sys, 'argv', ['child', *map(str, arguments)])
-    code = child.main()
-    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-def test_the_building_process_tells_its_phases(
-        capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, cache: EngineCache,
-        proven_file: Path, changed_file: Path) -> None:
-    code, lines = told(capsys, monkeypatch, proven_file, 'cpu', cache.folder)
-    entry, = cache.entries()
-    assert code == 0
-    assert lines == [{'phase': 'building'}, {'phase': 'comparing'}, {'phase': 'keeping'},
-                     {'phase': 'done', 'entry': str(entry.folder), 'problem': ''}]
-    code, lines = told(capsys, monkeypatch, changed_file, 'cpu', cache.folder)
-    assert code == 0 and lines[-1]['phase'] == 'done'
-    assert "float32 network's" in lines[-1]['problem']
-
-
-def test_the_building_process_tells_why_it_fails(
-        capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, cache: EngineCache,
-        proven_file: Path, tmp_path: Path) -> None:
-    code, lines = told(capsys, monkeypatch, proven_file, 'cuda', cache.folder)
-    assert code == 1 and lines[-1]['phase'] == 'failed' and 'cuda' in lines[-1]['error']
-    (tmp_path / 'file').write_text('')
-    code, lines = told(capsys, monkeypatch, proven_file, 'cpu', tmp_path / 'file')
-    assert code == 0 and lines[-1]['phase'] == 'unkept'
-    assert "can't be kept" in lines[-1]['reason']

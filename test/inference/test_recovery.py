@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segret_ros.inference import EngineError, RecoveringEngine, Segmenter
+from segret_ros.inference import EngineError, RecoveringEngine, recovery, Segmenter
 
 IMAGE = np.zeros((64, 96, 3), np.uint8)
 
@@ -38,3 +38,33 @@ def test_the_engine_is_closed_after_three_failures_and_tells_when_it_opens(
     with pytest.raises(EngineError, match='^closed: opened anew on cpu'):
         engine.run(IMAGE)
     assert (engine.failures, engine.reopened) == (5, 0)
+
+
+class Failing:
+    """An engine that opens and never runs."""
+
+    name, device, precision, labels_on_device = 'failing', 'openvino', 'float32', False
+
+    def run(self, image_rgb: np.ndarray) -> np.ndarray:
+        raise RuntimeError('out of memory')
+
+
+def test_an_offered_engine_that_never_runs_gives_way_to_the_one_before(
+        model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, 'FIRST_PAUSE_S', 0.0)
+    opened = []
+
+    class Opening(RecoveringEngine):
+        def _open(self, device: str):
+            opened.append(device)
+            return super()._open('cpu')
+
+    engine = Opening(model_file, 'openvino')
+    logits = engine.run(IMAGE)
+    engine.offer(Failing())
+    engine.prepare()
+    for _ in range(3):
+        with pytest.raises(EngineError, match='out of memory'):
+            engine.run(IMAGE)
+    np.testing.assert_array_equal(engine.run(IMAGE), logits)
+    assert opened == ['openvino', 'cpu'] and engine.state == 'working'
