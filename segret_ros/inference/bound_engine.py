@@ -110,6 +110,7 @@ class Head:
         self._size: tuple[int, int] | None = None
         self._temperature: float | None = None
         self._outputs: list[OrtValue] = []
+        self._inputs: dict[str, OrtValue] = {}  # before 1.30 a binding keeps their address alone
 
     def run(self, size: tuple[int, int],
             temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -133,7 +134,8 @@ class Head:
         self._size = size
 
     def _bind(self, name: str, value: np.ndarray) -> None:
-        self._bound.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(value))
+        self._inputs[name] = OrtValue.ortvalue_from_numpy(value)
+        self._bound.bind_ortvalue_input(name, self._inputs[name])
 
 
 def _empty(shape: tuple[int, ...], dtype: type, place: Place) -> OrtValue:

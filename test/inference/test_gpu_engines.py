@@ -96,6 +96,20 @@ def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
         np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.parametrize('temperature', [None, 1.5])
+def test_what_is_bound_outlives_the_call(model_file: Path, temperature: float | None) -> None:
+    engine = on_cpu(model_file)
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    expected = [plane for plane in engine.label(image, (64, 96), temperature) if plane is not None]
+    for number in range(20):  # takes the memory of small arrays that nobody holds
+        churned = [np.full(4, number, np.int64) for _ in range(20)]
+        churned += [np.array(number, np.float32) for _ in range(20)]
+        found = [plane for plane in engine.label(image, (64, 96), temperature)
+                 if plane is not None]
+        for plane, its_first in zip(found, expected):
+            np.testing.assert_array_equal(plane, its_first)
+
+
 @pytest.mark.parametrize('images', [1, 2])
 def test_threads_share_bound_tensors(model_file: Path, images: int) -> None:
     engine = on_cpu(model_file, images=images)
