@@ -21,7 +21,6 @@ BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 # Of the network, and of each head, in bytes. Networks need far less; a head of 150 classes comes
 # to 2.5 GB at 1920 x 1080. A limit leaves the rest of a Jetson's memory to the rest of the robot.
 MOST_MEMORY = 4 << 30
-MOST_WORKSPACE = 1 << 30  # bytes of TensorRT's, for each of its layers
 Providers = list[tuple[str, dict[str, str]]]
 
 
@@ -178,9 +177,12 @@ def tensorrt_providers(number: int, file: Path | None = None) -> Providers:
     need of trt_layer_norm_fp32_fallback. TensorRT's timings are kept in no file: each folder
     to build in is new, and a damaged file of them is one more to crash at.
 
+    No trt_max_workspace_size: what needs more is left out of the choice, and where nothing is left
+    for a layer of a large input the build fails. TensorRT takes what the chosen ones need.
+
     :param file: to write the engine to; None: write none.
     """
-    options = {'device_id': str(number), 'trt_max_workspace_size': str(MOST_WORKSPACE)}
+    options = {'device_id': str(number)}
     if file is not None:
         options |= {'trt_dump_ep_context_model': 'True', 'trt_ep_context_file_path': str(file),
                     'trt_ep_context_embed_mode': '1'}  # the engine inside, not beside it

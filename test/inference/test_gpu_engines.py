@@ -155,7 +155,7 @@ def test_options_of_cuda() -> None:
 def test_options_of_tensorrt(tmp_path: Path) -> None:
     (provider, options), *others = cuda_engine.tensorrt_providers(1)
     assert provider == TENSORRT and others == cuda_engine.cuda_providers(1)
-    assert options == {'device_id': '1', 'trt_max_workspace_size': '1073741824'}
+    assert options == {'device_id': '1'}  # a limit of the workspace may leave a layer without any
     (provider, writing), *others = cuda_engine.tensorrt_providers(1, tmp_path / 'engine.onnx')
     assert writing == {**options, 'trt_dump_ep_context_model': 'True',
                        'trt_ep_context_file_path': str(tmp_path / 'engine.onnx'),
