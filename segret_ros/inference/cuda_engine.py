@@ -12,15 +12,16 @@ from pathlib import Path
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from segret_ros.inference.bound_engine import BoundEngine, heads_on
 from segret_ros.inference.device import DeviceError, gpu_of
-from segret_ros.inference.devices import CUDA, refuse_what_lacks, TENSORRT
+from segret_ros.inference.devices import CUDA, memory_of, refuse_what_lacks, TENSORRT
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
 from segret_ros.inference.onnxruntime_engine import CPU, NAME, open_session, session_options
 
 BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
-# Of the network, and of each head, in bytes. Networks need far less; a head of 150 classes comes
-# to 2.5 GB at 1920 x 1080. A limit leaves the rest of a Jetson's memory to the rest of the robot.
-MOST_MEMORY = 4 << 30
+# Of the GPU's memory, at most. Whole attention over many cells takes gigabytes: a fixed limit
+# would keep it from any GPU. A head of 150 classes comes to 2.5 GB at 1920 x 1080: a quarter of
+# a GPU with 12 GB.
+NETWORK_SHARE, HEAD_SHARE = 1 / 2, 1 / 4
 Providers = list[tuple[str, dict[str, str]]]
 
 
@@ -144,22 +145,23 @@ def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
     options.enable_mem_pattern = False  # it takes the memory of all tensors a second time
     options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
     try:
-        return heads_on(options, cuda_providers(number)[:1])
+        return heads_on(options, cuda_providers(number, HEAD_SHARE)[:1])
     except ModelError as error:
         reason = str(error.__cause__).splitlines()[0]
         raise DeviceError(f"GPU {number} can't make the labels ({reason}): use another version of "
                           'onnxruntime-gpu (docs/desktop_gpu.md), or cpu') from error
 
 
-def cuda_providers(number: int) -> Providers:
+def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:
     """
     Give the providers of a session on a GPU and their options, the wanted one first.
 
     :param number: of the GPU.
+    :param share: of its memory that the session may take for weights and what it computes.
     """
     return [(CUDA, {
         'device_id': str(number),
-        'gpu_mem_limit': str(MOST_MEMORY),
+        'gpu_mem_limit': str(int(share * memory_of(number))),
         # Shapes never change: what is asked for is what is needed, not the next power of two.
         'arena_extend_strategy': 'kSameAsRequested',
         'cudnn_conv_algo_search': 'EXHAUSTIVE',  # at the first image, which warms up

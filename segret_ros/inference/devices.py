@@ -51,11 +51,13 @@ class Driver:
     :param cuda: the newest CUDA it runs, a major version.
     :param gpus: their names, in the order of their numbers.
     :param trouble: why there are none, in the driver's words.
+    :param memory: of each in all, in bytes.
     """
 
     cuda: int
     gpus: tuple[str, ...]
     trouble: str = ''
+    memory: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,11 @@ def find_driver() -> Driver | str:
         return str(error).removesuffix(': No such file or directory')
 
 
+def memory_of(number: int) -> int:
+    """Give the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
+    return read_driver(DRIVER).memory[number]
+
+
 def installed(*names: str) -> dict[str, str]:
     """Give the versions of those of some distributions that are installed."""
     versions = {}
@@ -336,13 +343,15 @@ def read_driver(library: str) -> Driver:
     if status or not number.value:
         cuda.cuGetErrorString(status, ctypes.byref(text))
         return Driver(newest, (), (text.value or b'').decode() if status else 'it counts none')
-    gpus = []
+    gpus, memory = [], []
     for index in range(number.value):
-        device = ctypes.c_int()
+        device, size = ctypes.c_int(), ctypes.c_size_t()
         cuda.cuDeviceGet(ctypes.byref(device), index)
         cuda.cuDeviceGetName(name, len(name), device)
+        cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
         gpus.append(name.value.decode())
-    return Driver(newest, tuple(gpus))
+        memory.append(size.value)
+    return Driver(newest, tuple(gpus), memory=tuple(memory))
 
 
 def missing_libraries(library: Path) -> list[str]:

@@ -42,6 +42,7 @@ int cuDeviceGetCount(int *count) { *count = 2; return 0; }
 int cuDeviceGet(int *device, int index) { *device = index; return 0; }
 int cuDeviceGetName(char *name, int size, int device) {
     strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }
+int cuDeviceTotalMem_v2(size_t *bytes, int device) { *bytes = 8ul << 30; return 0; }
 size_t cudnnGetVersion(void) { return 91002; }
 int getInferLibVersion(void) { return 101303; }
 """

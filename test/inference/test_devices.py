@@ -13,12 +13,12 @@ from segret_ros.inference import DeviceError, Segmenter
 from segret_ros.inference import devices as devices_module
 from segret_ros.inference.devices import built_for_cuda, CUDA, cuda_of_torch, devices_of_auto
 from segret_ros.inference.devices import Driver, find, find_torch, Found, FoundTorch, installed
-from segret_ros.inference.devices import lacks_of, list_devices, missing_libraries, read_driver
-from segret_ros.inference.devices import TENSORRT, torch_lacks
+from segret_ros.inference.devices import lacks_of, list_devices, memory_of, missing_libraries
+from segret_ros.inference.devices import read_driver, TENSORRT, torch_lacks
 from segret_ros.share import default_model
 
 PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
-HERE = Driver(13, ('GPU A', 'GPU B'))
+HERE = Driver(13, ('GPU A', 'GPU B'), memory=(8 << 30, 24 << 30))
 NOBODY_HAS = 'libsegret_nobody_has_this.so.7'
 compiler = pytest.mark.skipif(shutil.which('gcc') is None, reason='needs gcc')
 
@@ -42,6 +42,7 @@ def compiled(path: Path, code: str, *arguments: str) -> Path:
 def stand_in(path: Path, version: int, status: int, count: int) -> str:
     """Give a library with those functions of the NVIDIA driver's that are asked."""
     return str(compiled(path, f"""
+#include <stddef.h>
 #include <string.h>
 int cuDriverGetVersion(int *version) {{ *version = {version}; return 0; }}
 int cuInit(unsigned flags) {{ return {status}; }}
@@ -49,6 +50,8 @@ int cuDeviceGetCount(int *count) {{ *count = {count}; return 0; }}
 int cuDeviceGet(int *device, int index) {{ *device = index; return 0; }}
 int cuDeviceGetName(char *name, int size, int device) {{
     strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }}
+int cuDeviceTotalMem_v2(size_t *bytes, int device) {{
+    *bytes = (device ? 24ul : 8ul) << 30; return 0; }}
 int cuGetErrorString(int status, const char **text) {{ *text = "no luck"; return 0; }}
 """))
 
@@ -190,13 +193,20 @@ def test_a_driver_that_is_not_there_is_an_error() -> None:
 @compiler
 @pytest.mark.parametrize('version, status, count, expected', [
     (13000, 0, 2, HERE),
-    (12080, 0, 1, Driver(12, ('GPU A',))),
+    (12080, 0, 1, Driver(12, ('GPU A',), memory=(8 << 30,))),
     (12080, 100, 2, Driver(12, (), 'no luck')),
     (12080, 0, 0, Driver(12, (), 'it counts none')),
 ])
 def test_a_driver_is_asked_for_its_gpus(tmp_path: Path, version: int, status: int, count: int,
                                         expected: Driver) -> None:
     assert read_driver(stand_in(tmp_path / 'libcuda.so.1', version, status, count)) == expected
+
+
+@compiler
+def test_a_gpu_tells_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = stand_in(tmp_path / 'libcuda.so.1', 13000, 0, 2)
+    monkeypatch.setattr(devices_module, 'DRIVER', driver)
+    assert (memory_of(0), memory_of(1)) == (8 << 30, 24 << 30)
 
 
 @compiler

@@ -1,5 +1,6 @@
 """What runs on a GPU, on a CPU: bound tensors, heads, and what ONNX Runtime is told of the GPU."""
 
+from collections.abc import Callable
 from itertools import islice
 import os
 from pathlib import Path
@@ -144,15 +145,21 @@ def test_a_head_has_old_operators_alone(path: Path) -> None:
     assert {node.domain for node in model.graph.node} == {''}
 
 
-def test_options_of_cuda() -> None:
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each GPU have 2 GiB more than the one before it, and the first 8."""
+    monkeypatch.setattr(cuda_engine, 'memory_of', lambda number: (8 + 2 * number) << 30)
+
+
+def test_options_of_cuda(gpus: None) -> None:
     (provider, options), (fallback, none) = cuda_engine.cuda_providers(3)
     assert (provider, fallback, none) == (CUDA, CPU, {})
-    assert options == {'device_id': '3', 'gpu_mem_limit': '4294967296',
+    assert options == {'device_id': '3', 'gpu_mem_limit': str(7 << 30),
                        'arena_extend_strategy': 'kSameAsRequested', 'use_tf32': '0',
                        'cudnn_conv_algo_search': 'EXHAUSTIVE', 'do_copy_in_default_stream': '1'}
 
 
-def test_options_of_tensorrt(tmp_path: Path) -> None:
+def test_options_of_tensorrt(tmp_path: Path, gpus: None) -> None:
     (provider, options), *others = cuda_engine.tensorrt_providers(1)
     assert provider == TENSORRT and others == cuda_engine.cuda_providers(1)
     assert options == {'device_id': '1'}  # a limit of the workspace may leave a layer without any
@@ -197,18 +204,28 @@ def test_a_missing_gpu_is_an_error_by_name(tmp_path: Path, device: str) -> None:
 
 @pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason='this wheel has CUDA')
 @pytest.mark.filterwarnings('ignore:Specified provider')
-@pytest.mark.parametrize('providers', [cuda_engine.cuda_providers(0),
-                                       cuda_engine.tensorrt_providers(0)])
-def test_a_session_that_fell_back_is_refused(providers: list) -> None:
+@pytest.mark.parametrize('providers_on', [cuda_engine.cuda_providers,
+                                          cuda_engine.tensorrt_providers])
+def test_a_session_that_fell_back_is_refused(gpus: None, providers_on: Callable) -> None:
+    providers = providers_on(0)
     with pytest.raises(DeviceError, match=f'{providers[0][0]} did not start'):
         cuda_engine.open_on_gpu(default_model(), session_options(), providers)
 
 
 @pytest.mark.filterwarnings('ignore:Specified provider')
 @without_gpu
-def test_a_head_on_the_cpu_is_refused() -> None:
+def test_a_head_on_the_cpu_is_refused(gpus: None) -> None:
     with pytest.raises(DeviceError, match=r"GPU 1 can't make the labels \(.*or cpu"):
         cuda_engine.heads_on_gpu(1)
+
+
+def test_a_head_takes_a_quarter_of_the_memory(gpus: None,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+    monkeypatch.setattr(cuda_engine, 'heads_on', lambda options, providers: limits.extend(
+        its_options['gpu_mem_limit'] for _, its_options in providers))
+    cuda_engine.heads_on_gpu(1)
+    assert limits == [str(10 << 28)]
 
 
 def test_an_engine_of_a_part_of_the_network_is_refused() -> None:
