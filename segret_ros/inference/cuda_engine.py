@@ -53,7 +53,7 @@ class CudaEngine(BoundEngine):
 
     def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
               ) -> InferenceSession:
-        return open_on_gpu(path, session_options(), cuda_providers(number))
+        return open_on_gpu(path, gpu_options(), cuda_providers(number))
 
 
 class TensorRtEngine(CudaEngine):
@@ -72,7 +72,7 @@ class TensorRtEngine(CudaEngine):
               ) -> InferenceSession:
         use_no_tf32(info)
         if built is None:
-            return open_on_gpu(path, session_options(), tensorrt_providers(number))
+            return open_on_gpu(path, gpu_options(), tensorrt_providers(number))
         return _open_built(built / BUILT, info, number)
 
     @classmethod
@@ -85,7 +85,7 @@ class TensorRtEngine(CudaEngine):
         refuse_what_lacks(device)
         info, number = read_model_info(path), gpu_of(device)
         use_no_tf32(info)
-        open_on_gpu(path, session_options(), tensorrt_providers(number, folder / BUILT))
+        open_on_gpu(path, gpu_options(), tensorrt_providers(number, folder / BUILT))
         if not (folder / BUILT).is_file():
             raise ModelError(f'{path}: TensorRT takes nothing of the network: use cuda:{number}')
         _open_built(folder / BUILT, info, number)
@@ -98,7 +98,7 @@ def _open_built(file: Path, info: ModelInfo, number: int) -> InferenceSession:
     :param info: of the model file that it was built of.
     :raises ModelError: for one that can't be loaded or holds a part of the network.
     """
-    options = session_options()
+    options = gpu_options()
     options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL  # nothing to do
     session = open_on_gpu(file, options, tensorrt_providers(number))
     check_whole(session, info, file)
@@ -117,6 +117,13 @@ def check_whole(session: InferenceSession, info: ModelInfo, file: Path) -> None:
     if found != expected:
         raise ModelError(f'{file}: TensorRT takes a part of the network alone ({found}): use '
                          'cuda')
+
+
+def gpu_options() -> SessionOptions:
+    """Give options of a session on a GPU."""
+    options = session_options()
+    options.enable_mem_pattern = False  # the second image would take all tensors' memory again
+    return options
 
 
 def open_on_gpu(path: str | Path, options: SessionOptions,
@@ -141,8 +148,7 @@ def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
 
     :raises DeviceError: where one would be on the CPU: that is slow, and nobody would know why.
     """
-    options = session_options()
-    options.enable_mem_pattern = False  # it takes the memory of all tensors a second time
+    options = gpu_options()
     options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
     try:
         return heads_on(options, cuda_providers(number, HEAD_SHARE)[:1])

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import onnx
 import onnxruntime
+from onnxruntime import InferenceSession, SessionOptions
 import pytest
 from segret_ros.bags import read_bag
 from segret_ros.inference import cuda_engine
@@ -217,6 +218,26 @@ def test_a_session_that_fell_back_is_refused(gpus: None, providers_on: Callable)
 def test_a_head_on_the_cpu_is_refused(gpus: None) -> None:
     with pytest.raises(DeviceError, match=r"GPU 1 can't make the labels \(.*or cpu"):
         cuda_engine.heads_on_gpu(1)
+
+
+def test_no_session_on_a_gpu_takes_its_memory_twice(
+        gpus: None, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns = []
+
+    def record(path: str | Path, options: SessionOptions, providers: list) -> InferenceSession:
+        patterns.append(options.enable_mem_pattern)
+        (tmp_path / cuda_engine.BUILT).write_bytes(model_file.read_bytes())
+        return open_session(model_file, session_options(), [(CPU, {})])
+
+    monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
+    monkeypatch.setattr(cuda_engine, 'open_on_gpu', record)
+    monkeypatch.setattr(cuda_engine, 'heads_on', lambda options, providers: patterns.append(
+        options.enable_mem_pattern))
+    monkeypatch.setattr(cuda_engine.BoundEngine, '__init__', lambda *arguments: None)
+    cuda_engine.CudaEngine(model_file, 'cuda')
+    cuda_engine.TensorRtEngine(model_file, 'tensorrt', built=tmp_path)
+    cuda_engine.TensorRtEngine.build(model_file, 'tensorrt', None, tmp_path)
+    assert patterns == [False] * 6
 
 
 def test_a_head_takes_a_quarter_of_the_memory(gpus: None,
