@@ -8,6 +8,7 @@ operator of the network and of the heads.
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from segret_ros.inference.bound_engine import BoundEngine, heads_on
@@ -71,24 +72,36 @@ class TensorRtEngine(CudaEngine):
     def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
               ) -> InferenceSession:
         use_no_tf32(info)
-        if built is None:
-            return open_on_gpu(path, gpu_options(), tensorrt_providers(number))
-        return _open_built(built / BUILT, info, number)
+        if built is not None:
+            return _open_built(built / BUILT, info, number)
+        with TemporaryDirectory() as folder:
+            return _build(path, info, number, Path(folder) / BUILT)
 
     @classmethod
     def build(cls, path: str | Path, device: str, streams: int | None, folder: Path) -> None:
         """
-        Write the engine in one file, an ONNX model of one node that holds it; see `build_engine`.
+        Write the engine; see `build_engine`.
 
         :raises ModelError: where TensorRT does not take the whole network.
         """
         refuse_what_lacks(device)
         info, number = read_model_info(path), gpu_of(device)
         use_no_tf32(info)
-        open_on_gpu(path, gpu_options(), tensorrt_providers(number, folder / BUILT))
-        if not (folder / BUILT).is_file():
-            raise ModelError(f'{path}: TensorRT takes nothing of the network: use cuda:{number}')
-        _open_built(folder / BUILT, info, number)
+        _build(path, info, number, folder / BUILT)
+
+
+def _build(path: str | Path, info: ModelInfo, number: int, file: Path) -> InferenceSession:
+    """
+    Write an engine to a file, an ONNX model of one node that holds it, and give its session.
+
+    Not the session that built it: that one computes with other providers what TensorRT leaves.
+
+    :raises ModelError: where TensorRT does not take the whole network.
+    """
+    open_on_gpu(path, gpu_options(), tensorrt_providers(number, file))
+    if not file.is_file():
+        raise ModelError(f'{path}: TensorRT takes nothing of the network: use cuda:{number}')
+    return _open_built(file, info, number)
 
 
 def _open_built(file: Path, info: ModelInfo, number: int) -> InferenceSession:

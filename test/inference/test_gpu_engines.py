@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 import os
 from pathlib import Path
+import tempfile
 from threading import Thread
 
 import cv2
@@ -226,7 +227,9 @@ def test_no_session_on_a_gpu_takes_its_memory_twice(
 
     def record(path: str | Path, options: SessionOptions, providers: list) -> InferenceSession:
         patterns.append(options.enable_mem_pattern)
-        (tmp_path / cuda_engine.BUILT).write_bytes(model_file.read_bytes())
+        file = providers[0][1].get('trt_ep_context_file_path')
+        if file:
+            Path(file).touch()
         return open_session(model_file, session_options(), [(CPU, {})])
 
     monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
@@ -236,8 +239,9 @@ def test_no_session_on_a_gpu_takes_its_memory_twice(
     monkeypatch.setattr(cuda_engine.BoundEngine, '__init__', lambda *arguments: None)
     cuda_engine.CudaEngine(model_file, 'cuda')
     cuda_engine.TensorRtEngine(model_file, 'tensorrt', built=tmp_path)
+    cuda_engine.TensorRtEngine(model_file, 'tensorrt')
     cuda_engine.TensorRtEngine.build(model_file, 'tensorrt', None, tmp_path)
-    assert patterns == [False] * 6
+    assert patterns == [False] * 9
 
 
 def test_a_head_takes_a_quarter_of_the_memory(gpus: None,
@@ -256,6 +260,26 @@ def test_an_engine_of_a_part_of_the_network_is_refused() -> None:
     part = open_session(LABEL_HEAD, options, [(CPU, {})])
     with pytest.raises(ModelError, match=r"tensorrt.onnx: TensorRT takes a part .*'sizes': \[4\]"):
         cuda_engine.check_whole(part, info, Path('tensorrt.onnx'))
+
+
+@pytest.mark.parametrize(('written', 'message'), [
+    (None, 'TensorRT takes nothing of the network: use cuda:0'),
+    (LABEL_HEAD, 'TensorRT takes a part of the network alone')])
+def test_a_part_is_refused_without_a_folder_too(gpus: None, monkeypatch: pytest.MonkeyPatch,
+                                                tmp_path: Path, written: Path | None,
+                                                message: str) -> None:
+    def build(path: Path, options: SessionOptions, providers: list) -> InferenceSession:
+        file = providers[0][1].get('trt_ep_context_file_path')
+        if file and written:
+            Path(file).write_bytes(written.read_bytes())
+        return open_session(path, session_options(), [(CPU, {})])
+
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
+    monkeypatch.setattr(cuda_engine, 'open_on_gpu', build)
+    with pytest.raises(ModelError, match=message):
+        cuda_engine.TensorRtEngine(default_model(), 'tensorrt')
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(('precision', 'set_to'), [
