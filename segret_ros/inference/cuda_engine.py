@@ -6,7 +6,6 @@ providers; with `onnxruntime-gpu` 1.31 it was seen that they are taken, and that
 operator of the network and of the heads.
 """
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -62,7 +61,8 @@ class TensorRtEngine(CudaEngine):
     A model file on a GPU by TensorRT, which is built for that GPU; parameters as of `CudaEngine`.
 
     TensorRT takes the types from the graph: a float16 file in float16 but for what is float32 in
-    it, an int8 file as its quantisation tells. A float32 file is computed without TF32.
+    it, an int8 file as its quantisation tells. A float32 file is computed without TF32, which
+    `devices.forbid_tf32` sees to: ONNX Runtime has no option for that.
 
     :param built: folder that `build` has filled; None: it is built now, which takes minutes.
     """
@@ -71,7 +71,6 @@ class TensorRtEngine(CudaEngine):
 
     def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
               ) -> InferenceSession:
-        use_no_tf32(info)
         if built is not None:
             return _open_built(built / BUILT, info, number)
         with TemporaryDirectory() as folder:
@@ -86,7 +85,6 @@ class TensorRtEngine(CudaEngine):
         """
         refuse_what_lacks(device)
         info, number = read_model_info(path), gpu_of(device)
-        use_no_tf32(info)
         _build(path, info, number, folder / BUILT)
 
 
@@ -208,13 +206,3 @@ def tensorrt_providers(number: int, file: Path | None = None) -> Providers:
         options |= {'trt_dump_ep_context_model': 'True', 'trt_ep_context_file_path': str(file),
                     'trt_ep_context_embed_mode': '1'}  # the engine inside, not beside it
     return [(TENSORRT, options), *cuda_providers(number)]
-
-
-def use_no_tf32(info: ModelInfo) -> None:
-    """
-    Let TensorRT compute a float32 model file in float32, not in TF32 with its 10 bits.
-
-    ONNX Runtime has no option for that; NVIDIA's libraries read this variable.
-    """
-    if info.precision == 'float32':
-        os.environ['NVIDIA_TF32_OVERRIDE'] = '0'

@@ -274,6 +274,7 @@ def find(provider: str) -> Found:
 
 def find_torch() -> FoundTorch:
     """Give what this machine has for PyTorch, without loading it, which takes seconds."""
+    forbid_tf32()
     missing = [name for name in TORCH_NEEDS if find_spec(name) is None]
     cuda = 0 if 'torch' in missing else cuda_of_torch(
         Path(find_spec('torch').origin).with_name('version.py').read_text())
@@ -321,11 +322,22 @@ def built_for_cuda() -> int:
 
 def load_pip_libraries() -> None:
     """Load the libraries of CUDA and TensorRT that pip installed: no search path has them."""
+    forbid_tf32()
     if hasattr(onnxruntime, 'preload_dlls'):  # from 1.21 on
         with redirect_stdout(io.StringIO()):  # it prints what it does not find
             onnxruntime.preload_dlls()
     if find_spec('tensorrt_libs'):
         import_module('tensorrt_libs')  # loads its libraries
+
+
+def forbid_tf32() -> None:
+    """
+    Let NVIDIA's libraries compute float32 in float32, not in TF32 with its 10 bits.
+
+    They may read this variable once, so it is set before cuBLAS, cuDNN and TensorRT are loaded,
+    for whatever the process runs on a GPU. Of our engines PyTorch's asks for the same itself.
+    """
+    os.environ.setdefault('NVIDIA_TF32_OVERRIDE', '0')
 
 
 def read_driver(library: str) -> Driver:

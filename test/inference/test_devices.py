@@ -1,7 +1,9 @@
 """What devices lack: the diagnosis by what was found, and the finding on this machine."""
 
 import ctypes
+from functools import partial
 from importlib import metadata
+import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -231,6 +233,22 @@ def test_cudnn_is_missing_where_cublas_is_needed(tmp_path: Path) -> None:
         ctypes.CDLL('libcudnn.so.9')
     except OSError:
         assert missing_libraries(provider) == ['libcublas.so.99', 'libcudnn.so.9']
+
+
+@pytest.mark.parametrize(('before', 'expected'), [(None, '0'), ('1', '1')])
+def test_tf32_is_forbidden_before_a_library_is_loaded(
+        monkeypatch: pytest.MonkeyPatch, before: str | None, expected: str) -> None:
+    seen = []
+    monkeypatch.setattr(onnxruntime, 'preload_dlls', lambda: seen.append(
+        os.environ.get('NVIDIA_TF32_OVERRIDE')), raising=False)
+    monkeypatch.setattr(devices_module, 'find_driver', lambda: seen.append(
+        os.environ.get('NVIDIA_TF32_OVERRIDE')) or 'gone')
+    for look in (partial(find, CUDA), find_torch, partial(find, TENSORRT)):
+        monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', before or '')  # so that it is put back
+        if before is None:
+            monkeypatch.delenv('NVIDIA_TF32_OVERRIDE')
+        look()
+    assert seen == [expected] * 5
 
 
 def test_this_machine_is_found_as_it_is() -> None:

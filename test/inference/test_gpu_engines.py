@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import islice
-import os
 from pathlib import Path
 import tempfile
 from threading import Thread
@@ -15,7 +14,7 @@ from onnxruntime import InferenceSession, SessionOptions
 import pytest
 from segret_ros.bags import read_bag
 from segret_ros.inference import cuda_engine
-from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info, Segmenter
+from segret_ros.inference import DeviceError, ModelError, read_model_info, Segmenter
 from segret_ros.inference.bound_engine import BoundEngine, heads_on, LABEL_HEAD
 from segret_ros.inference.confidence import confidence_of
 from segret_ros.inference.device import gpu_of
@@ -280,14 +279,3 @@ def test_a_part_is_refused_without_a_folder_too(gpus: None, monkeypatch: pytest.
     with pytest.raises(ModelError, match=message):
         cuda_engine.TensorRtEngine(default_model(), 'tensorrt')
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(('precision', 'set_to'), [
-    ('float32', '0'), ('float16', None), ('int8', None)])
-def test_tensorrt_computes_float32_files_in_float32(monkeypatch: pytest.MonkeyPatch,
-                                                    precision: str, set_to: str | None) -> None:
-    monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', 'unset')  # so that it is put back
-    monkeypatch.delenv('NVIDIA_TF32_OVERRIDE')
-    info = read_model_info(default_model())
-    cuda_engine.use_no_tf32(ModelInfo(**{**vars(info), 'precision': precision}))
-    assert os.environ.get('NVIDIA_TF32_OVERRIDE') == set_to
