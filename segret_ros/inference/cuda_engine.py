@@ -143,10 +143,17 @@ def open_on_gpu(path: str | Path, options: SessionOptions,
     Give the session of a file, on the first of some providers.
 
     :raises ModelError: for a file that ONNX Runtime can't load.
-    :raises DeviceError: where it fell back to another.
+    :raises DeviceError: for a provider that fails, or where it fell back to another.
     """
-    session = open_session(path, options, providers)
     wanted = providers[0][0]
+    try:
+        session = open_session(path, options, providers)
+    except ModelError as error:
+        if not isinstance(error.__cause__, (RuntimeError, ValueError)):  # a file's has other types
+            raise
+        reason = str(error.__cause__).splitlines()[0]
+        raise DeviceError(f'{wanted} did not start ({reason}): use another device, or cpu'
+                          ) from error
     if wanted not in session.get_providers():
         raise DeviceError(f'{wanted} did not start, though nothing that is known of is missing: '
                           'the log of ONNX Runtime tells why, or use cpu')

@@ -49,13 +49,16 @@ def session_options() -> onnxruntime.SessionOptions:
 def open_session(path: str | Path, options: onnxruntime.SessionOptions,
                  providers: list[tuple[str, dict]]) -> onnxruntime.InferenceSession:
     """
-    Give the session of a model file.
+    Give the session of a model file, by no providers but these.
 
-    :raises ModelError: for a file that ONNX Runtime can't load.
+    :raises ModelError: for a file that ONNX Runtime can't load; its cause is the first error.
     """
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        # Up to 1.22 it takes no notice of enable_fallback: it prints the error and tries others.
+        return onnxruntime.InferenceSession(str(path), options, providers=providers,
+                                            enable_fallback=0)
     except Exception as error:  # ONNX Runtime has a type of its own for each kind of damage
-        reason = str(error).splitlines()[0]
+        first = error.__cause__ or error  # where the others failed too
+        reason = str(first).splitlines()[0]
         raise ModelError(f"{path}: ONNX Runtime can't load it ({reason}); {HOW_TO_MAKE}"
-                         ) from error
+                         ) from first

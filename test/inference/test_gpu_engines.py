@@ -213,6 +213,49 @@ def test_a_session_that_fell_back_is_refused(gpus: None, providers_on: Callable)
         cuda_engine.open_on_gpu(default_model(), session_options(), providers)
 
 
+@pytest.fixture
+def broken_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ONNX Runtime fail as a provider does that can't be made; others start."""
+    create = InferenceSession._create_inference_session
+
+    def fail(session: InferenceSession, providers: list, *arguments) -> None:
+        if CUDA in str(providers):
+            session._fallback_providers = [CPU]
+            raise RuntimeError('CUDA failure 2: out of memory\nmore')
+        create(session, providers, *arguments)
+
+    monkeypatch.setattr(InferenceSession, '_create_inference_session', fail)
+
+
+def test_why_a_provider_fails_is_told(gpus: None, broken_provider: None,
+                                      capfd: pytest.CaptureFixture) -> None:
+    reason = r'\(CUDA failure 2: out of memory\)'
+    with pytest.raises(DeviceError, match=f'^{CUDA} did not start {reason}: use another'):
+        cuda_engine.open_on_gpu(default_model(), session_options(), cuda_engine.cuda_providers(0))
+    with pytest.raises(DeviceError, match=f"^GPU 0 can't make the labels {reason}: use another"):
+        cuda_engine.heads_on_gpu(0)
+    assert capfd.readouterr().out == ''
+
+
+def test_the_first_error_of_two_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments, **named) -> None:
+        try:
+            raise RuntimeError('CUDA failure 2: out of memory')
+        except RuntimeError as error:
+            raise Exception('Conflicting session configuration') from error
+
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', fail)
+    with pytest.raises(ModelError, match=r'\(CUDA failure 2: out of memory\)') as caught:
+        open_session(default_model(), session_options(), [(CPU, {})])
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_damaged_file_is_no_fault_of_the_gpu(gpus: None, tmp_path: Path) -> None:
+    (tmp_path / 'cut.onnx').write_bytes(default_model().read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cut.onnx: ONNX Runtime can't load it"):
+        cuda_engine.open_on_gpu(tmp_path / 'cut.onnx', session_options(), [(CPU, {})])
+
+
 @pytest.mark.filterwarnings('ignore:Specified provider')
 @without_gpu
 def test_a_head_on_the_cpu_is_refused(gpus: None) -> None:
