@@ -20,12 +20,15 @@ from segret_ros.evaluation.stability import Stability, Step
 from segret_ros.evaluation.tally import histogram, Tally
 from segret_ros.evaluation.truth import open_truth, Truth
 from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference.device import gpu_of
+from segret_ros.inference.devices import devices_of_auto
 from segret_ros.inference.model_file import model_hash
 from segret_ros.metrics import ConfusionMatrix, MetricError
 from segret_ros.stopwatch import Stopwatch
 from segret_ros.validity import CameraCheck, Limits
 
 MOST_STREAMS = 16
+GPU_STREAMS = 2  # one image is decoded while another is labelled; all share the GPU's memory
 PART_FRAMES = 250  # an interrupted run repeats no more than so many
 REJECTED, REPEATED, DISORDERED, RESIZED = (
     'rejected', 'stamp repeated', 'stamp out of order', 'size changed')
@@ -112,14 +115,14 @@ class Evaluator:
     """
     A model, ready to evaluate bags.
 
-    :param streams: images that are labelled at once, on a core each; None takes all cores.
+    :param streams: images that are labelled at once, on a core each; None: see `streams_on`.
     :raises ModelError: for a model file that can't be used.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
     def __init__(self, options: Options, streams: int | None = None) -> None:
         self.options = options
-        self.streams = streams or min(len(os.sched_getaffinity(0)), MOST_STREAMS)
+        self.streams = streams or streams_on(options.device)
         self.segmenter = Segmenter(options.model, options.device,
                                    open_engine=partial(open_proven_engine, streams=self.streams))
         self.segmenter.warm_up()
@@ -160,6 +163,17 @@ class Evaluator:
                 'label_topics': {topic: topics.label for topic, topics in drive.topics.items()},
                 'labels': {} if truth is None else truth.counts(),
                 'damage': [vars(damage) for damage in bag.damage]})
+
+
+def streams_on(device: str) -> int:
+    """
+    Give how many images are labelled at once: as many as there are cores, on a GPU few.
+
+    :param device: one of `device.DEVICES`; of `auto` it is the first that counts.
+    """
+    cores = len(os.sched_getaffinity(0))
+    first = devices_of_auto()[0] if device == 'auto' else device
+    return min(cores, MOST_STREAMS if gpu_of(first) is None else GPU_STREAMS)
 
 
 class _Drive:

@@ -271,6 +271,17 @@ def test_a_mistake_is_one_line_that_names_it(arguments: list[str], text: str,
     assert 'Traceback' not in told
 
 
+@pytest.mark.parametrize('device, first_of_auto, cores, streams', [
+    ('cpu', 'cuda', 64, 16), ('openvino', 'cuda', 3, 3), ('torch:cpu', 'cuda', 64, 16),
+    ('cuda', 'cpu', 64, 2), ('tensorrt:1', 'cpu', 64, 2), ('torch', 'cpu', 1, 1),
+    ('auto', 'openvino', 64, 16), ('auto', 'cuda', 64, 2)])
+def test_images_at_once_share_a_gpu(monkeypatch: pytest.MonkeyPatch, device: str,
+                                    first_of_auto: str, cores: int, streams: int) -> None:
+    monkeypatch.setattr(loop, 'devices_of_auto', lambda: [first_of_auto, 'cpu'])
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(cores)))
+    assert loop.streams_on(device) == streams
+
+
 def test_the_gate_has_its_own_exit_code(bag: Path, tmp_path: Path) -> None:
     arguments = [bag, '--labels', TRUE_LABEL, '--output', tmp_path, '--fail-under']
     assert evaluate(*arguments, 20)
