@@ -1,4 +1,9 @@
 """What to do without a package that everybody needs, but that comes as one of several."""
 
-ONNXRUNTIME = ('ONNX Runtime is not installed: pip install onnxruntime, or for an NVIDIA GPU '
-               "pip install 'onnxruntime-gpu[cuda,cudnn]'")
+import platform
+
+# PyPI has no wheels with CUDA for ARM.
+FOR_A_GPU = ('for a Jetson the wheel that docs/jetson.md tells of'
+             if platform.machine() == 'aarch64' else
+             "for an NVIDIA GPU pip install 'onnxruntime-gpu[cuda,cudnn]'")
+ONNXRUNTIME = f'ONNX Runtime is not installed: pip install onnxruntime, or {FOR_A_GPU}'

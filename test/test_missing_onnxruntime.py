@@ -9,6 +9,7 @@ import pytest
 import setuptools
 
 CODE = """
+import platform
 import sys
 
 class Missing:
@@ -17,6 +18,7 @@ class Missing:
             raise ModuleNotFoundError(f'No module named {name!r}', name=name)
 
 sys.meta_path.insert(0, Missing())  # as if it were not installed
+platform.machine = lambda: 'x86_64'
 """
 REMEDY = ('ONNX Runtime is not installed: pip install onnxruntime, or for an NVIDIA GPU pip '
           "install 'onnxruntime-gpu[cuda,cudnn]'")
@@ -42,6 +44,13 @@ def test_a_command_tells_what_to_install(module: str, command: str) -> None:
 def test_the_library_tells_what_to_install() -> None:
     ran = run('import segret_ros.inference')
     assert ran.stderr.splitlines()[-1] == f'ImportError: {REMEDY}'
+
+
+def test_a_jetson_has_its_own_wheel() -> None:
+    code = "platform.machine = lambda: 'aarch64'; import segret_ros.inference"
+    assert run(code).stderr.splitlines()[-1] == (
+        'ImportError: ONNX Runtime is not installed: pip install onnxruntime, or for a Jetson the '
+        'wheel that docs/jetson.md tells of')
 
 
 def test_only_extras_require_an_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import io
 import os
 from pathlib import Path
+import platform
 import re
 import subprocess
 from typing import NamedTuple
@@ -25,7 +26,7 @@ WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
 CUDNN = 'libcudnn.so.9'
 DRIVER = 'libcuda.so.1'
 TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
-HOW_TO_GET_A_DRIVER = 'sudo ubuntu-drivers install, or start the container with --gpus all'
+WHAT_FITS = 'docs/jetson.md tells what fits this JetPack'
 
 
 class Lack(NamedTuple):
@@ -195,9 +196,8 @@ def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
     if gpu_of(device) is None:
         return its_lacks
     if 'torch' not in found.missing and not found.cuda:
-        its_lacks.append(Lack('this PyTorch was built without CUDA',
-                              'pip install --force-reinstall torch, from where its wheels have '
-                              'CUDA (pytorch.org)'))
+        its_lacks.append(Lack('this PyTorch was built without CUDA', _remedy(
+            'pip install --force-reinstall torch, from where its wheels have CUDA (pytorch.org)')))
     return [*its_lacks, *_driver_lacks(found.driver, found.cuda, 'PyTorch', 'torch'),
             *_gpu_lacks(device, found.driver)]
 
@@ -211,8 +211,8 @@ def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
     if len(found.wheels) > 1:
         what = (f'{wheels} are both installed and overwrite each other, so that there is no '
                 f'{provider}, only {", ".join(found.providers)}')
-    return [Lack(what, f"pip uninstall -y {' '.join(found.wheels) or CPU_WHEEL} && "
-                       f"pip install '{WITH_LIBRARIES}'")]
+    return [Lack(what, _remedy(f"pip uninstall -y {' '.join(found.wheels) or CPU_WHEEL} && "
+                               f"pip install '{WITH_LIBRARIES}'"))]
 
 
 def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -> list[Lack]:
@@ -222,11 +222,13 @@ def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -
     :param cuda: that the library needs, a major version; 0 where it does not tell.
     """
     if isinstance(driver, str):
-        return [Lack(f'the NVIDIA driver is missing ({driver})', HOW_TO_GET_A_DRIVER)]
+        return [Lack(f'the NVIDIA driver is missing ({driver})', _remedy(
+            'sudo ubuntu-drivers install, or start the container with --gpus all',
+            'it comes with JetPack; start the container with --runtime nvidia (docs/jetson.md)'))]
     if driver.cuda < cuda:
         return [Lack(f'the NVIDIA driver runs CUDA up to {driver.cuda}, and this {library} needs '
-                     f'{cuda}', f'sudo ubuntu-drivers install for a newer one, or an older '
-                     f'{package} (docs/desktop_gpu.md)')]
+                     f'{cuda}', _remedy('sudo ubuntu-drivers install for a newer one, or an older '
+                                        f'{package} (docs/desktop_gpu.md)'))]
     return []
 
 
@@ -236,12 +238,12 @@ def _library_lacks(found: Found) -> list[Lack]:
     lacks = []
     if cuda:
         by_pip = found.extras and f"pip install '{WITH_LIBRARIES}=={found.wheels[GPU_WHEEL]}'"
-        lacks.append(Lack(f'libraries of CUDA or cuDNN are missing ({", ".join(cuda)})', by_pip or
-                          'install them and set LD_LIBRARY_PATH to their folders'))
+        lacks.append(Lack(f'libraries of CUDA or cuDNN are missing ({", ".join(cuda)})', _remedy(
+            by_pip or 'install them and set LD_LIBRARY_PATH to their folders')))
     if tensorrt:
         wheel = f'tensorrt-cu{found.cuda}' if found.cuda else 'tensorrt'
-        lacks.append(Lack(f'libraries of TensorRT are missing ({", ".join(tensorrt)})',
-                          f"pip install '{wheel}=={tensorrt[0].rpartition('.')[2]}.*'"))
+        lacks.append(Lack(f'libraries of TensorRT are missing ({", ".join(tensorrt)})', _remedy(
+            f"pip install '{wheel}=={tensorrt[0].rpartition('.')[2]}.*'")))
     return lacks
 
 
@@ -249,12 +251,19 @@ def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
     if isinstance(driver, str) or gpu_of(device) < len(driver.gpus):
         return []
     if not driver.gpus:
-        return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})',
-                     'nvidia-smi tells more, CUDA_VISIBLE_DEVICES may hide it, a container has to '
-                     'be started with --gpus all')]
+        return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})', _remedy(
+            'nvidia-smi tells more, CUDA_VISIBLE_DEVICES may hide it, a container has to be '
+            'started with --gpus all',
+            'CUDA_VISIBLE_DEVICES may hide it, the user has to be in the groups video and render, '
+            'a container has to be started as docs/jetson.md tells'))]
     there = ', '.join(f'{kind_of(device)}:{index} is {name}'
                       for index, name in enumerate(driver.gpus))
     return [Lack(f'there is no GPU {gpu_of(device)}', f'use another ({there})')]
+
+
+def _remedy(on_a_pc: str, on_a_jetson: str = WHAT_FITS) -> str:
+    """Give what helps on this machine; PyPI has no wheels with CUDA for ARM."""
+    return on_a_jetson if platform.machine() == 'aarch64' else on_a_pc
 
 
 def find(provider: str) -> Found:

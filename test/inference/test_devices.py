@@ -5,6 +5,7 @@ from functools import partial
 from importlib import metadata
 import os
 from pathlib import Path
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,12 @@ PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
 HERE = Driver(13, ('GPU A', 'GPU B'), memory=(8 << 30, 24 << 30))
 NOBODY_HAS = 'libsegret_nobody_has_this.so.7'
 compiler = pytest.mark.skipif(shutil.which('gcc') is None, reason='needs gcc')
+
+
+@pytest.fixture(autouse=True)
+def pc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the remedies be a PC's; some tests ask for a Jetson's."""
+    monkeypatch.setattr(platform, 'machine', lambda: 'x86_64')
 
 
 def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver | str = HERE,
@@ -107,6 +114,28 @@ def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
     older = lacks_of('tensorrt', TENSORRT, found(missing=missing, extras=False, cuda=0))
     assert 'LD_LIBRARY_PATH' in older[0].remedy
     assert older[1].remedy == "pip install 'tensorrt==10.*'"
+
+
+@pytest.mark.parametrize('lacking, remedies', [
+    (found(('onnxruntime',)), ['docs/jetson.md']),
+    (found(missing=('libcublas.so.12', 'libnvinfer.so.10')), ['docs/jetson.md'] * 2),
+    (found(driver='libcuda.so.1: gone'), ['--runtime nvidia']),
+    (found(driver=Driver(12, ('GPU A',))), ['docs/jetson.md']),
+    (found(driver=Driver(13, (), 'none')), ['groups video and render'])])
+def test_remedies_on_a_jetson_are_its_own(monkeypatch: pytest.MonkeyPatch, lacking: Found,
+                                          remedies: list[str]) -> None:
+    monkeypatch.setattr(platform, 'machine', lambda: 'aarch64')
+    its_lacks = lacks_of('tensorrt', TENSORRT, lacking)
+    assert len(its_lacks) == len(remedies)
+    for lack, remedy in zip(its_lacks, remedies):
+        assert remedy in lack.remedy and 'docs/jetson.md' in lack.remedy
+        assert not any(word in lack.remedy for word in ('pip ', 'ubuntu-drivers', '--gpus all'))
+
+
+def test_pytorch_with_cuda_for_a_jetson_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, 'machine', lambda: 'aarch64')
+    lack, = torch_lacks('torch', FoundTorch([], 0, HERE))
+    assert lack.remedy == 'docs/jetson.md tells what fits this JetPack'
 
 
 def test_the_order_is_wheel_driver_libraries_gpu() -> None:
