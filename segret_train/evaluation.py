@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional
 
 
-@torch.inference_mode()
 def predict(network: SegRet, image_rgb: np.ndarray,
             input_size: tuple[int, int] | None = None) -> np.ndarray:
     """
@@ -19,12 +18,23 @@ def predict(network: SegRet, image_rgb: np.ndarray,
     :param input_size: (height, width) that the image is resized to first; its own if left out.
     :return: (H, W) uint8.
     """
+    return label_of(logits_of(network, image_rgb, input_size))
+
+
+@torch.inference_mode()
+def logits_of(network: SegRet, image_rgb: np.ndarray,
+              input_size: tuple[int, int] | None = None) -> Tensor:
+    """Give the logits of an image at its own size, (classes, H, W); parameters as of `predict`."""
     resized = image_rgb
     if input_size is not None and input_size != image_rgb.shape[:2]:
         resized = cv2.resize(image_rgb, input_size[::-1], interpolation=cv2.INTER_LINEAR)
-    logits = functional.interpolate(network(network_input(network, resized)),
-                                    image_rgb.shape[:2], mode='bilinear', align_corners=False)
-    return logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+    return functional.interpolate(network(network_input(network, resized)), image_rgb.shape[:2],
+                                  mode='bilinear', align_corners=False)[0]
+
+
+def label_of(logits: Tensor) -> np.ndarray:
+    """Give the (H, W) uint8 label of (classes, H, W) logits."""
+    return logits.argmax(0).to(torch.uint8).cpu().numpy()
 
 
 def network_input(network: SegRet, image_rgb: np.ndarray) -> Tensor:

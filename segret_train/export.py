@@ -23,7 +23,7 @@ from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
-from segret_train.evaluation import predict
+from segret_train.evaluation import label_of, logits_of, predict
 from segret_train.frames import choose_frames, SAMPLE_DRIVE
 from segret_train.onnx_model import OPSET, save_model, to_half_onnx, to_onnx, tool_versions
 from segret_train.quantisation import quantise, ranges_of
@@ -81,10 +81,10 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     if calibrate_on is not None:
         calibrate_on.samples('val')  # a wrong folder is told before the work
     network = load_checkpoint(checkpoint)
-    info = replace(describe(network, checkpoint, input_size, labels, training_data),
-                   parity_frames=parity_frames_of(network, input_size, frames))
+    info = describe(network, checkpoint, input_size, labels, training_data)
+    expected = expected_labels(network, checkpoint, input_size, frames)
+    info = replace(info, parity_frames=parity_frames_of(network, input_size, frames))
     info, ranges = in_precision(info, network, precision, quantise_on)
-    expected = [predict(network, frame, input_size) for frame in frames]
     for weights, model in candidates(network, info, ranges):
         with tempfile.TemporaryDirectory() as folder:
             candidate = Path(folder) / output.name
@@ -170,6 +170,23 @@ def describe(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
                      miou=record.get('val_miou'), miou_data=record.get('val_data', ''),
                      source=f'{checkpoint.name}, sha256 {digest}', checkpoint_sha256=digest,
                      opset=OPSET, tools=tool_versions())
+
+
+def expected_labels(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
+                    frames: list[np.ndarray]) -> list[np.ndarray]:
+    """
+    Give the labels of PyTorch, which the model file has to give too; parameters as of `export`.
+
+    :raises ExportError: for logits that are no numbers: of NaN all engines make class 0 alike.
+    """
+    labels = []
+    for frame in frames:
+        logits = logits_of(network, frame, input_size)
+        if not logits.isfinite().all():
+            raise ExportError(f'{checkpoint}: its logits are NaN or infinite, so its labels mean '
+                              'nothing: take an earlier checkpoint, or train again')
+        labels.append(label_of(logits))
+    return labels
 
 
 def parity_frames_of(network: SegRet, input_size: tuple[int, int],

@@ -124,6 +124,19 @@ def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_a_checkpoint_that_gives_no_numbers_is_refused(tmp_path: Path, value: float) -> None:
+    network = SegRet('nano', 2)
+    with torch.no_grad():
+        network.decoder.classify.bias[1] = value
+    save_checkpoint(network, tmp_path / 'nan.safetensors', ['road', 'other'],
+                    [[1, 2, 3], [4, 5, 6]], {})
+    with pytest.raises(ExportError, match=r'nan.safetensors: its logits are NaN or infinite.* '
+                                          'take an earlier checkpoint, or train again'):
+        export(tmp_path / 'nan.safetensors', tmp_path / 'nan.onnx', (64, 96), FRAMES)
+    assert not (tmp_path / 'nan.onnx').exists()
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['missing.safetensors'], 'missing.safetensors: no such checkpoint file'),
     (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
