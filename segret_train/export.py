@@ -57,7 +57,7 @@ class Agreement(NamedTuple):
 
 
 def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
-           frames: list[np.ndarray], labels: LabelSet | None = None,
+           frames: Iterable[np.ndarray], labels: LabelSet | None = None,
            training_data: str = '', calibrate_on: DataSet | None = None,
            precision: str = 'float32', quantise_on: Path = SAMPLE_DRIVE) -> Agreement:
     """
@@ -74,14 +74,17 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     :param calibrate_on: data to fit the temperature to, on its val split; without any it is 1.
     :param precision: what the file computes in, one of `PRECISIONS`.
     :param quantise_on: bag or folder of images that the ranges of an int8 file are measured on.
-    :raises ExportError: when labels differ or a value is missing; nothing is written then.
+    :raises ExportError: when the output can't be written, labels differ or a value is missing;
+        nothing is written then.
     :raises CalibrationError: when no temperature fits the frames; nothing is written then.
-    :raises FramesError, BagError: for a `quantise_on` without images.
+    :raises FramesError, BagError: for `frames` or a `quantise_on` without images.
     """
+    refuse_output(output, checkpoint)
     if calibrate_on is not None:
         calibrate_on.samples('val')  # a wrong folder is told before the work
     network = load_checkpoint(checkpoint)
     info = describe(network, checkpoint, input_size, labels, training_data)
+    frames = list(frames)
     expected = expected_labels(network, checkpoint, input_size, frames)
     info = replace(info, parity_frames=parity_frames_of(network, input_size, frames))
     info, ranges = in_precision(info, network, precision, quantise_on)
@@ -101,6 +104,26 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
                     partial.write_bytes(candidate.read_bytes())
                 return agreement
     raise ExportError(f'{output}: not written, for {problem}')
+
+
+def refuse_output(output: Path, checkpoint: Path) -> None:
+    """Refuse a place that no model file can be written to, or that holds the checkpoint."""
+    reason = ''
+    try:
+        if output.suffix != '.onnx':
+            reason = 'its name does not end in .onnx'
+        elif output.is_dir():
+            reason = 'it is a folder'
+        elif output.resolve() == checkpoint.resolve():
+            reason = 'it is the checkpoint'
+        else:
+            folder = next(parent for parent in output.absolute().parents if parent.exists())
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = f"it can't be written ({error.strerror})"
+    if reason:
+        raise ExportError(f'--output is {output}: {reason}; give a file NAME.onnx in a folder '
+                          'that you may write to')
 
 
 def in_precision(info: ModelInfo, network: SegRet, precision: str,
@@ -268,7 +291,7 @@ def main() -> int:
                               'too, or leave it out')
         agreement = export(
             arguments.checkpoint, arguments.output, tuple(arguments.input_size),
-            list(choose_frames(arguments.frames, CHECK_FRAMES)), labels, arguments.training_data,
+            choose_frames(arguments.frames, CHECK_FRAMES), labels, arguments.training_data,
             data, arguments.precision, arguments.quantise_on or SAMPLE_DRIVE)
     except (ValueError, OSError) as error:
         print(f'segret_export: {error}', file=sys.stderr)

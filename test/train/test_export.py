@@ -137,6 +137,31 @@ def test_a_checkpoint_that_gives_no_numbers_is_refused(tmp_path: Path, value: fl
     assert not (tmp_path / 'nan.onnx').exists()
 
 
+@pytest.mark.parametrize(('name', 'reason'), [
+    ('model.txt', 'its name does not end in .onnx'), ('model', 'its name does not end in .onnx'),
+    ('folder.onnx', 'it is a folder'), ('checkpoint.onnx', 'it is the checkpoint'),
+    ('link.onnx', 'it is the checkpoint'), ('file/model.onnx', "it can't be written (Not a dir"),
+    ('/proc/model.onnx', "it can't be written (No such"),
+    ('n' * 300 + '.onnx', "it can't be written (File name too long")])
+def test_an_output_that_will_not_do_is_refused_first(tmp_path: Path, name: str,
+                                                     reason: str) -> None:
+    checkpoint = tmp_path / 'checkpoint.onnx'
+    checkpoint.write_bytes(b'not even read')
+    (tmp_path / 'link.onnx').symlink_to(checkpoint)
+    (tmp_path / 'folder.onnx').mkdir()
+    (tmp_path / 'file').touch()
+    with pytest.raises(ExportError) as caught:
+        export(checkpoint, tmp_path / name, (64, 96), FRAMES)
+    assert f'--output is {tmp_path / name}: {reason}' in str(caught.value)
+    assert 'give a file NAME.onnx in a folder that you may write to' in str(caught.value)
+    assert checkpoint.read_bytes() == b'not even read'
+
+
+def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
+    export_module.refuse_output(tmp_path / 'new' / 'model.onnx', tmp_path / 'checkpoint')
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['missing.safetensors'], 'missing.safetensors: no such checkpoint file'),
     (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
