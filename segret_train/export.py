@@ -14,11 +14,13 @@ import numpy as np
 import onnx
 import onnxruntime
 from segret_ros.atomic import atomic_path
-from segret_ros.inference import DeviceError, ModelInfo, read_model_info, Segmenter
+from segret_ros.inference import (
+    DeviceError, ModelError, ModelInfo, read_model_info, Segmenter)
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import PRECISIONS
 from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
 from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
+from segret_ros.inference.recovery import first_line
 from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_train import calibration
@@ -47,13 +49,15 @@ class Agreement(NamedTuple):
     :param precision: that the file computes in.
     :param weights: as the file stores the large ones.
     :param openvino_share: of pixels with the labels of PyTorch on OpenVINO, in the precision it
-        takes on this processor; None where it is not installed.
+        takes on this processor; None where it is not installed or can't load the file.
+    :param openvino_problem: why it can't load the file, else empty.
     """
 
     share: float
     precision: str
     weights: str
     openvino_share: float | None
+    openvino_problem: str = ''
 
 
 def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
@@ -96,8 +100,8 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
                                 expected)
             problem = problem_of(candidate, info, share)
             if not problem:
-                agreement = Agreement(share, precision, weights, openvino_share(
-                    candidate, frames, expected))
+                agreement = Agreement(share, precision, weights,
+                                      *openvino_share(candidate, frames, expected))
                 if calibrate_on is not None:
                     calibration.calibrate(candidate, calibrate_on)
                 with atomic_path(output) as partial:
@@ -222,12 +226,14 @@ def parity_frames_of(network: SegRet, input_size: tuple[int, int],
 
 
 def openvino_share(model: Path, frames: list[np.ndarray],
-                   expected: list[np.ndarray]) -> float | None:
-    """Give the share of pixels labelled as expected on OpenVINO, or None where it is missing."""
+                   expected: list[np.ndarray]) -> tuple[float | None, str]:
+    """Give the share of pixels labelled as expected on OpenVINO, or None and why it can't load."""
     try:
-        return share_equal(model, frames, expected, device='openvino')
-    except DeviceError:
-        return None
+        return share_equal(model, frames, expected, device='openvino'), ''
+    except DeviceError:  # it is not installed
+        return None, ''
+    except ModelError as error:
+        return None, first_line(error.__cause__ or error)
 
 
 def share_equal(model: Path, frames: Iterable[np.ndarray], expected: list[np.ndarray],
@@ -244,6 +250,9 @@ def report(output: Path, agreement: Agreement) -> str:
     megabytes = output.stat().st_size / 1e6
     lines = [f'{output}: {megabytes:.1f} MB, {agreement.precision} with {agreement.weights} '
              f"weights, {agreement.share:.4%} of labels as PyTorch's"]
+    if agreement.openvino_problem:
+        lines.append(f"OpenVINO can't load it on this processor ({agreement.openvino_problem}): "
+                     'run this model on device cpu')
     if agreement.openvino_share is not None:
         lines.append(f'on OpenVINO, as this processor rounds, {agreement.openvino_share:.4%}')
         least = min(EXACT_ENOUGH, LEAST_SHARE_EQUAL[agreement.precision])

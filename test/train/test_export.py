@@ -7,6 +7,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -102,6 +103,24 @@ def test_openvino_is_compared_too_where_it_is_installed(
         exported: tuple[Path, Agreement]) -> None:
     pytest.importorskip('openvino', reason='needs openvino, an extra')
     assert 0.9 < exported[1].openvino_share <= 1
+
+
+def test_a_file_that_openvino_cannot_load_is_written_all_the_same(
+        exported: tuple[Path, Agreement], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('openvino', reason='needs openvino, an extra')
+    from segret_ros.inference import openvino_engine
+
+    def compile_model(*arguments) -> None:
+        raise RuntimeError('no such instruction\nin a long story')
+
+    monkeypatch.setattr(openvino_engine, '_rounds', lambda: False)
+    monkeypatch.setattr(openvino_engine, '_core',
+                        lambda: SimpleNamespace(compile_model=compile_model))
+    share, problem = export_module.openvino_share(exported[0], FRAMES, [])
+    assert (share, problem) == (None, 'no such instruction')
+    told = export_module.report(exported[0], Agreement(1, 'float32', 'float16', share, problem))
+    assert told.splitlines()[1] == ("OpenVINO can't load it on this processor (no such "
+                                    'instruction): run this model on device cpu')
 
 
 def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
