@@ -281,7 +281,9 @@ def main() -> int:
     parser.add_argument('--quantise-on', type=Path, metavar='PATH', help='bag or folder of images '
                         'to measure the ranges of int8 on (default: the sample drive)')
     parser.add_argument('--frames', type=Path, default=SAMPLE_DRIVE, metavar='PATH',
-                        help='bag or folder of images to compare on (default: the sample drive)')
+                        help='bag or folder of images to compare on (default: the sample drive '
+                        'of CamVid, free for research); up to four of them are stored in the '
+                        'model file, for all who get it to see')
     parser.add_argument('--data', type=Path, help='folder of a data set, to calibrate the '
                         'confidence on its val split (default: do not calibrate)')
     parser.add_argument('--dataset', default='camvid', metavar='NAME',
