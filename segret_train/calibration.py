@@ -13,7 +13,7 @@ import onnx
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
-from segret_ros.label_set import UNKNOWN
+from segret_ros.label_set import LabelSet, UNKNOWN
 from segret_ros.metrics import Calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set, Sample
 from segret_train.onnx_model import save_model
@@ -43,10 +43,7 @@ def calibrate(model: Path, data: DataSet) -> ModelInfo:
     :raises DataError: for data that can't be read.
     """
     info = read_model_info(model)
-    if info.labels.names != data.labels.names:
-        raise CalibrationError(f'{model}: its classes ({", ".join(info.labels.names[:3])}, ...) '
-                               f"are not {data.name}'s, so its confidence can't be calibrated on "
-                               'it: leave --data out')
+    refuse_other_classes(model, info.labels, data)
     samples = data.samples('val')
     logits, label = labelled_logits(model, info, tqdm(samples, 'calibrate', unit='frame'))
     temperature = fit_temperature(logits, label)
@@ -55,6 +52,20 @@ def calibrate(model: Path, data: DataSet) -> ModelInfo:
                    calibration_data=f'{data.name} val, {len(samples)} frames, {len(label)} pixels')
     save_model(onnx.load(model), info, model)
     return info
+
+
+def refuse_other_classes(source: Path, labels: LabelSet, data: DataSet) -> None:
+    """
+    Refuse data of other classes than a model's.
+
+    :param source: model file or checkpoint whose classes are `labels`, for the message.
+    :raises CalibrationError: for names that differ.
+    """
+    if labels.names != data.labels.names:
+        ours, theirs = (', '.join(found.names[:3]) for found in (labels, data.labels))
+        raise CalibrationError(f"{source}: its classes ({ours}, ...) are not {data.name}'s "
+                               f"({theirs}, ...), so its confidence can't be calibrated on it: "
+                               'name the right data with --dataset, or leave --data out')
 
 
 def labelled_logits(model: Path, info: ModelInfo,

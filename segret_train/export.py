@@ -84,10 +84,11 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     :raises FramesError, BagError: for `frames` or a `quantise_on` without images.
     """
     refuse_output(output, checkpoint)
-    if calibrate_on is not None:
-        calibrate_on.samples('val')  # a wrong folder is told before the work
     network = load_checkpoint(checkpoint)
     info = describe(network, checkpoint, input_size, labels, training_data)
+    if calibrate_on is not None:  # wrong data is told before the work
+        calibrate_on.samples('val')
+        calibration.refuse_other_classes(checkpoint, info.labels, calibrate_on)
     frames = list(frames)
     expected = expected_labels(network, checkpoint, input_size, frames)
     info = replace(info, parity_frames=parity_frames_of(network, input_size, frames))
