@@ -10,6 +10,7 @@ from segret_ros.bags.cameras import bag_cameras
 from segret_ros.evaluation.frames import decode, read_messages, Span
 from segret_ros.share import share_directory
 
+ENDINGS = ('.jpg', '.jpeg', '.png')
 SAMPLE_DRIVE = share_directory() / 'data' / 'sample_drive'
 
 
@@ -21,13 +22,13 @@ def choose_frames(source: Path, count: int) -> Iterator[np.ndarray]:
     """
     Give about so many images of a source, evenly chosen: always the same ones.
 
-    :param source: folder of .jpg and .png images, else a bag, whose cameras are taken in turns.
+    :param source: folder of images with `ENDINGS`, else a bag, whose cameras are taken in turns.
     :param count: at most, and one a camera more.
     :return: (H, W, 3) uint8 RGB, one at least.
-    :raises FramesError: for a source without images, or a folder with a damaged one.
-    :raises BagError: for a bag without cameras.
+    :raises FramesError: for a source without images or cameras, or a folder with a damaged image.
+    :raises BagError: for a bag whose messages can't be read.
     """
-    images = sorted(path for path in source.glob('*') if path.suffix in ('.jpg', '.png'))
+    images = sorted(path for path in source.glob('*') if path.suffix.lower() in ENDINGS)
     found = 0
     for image in (map(_read, images[::_period(len(images), count)]) if images
                   else _of_drive(source, count)):
@@ -42,9 +43,14 @@ def _of_drive(path: Path, count: int) -> Iterator[np.ndarray]:
     try:
         bag = open_bag(path)
     except BagError as error:
-        raise FramesError(f'{path}: holds no .jpg or .png, and is no bag ({error})') from error
+        raise FramesError(f'{path}: is no folder with .jpg, .jpeg or .png, and no bag '
+                          f'({error}): give the folder of the images, or a bag') from error
     with bag:
-        cameras = bag_cameras(bag, [])
+        try:
+            cameras = bag_cameras(bag, [])
+        except BagError as error:
+            raise FramesError(f'{path}: {error}; give a bag with a camera, or a folder of images'
+                              ) from error
         messages = sum(1 for _ in bag.messages([camera.topic for camera in cameras]))
         for recorded in read_messages(bag, cameras, Span(every=_period(messages, count)), skip=0):
             image = decode(recorded).image_rgb

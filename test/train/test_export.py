@@ -187,7 +187,7 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
     (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
     (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
     (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
-    (['CHECKPOINT', '--frames', 'EMPTY'], 'holds no .jpg or .png'),
+    (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder with .jpg, .jpeg or .png'),
     (['CHECKPOINT', '--frames', 'DAMAGED'], "holds an image that can't be read"),
 ])
 def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],

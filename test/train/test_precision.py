@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 import pytest
+from segret_ros.bags import BagWriter, serialize, TYPESTORE
 from segret_ros.inference import read_model_info, Segmenter
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.parity import compare
@@ -275,8 +276,28 @@ def test_frames_are_chosen_evenly() -> None:
 
 
 def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FramesError, match='holds no .jpg or .png, and is no bag'):
+    with pytest.raises(FramesError, match='is no folder with .jpg, .jpeg or .png, and no bag'):
         list(choose_frames(tmp_path, 4))
+
+
+@pytest.mark.parametrize('name', ['a.JPG', 'a.jpeg', 'a.PNG'])
+def test_endings_of_images_are_many(tmp_path: Path, name: str) -> None:
+    cv2.imwrite(str(tmp_path / name), np.zeros((4, 6, 3), np.uint8))
+    assert [image.shape for image in choose_frames(tmp_path, 4)] == [(4, 6, 3)]
+
+
+def test_an_image_is_no_folder_of_images(tmp_path: Path) -> None:
+    (tmp_path / 'a.jpg').touch()
+    with pytest.raises(FramesError, match='a.jpg: is no folder .*: give the folder of the images'):
+        list(choose_frames(tmp_path / 'a.jpg', 4))
+
+
+def test_a_bag_without_cameras_is_named(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / 'talk') as writer:
+        writer.write(serialize('/chatter', 1, TYPESTORE.types['std_msgs/msg/String']('hello')))
+    with pytest.raises(FramesError, match='talk: the bag has no camera: it has /chatter .*; give '
+                                          'a bag with a camera, or a folder of images'):
+        list(choose_frames(tmp_path / 'talk', 4))
 
 
 def test_a_damaged_image_is_told(tmp_path: Path) -> None:
@@ -287,8 +308,8 @@ def test_a_damaged_image_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--quantise-on', 'EMPTY'], '--quantise-on measures the ranges of int8: give --precision'),
-    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'holds no .jpg or .png, and is no bag'),
-    (['--precision', 'int8', '--quantise-on', 'MISSING'], 'and is no bag')])
+    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'is no folder with .jpg, .jpeg or .png'),
+    (['--precision', 'int8', '--quantise-on', 'MISSING'], 'and no bag')])
 def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],
                                      message: str) -> None:
     (tmp_path / 'empty').mkdir()
