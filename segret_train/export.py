@@ -287,7 +287,7 @@ def main() -> int:
                         'model file, for all who get it to see')
     parser.add_argument('--data', type=Path, help='folder of a data set, to calibrate the '
                         'confidence on its val split (default: do not calibrate)')
-    parser.add_argument('--dataset', default='camvid', metavar='NAME',
+    parser.add_argument('--dataset', metavar='NAME',
                         help=f'which one that is: {NAMES_HELP} (default: camvid)')
     parser.add_argument('--labels', help='class names and colours, for a checkpoint without them: '
                         'camvid, cityscapes, ade20k, coco_stuff, mapillary_vistas or a YAML '
@@ -297,7 +297,10 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         labels = load_label_set(arguments.labels) if arguments.labels else None
-        data = open_data_set(arguments.dataset, arguments.data) if arguments.data else None
+        if arguments.dataset and not arguments.data:
+            raise ExportError('--dataset tells which data --data is: give --data FOLDER too, or '
+                              'leave it out')
+        data = arguments.data and open_data_set(arguments.dataset or 'camvid', arguments.data)
         if arguments.quantise_on and arguments.precision != 'int8':
             raise ExportError('--quantise-on measures the ranges of int8: give --precision int8 '
                               'too, or leave it out')

@@ -187,6 +187,7 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
     (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
     (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
     (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
+    (['CHECKPOINT', '--dataset', 'cityscapes'], 'give --data FOLDER too, or leave it out'),
     (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder with .jpg, .jpeg or .png'),
     (['CHECKPOINT', '--frames', 'DAMAGED'], "holds an image that can't be read"),
 ])
