@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import sys
 
+import numpy as np
 from segret_ros.atomic import atomic_path
 from segret_ros.network import SegRet, VARIANTS
 from segret_ros.network.variants import Variant
@@ -174,7 +175,12 @@ def table(tasks: dict[tuple[str, tuple[int, int]], Work], precisions: list[str])
 
 def cell(bound: float | None, expected: float | None) -> str:
     """Give two times as text."""
-    return '-' if bound is None else f'{bound:.2g} / {expected:.3g}'
+    return '-' if bound is None else f'{rounded(bound, 2)} / {rounded(expected, 3)}'
+
+
+def rounded(number: float, digits: int) -> str:
+    """Give a number of so many digits as text, large ones without an exponent too."""
+    return np.format_float_positional(number, digits, unique=False, fractional=False, trim='-')
 
 
 def chart(tasks: dict[str, Work], input_size: tuple[int, int], precision: str) -> Picture:
@@ -203,7 +209,7 @@ def chart(tasks: dict[str, Work], input_size: tuple[int, int], precision: str) -
                                for calculate in (bound_ms, expected_ms))
             picture.bar(LEFT, y + 2, max(expected, 1), ROW - 4, color, 0.35)
             picture.bar(LEFT, y + 2, max(bound, 1), ROW - 4, color)
-            picture.text(LEFT + expected + 8, y + ROW / 2 + 4.5, f'{expected / scale:.3g}', 12)
+            picture.text(LEFT + expected + 8, y + ROW / 2 + 4.5, rounded(expected / scale, 3), 12)
             y += ROW
         y += ROW
     return picture
@@ -227,14 +233,17 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> int:
-    """Run the command line; give its exit code."""
-    arguments = arguments_parser().parse_args()
+def run(arguments: argparse.Namespace) -> None:
+    """
+    Print the tables, and draw the chart that is asked for.
+
+    :raises ValueError: for arguments that can't be.
+    """
     sizes = [tuple(size) for size in getattr(arguments, 'size', SIZES)]
     if min(min(size) for size in sizes) < STRIDES[-1]:
-        print(f'segret_train.device_speed: --size: both sides need {STRIDES[-1]} pixels at least',
-              file=sys.stderr)
-        return 1
+        raise ValueError(f'--size: both sides need {STRIDES[-1]} pixels at least')
+    if 'output' in arguments and arguments.output.suffix != '.svg':
+        raise ValueError(f'--output is {arguments.output}: the chart is an SVG, name it FILE.svg')
     tasks = {(name, size): work(name, size) for name in arguments.variant for size in sizes}
     print('\n'.join(table(tasks, arguments.precision)))
     if 'output' in arguments:
@@ -243,6 +252,16 @@ def main() -> int:
                         arguments.precision[0])
         with atomic_path(arguments.output) as partial:
             partial.write_text(str(picture), encoding='utf-8')
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    arguments = arguments_parser().parse_args()
+    try:
+        run(arguments)
+    except (ValueError, OSError) as error:
+        print(f'segret_train.device_speed: {error}', file=sys.stderr)
+        return 1
     return 0
 
 

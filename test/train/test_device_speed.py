@@ -95,3 +95,24 @@ def test_an_image_of_less_than_a_cell_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, 'argv', ['device_speed', '--size', '31', '64'])
     assert device_speed.main() == 1
     assert '32 pixels at least' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('name', 'message'), [
+    ('chart.png', 'chart.png: the chart is an SVG, name it FILE.svg'),
+    ('file/chart.svg', 'file')])
+def test_a_chart_that_cannot_be_written_is_one_line(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture, name: str,
+        message: str) -> None:
+    (tmp_path / 'file').touch()
+    monkeypatch.setattr(sys, 'argv', ['device_speed', '--variant', 'nano', '--size', '64', '64',
+                                      '--output', str(tmp_path / name)])
+    assert main() == 1
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
+@pytest.mark.parametrize(('expected', 'text'), [
+    (1122.4, '1100 / 1120'), (0.01234, '0.012 / 0.0123'), (5.0, '5 / 5'), (99.96, '100 / 100')])
+def test_times_are_plain_numbers(expected: float, text: str) -> None:
+    assert device_speed.cell(expected, expected) == text
