@@ -51,14 +51,19 @@ def decode(text: str) -> list[ParityFrame]:
 
     :raises ValueError: for a damaged text.
     """
-    frames = []
-    for entry in json.loads(text or '[]'):
-        try:
-            label = cv2.imdecode(_bytes(entry['label']), cv2.IMREAD_UNCHANGED)
-            frames.append(ParityFrame(decompressed(_bytes(entry['image']).tobytes()), label))
-        except (KeyError, TypeError, cv2.error) as error:
-            raise ValueError(f'its parity frames are damaged ({error})') from error
-    return frames
+    try:
+        return [_frame(entry) for entry in json.loads(text or '[]')]
+    except (KeyError, TypeError, ValueError, cv2.error) as error:
+        reason = str(error).partition('\n')[0]
+        raise ValueError(f'its parity frames are damaged ({reason})') from error
+
+
+def _frame(entry: dict[str, str]) -> ParityFrame:
+    image_rgb = decompressed(_bytes(entry['image']).tobytes())
+    label = cv2.imdecode(_bytes(entry['label']), cv2.IMREAD_UNCHANGED)
+    if label is None or label.dtype != np.uint8 or label.shape != image_rgb.shape[:2]:
+        raise ValueError("a label is no 8 bit PNG of its image's size")
+    return ParityFrame(image_rgb, label)
 
 
 def _text(content: bytes | np.ndarray) -> str:

@@ -14,6 +14,7 @@ import pytest
 from segret_ros.inference import checksum, DeviceError, ModelError, ModelInfo, Segmenter
 from segret_ros.inference.devices import CUDA
 from segret_ros.inference.onnxruntime_engine import CPU
+from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.label_set import LabelSet
 from segret_ros.network import SegRet
 from segret_ros.share import default_model
@@ -23,6 +24,7 @@ from segret_train.onnx_model import save_model, to_onnx
 SIZE = (96, 160)
 WAY_OUT = 'segret_export CHECKPOINT'
 CALIBRATION = ('temperature', 'calibration_error', 'calibration_data')  # keys, as they came
+LABEL = np.zeros(SIZE, np.uint8)
 MAKING = ('checkpoint_sha256', 'opset', 'tools')
 
 
@@ -254,3 +256,28 @@ def test_auto_falls_back_to_the_cpu_and_says_so(model_file: Path,
         assert Segmenter(model_file, device='auto').engine.device in ('cpu', 'openvino')
     engine.removeHandler(caplog.handler)
     assert 'cpu' in caplog.text.lower()
+
+
+def frames_text(array: np.ndarray, **damages: str) -> str:
+    """Give the text of a parity frame with such a label, with parts of it damaged."""
+    entry, = json.loads(encode([(compressed(random_image()), array)]))
+    return json.dumps([entry | damages])
+
+
+def test_parity_frames_are_kept() -> None:
+    label = random_image()[:, :, 0]
+    frame, = decode(frames_text(label))
+    np.testing.assert_array_equal(frame.label, label)
+    np.testing.assert_array_equal(frame.image_rgb, decompressed(compressed(random_image())))
+    assert decode('') == []
+
+
+@pytest.mark.parametrize('text', [
+    '5', 'null', '[5]', '[{}]', '[{"image": 5, "label": 5}]', '[', '{"a": 1}',
+    frames_text(LABEL, label='!'), frames_text(LABEL, label=''), frames_text(LABEL, image=''),
+    frames_text(LABEL, label='bm8gUE5H'), frames_text(LABEL, image='bm8gSlBFRw=='),
+    frames_text(LABEL[1:]), frames_text(LABEL[:, :, None].repeat(3, 2)),
+    frames_text(LABEL.astype(np.uint16))], ids=lambda text: text[:12])
+def test_damaged_parity_frames_are_told(text: str) -> None:
+    with pytest.raises(ValueError, match=r'^its parity frames are damaged \([^\n]+\)$'):
+        decode(text)
