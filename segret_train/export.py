@@ -205,11 +205,16 @@ def expected_labels(network: SegRet, checkpoint: Path, input_size: tuple[int, in
     """
     Give the labels of PyTorch, which the model file has to give too; parameters as of `export`.
 
-    :raises ExportError: for logits that are no numbers: of NaN all engines make class 0 alike.
+    :raises ExportError: for logits that are no numbers: of NaN all engines make class 0 alike;
+        and for an input size that takes more memory than there is.
     """
     labels = []
     for frame in frames:
-        logits = logits_of(network, frame, input_size)
+        try:
+            logits = logits_of(network, frame, input_size)
+        except (MemoryError, RuntimeError, cv2.error) as error:
+            raise ExportError(f"--input-size is {input_size}: the network can't be run at it "
+                              f'({first_line(error)}); give a smaller one') from error
         if not logits.isfinite().all():
             raise ExportError(f'{checkpoint}: its logits are NaN or infinite, so its labels mean '
                               'nothing: take an earlier checkpoint, or train again')

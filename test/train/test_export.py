@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -186,6 +187,8 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
     (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
     (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
     (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
+    (['CHECKPOINT', '--input-size', '20000000', '20000000'],
+     "--input-size is (20000000, 20000000): the network can't be run at it"),
     (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
     (['CHECKPOINT', '--dataset', 'cityscapes'], 'give --data FOLDER too, or leave it out'),
     (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder with .jpg, .jpeg or .png'),
@@ -204,6 +207,16 @@ def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1 and message in result.stderr
     assert not (tmp_path / 'x.onnx').exists()
+
+
+@pytest.mark.parametrize('error', [MemoryError('allocate 9 GiB'), RuntimeError('allocate 9 GiB')])
+def test_an_input_that_takes_too_much_memory_is_told(
+        checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        error: Exception) -> None:
+    monkeypatch.setattr(SegRet, 'forward', Mock(side_effect=error))  # NumPy's and PyTorch's
+    with pytest.raises(ExportError, match=r'--input-size is \(64, 96\): .* \(allocate 9 GiB\); '
+                                          'give a smaller one'):
+        export(checkpoint, tmp_path / 'x.onnx', (64, 96), FRAMES)
 
 
 def camvid_tree(root: Path) -> Path:
