@@ -71,8 +71,16 @@ def clear_notes(graph: onnx.GraphProto) -> None:
 
 
 def tool_versions() -> dict[str, str]:
-    """Give the versions of the packages that make a model file, by their names on PyPI."""
-    return {name: metadata.version(name) for name in TOOLS}
+    """
+    Give the versions of the packages that make a model file, by their names on PyPI.
+
+    :raises ValueError: for one that is there without its metadata, as from a source tree.
+    """
+    try:
+        return {name: metadata.version(name) for name in TOOLS}
+    except metadata.PackageNotFoundError as error:
+        raise ValueError(f'the version of {error.name} is not known, and a model file tells it: '
+                         'install the package with pip, as make develop does') from error
 
 
 def store_as_half(model: onnx.ModelProto) -> None:

@@ -16,7 +16,7 @@ import onnx
 import pytest
 from segret_ros.inference import read_model_info
 from segret_ros.network import save_checkpoint, SegRet
-from segret_train import export as export_module
+from segret_train import export as export_module, onnx_model
 from segret_train.calibration import CalibrationError
 from segret_train.datasets import open_data_set
 from segret_train.export import Agreement, export, ExportError
@@ -74,6 +74,14 @@ def test_another_process_in_another_folder_writes_the_same_bytes(
                     'again.onnx', '--input-size', '64', '96', '--frames', '.'], cwd=tmp_path,
                    env=os.environ | {'PYTHONHASHSEED': '1'}, check=True, capture_output=True)
     assert (tmp_path / 'again.onnx').read_bytes() == exported[0].read_bytes()
+
+
+def test_a_tool_without_a_version_is_told(checkpoint: Path, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_model, 'TOOLS', ('torch', 'segret-of-a-source-tree'))
+    with pytest.raises(ValueError, match='the version of segret-of-a-source-tree is not known.* '
+                                         'install the package with pip'):
+        export(checkpoint, tmp_path / 'x.onnx', (64, 96), FRAMES)
 
 
 def test_the_file_tells_no_path_of_the_machine(checkpoint: Path,
