@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 import warnings
 
+import cv2
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
@@ -72,15 +73,16 @@ def clear_notes(graph: onnx.GraphProto) -> None:
 
 def tool_versions() -> dict[str, str]:
     """
-    Give the versions of the packages that make a model file, by their names on PyPI.
+    Give the versions of what makes a model file: packages by their names on PyPI, and OpenCV.
 
     :raises ValueError: for one that is there without its metadata, as from a source tree.
     """
     try:
-        return {name: metadata.version(name) for name in TOOLS}
+        versions = {name: metadata.version(name) for name in TOOLS}
     except metadata.PackageNotFoundError as error:
         raise ValueError(f'the version of {error.name} is not known, and a model file tells it: '
                          'install the package with pip, as make develop does') from error
+    return {**versions, 'opencv': cv2.__version__}  # whichever package of it is installed
 
 
 def store_as_half(model: onnx.ModelProto) -> None:

@@ -61,7 +61,8 @@ def test_the_file_tells_how_it_was_made(checkpoint: Path,
     info, model = read_model_info(exported[0]), onnx.load(exported[0])
     assert info.checkpoint_sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [('', info.opset)]
-    assert info.tools.keys() == {'segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx'}
+    assert info.tools.keys() == {'segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx', 'opencv'}
+    assert info.tools['opencv'] == cv2.__version__  # it makes the JPEGs of the parity frames
     assert (info.tools['torch'], info.tools['onnx']) == (torch.__version__, onnx.__version__)
 
 
