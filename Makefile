@@ -8,26 +8,27 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-training test-others soak develop clean
+.PHONY: demo test test-models test-others soak develop clean
 
 demo: $(VENV)/runtime
 	$(BIN)/segret_demo --output out/demo
 
 develop: $(VENV)/everything
 
-# What runs nodes is timed, and has the machine for itself; the rest runs in two processes.
+# What runs nodes is timed, and has the machine for itself; the rest runs in two processes, of about
+# the same time.
 NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
-TRAINING := test/train test/network
+MODELS := $(wildcard test/train/test_*.py)
 
 test: develop
 	$(BIN)/python -m pytest $(NODES)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-training test-others
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-models test-others
 
-test-training: develop
-	$(BIN)/python -m pytest $(TRAINING)
+test-models: develop
+	$(BIN)/python -m pytest $(MODELS)
 
 test-others: develop
-	$(BIN)/python -m pytest test $(addprefix --ignore=,$(NODES) $(TRAINING))
+	$(BIN)/python -m pytest test $(addprefix --ignore=,$(NODES) $(MODELS))
 
 soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 import hashlib
 from pathlib import Path
@@ -27,7 +28,8 @@ from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import label_of, logits_of, predict
 from segret_train.frames import choose_frames, SAMPLE_DRIVE
-from segret_train.onnx_model import OPSET, save_model, to_half_onnx, to_onnx, tool_versions
+from segret_train.onnx_model import (
+    OPSET, save_model, store_as_half, to_half_onnx, to_onnx, tool_versions)
 from segret_train.quantisation import quantise, ranges_of
 from tqdm import tqdm
 
@@ -140,7 +142,7 @@ def in_precision(info: ModelInfo, network: SegRet, precision: str,
     size = info.input_size[::-1]
     frames = [cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
               for frame in choose_frames(quantise_on, RANGE_FRAMES)]
-    ranges = ranges_of(to_onnx(network, info.input_size, False),
+    ranges = ranges_of(to_onnx(network, info.input_size),
                        tqdm(frames, 'measure ranges', unit='frame'))
     return replace(info, quantised_on=f'{quantise_on.resolve().name}, {len(frames)} frames',
                    tools={**info.tools, 'onnxruntime': onnxruntime.__version__}), ranges
@@ -150,9 +152,11 @@ def candidates(network: SegRet, info: ModelInfo,
                ranges: list[float]) -> Iterator[tuple[str, onnx.ModelProto]]:
     """Give the graphs to try in turn, each with how it stores large weights."""
     if info.precision == 'float32':
-        for half_weights in (True, False):
-            yield (f'float{16 if half_weights else 32}',
-                   to_onnx(network, info.input_size, half_weights))
+        model = to_onnx(network, info.input_size)
+        halved = deepcopy(model)
+        store_as_half(halved)
+        yield 'float16', halved
+        yield 'float32', model
         return
     model = to_half_onnx(network, info.input_size)
     if info.precision == 'int8':

@@ -24,18 +24,14 @@ SMALLEST_STORED_AS_HALF = 1024  # elements; norms and biases stay in float32
 TOOLS = ('segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx')  # what a graph's bytes depend on
 
 
-def to_onnx(network: SegRet, input_size: tuple[int, int], half_weights: bool) -> onnx.ModelProto:
+def to_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
     """
     Give the ONNX model of a network: input `image`, output `logits` (see `DeployedSegRet`).
 
     :param input_size: (height, width).
-    :param half_weights: store large weights as float16; they are computed with in float32.
     """
     with torch.no_grad():
-        model = _traced(DeployedSegRet(network.eval()), input_size)
-    if half_weights:
-        store_as_half(model)
-    return model
+        return _traced(DeployedSegRet(network.eval()), input_size)
 
 
 def to_half_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProto:

@@ -93,7 +93,7 @@ def write_random_model(variant: str, size: tuple[int, int], path: Path) -> None:
                      training_data='none: random weights', miou=None, miou_data='',
                      source='segret_train.scaling')
     network = SegRet(variant, len(LABELS)).eval()
-    save_model(to_onnx(network, size, half_weights=False), info, path)
+    save_model(to_onnx(network, size), info, path)
 
 
 def run_watched(command: list[str], bound_mb: float) -> None:

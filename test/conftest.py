@@ -69,7 +69,7 @@ def model_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = ModelInfo(labels=LABELS, input_size=INPUT_SIZE, variant='nano',
                      training_data='none: random weights', miou=None, miou_data='',
                      source='the tests')
-    save_model(to_onnx(network, INPUT_SIZE, half_weights=False), info, path)
+    save_model(to_onnx(network, INPUT_SIZE), info, path)
     return path
 
 

@@ -19,7 +19,7 @@ from segret_ros.label_set import LabelSet
 from segret_ros.network import SegRet
 from segret_ros.share import default_model
 from segret_train.evaluation import predict
-from segret_train.onnx_model import save_model, to_onnx
+from segret_train.onnx_model import save_model, store_as_half, to_onnx
 
 SIZE = (96, 160)
 WAY_OUT = 'segret_export CHECKPOINT'
@@ -31,7 +31,9 @@ MAKING = ('checkpoint_sha256', 'opset', 'tools')
 @pytest.fixture(scope='module')
 def half_model(network: SegRet) -> onnx.ModelProto:
     """Give the network of 96 x 160 with float16 weights."""
-    return to_onnx(network, SIZE, half_weights=True)
+    model = to_onnx(network, SIZE)
+    store_as_half(model)
+    return model
 
 
 @pytest.fixture
