@@ -24,6 +24,9 @@ test: develop
 	$(BIN)/python -m pytest $(NODES)
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-models test-others
 
+# With as many threads each as there are cores they would wait for one another.
+test-models test-others: export OMP_NUM_THREADS := 1
+
 test-models: develop
 	$(BIN)/python -m pytest $(MODELS)
 
