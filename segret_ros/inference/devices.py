@@ -123,7 +123,7 @@ def list_devices() -> list[Device]:
             *(Device(name, its_engine, lacks_of(name, CUDA, found[CUDA]))
               for name, its_engine in engines.items()),
             Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT])),
-            _torch()]
+            _torch('torch'), _torch('torch:cpu')]
 
 
 def devices_of_auto() -> list[str]:
@@ -162,10 +162,9 @@ def _openvino() -> Device:
     return Device('openvino', f'openvino {version}'.rstrip(), [])
 
 
-def _torch() -> Device:
+def _torch(name: str) -> Device:
     version = installed('torch').get('torch')
-    return Device('torch', f'torch {version}' if version else '',
-                  torch_lacks('torch', find_torch()))
+    return Device(name, f'torch {version}' if version else '', torch_lacks(name, find_torch()))
 
 
 def onnxruntime_name() -> str:

@@ -287,8 +287,9 @@ def test_this_machine_is_found_as_it_is() -> None:
     assert here.cuda == built_for_cuda()
     devices = {device.name: device for device in list_devices()}
     assert list(devices)[:3] == ['cpu', 'openvino', 'cuda']
-    assert list(devices)[-2:] == ['tensorrt', 'torch']
-    assert devices['torch'].lacks == torch_lacks('torch', find_torch())
+    assert list(devices)[-3:] == ['tensorrt', 'torch', 'torch:cpu']
+    for name in ('torch', 'torch:cpu'):
+        assert devices[name].lacks == torch_lacks(name, find_torch())
     assert devices['cpu'].lacks == []
     assert onnxruntime.__version__ in devices['cpu'].engine
     assert devices['cuda'].lacks == lacks_of('cuda', CUDA, here)
