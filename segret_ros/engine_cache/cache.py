@@ -139,7 +139,7 @@ class EngineCache:
             try:
                 entries.append(read_entry(folder))
             except (ValueError, OSError):
-                pass  # taken away when it is asked for, or when room is made
+                pass  # replaced when it is asked for, taken away when room is made
         return sorted(entries, key=lambda entry: -entry.last_used)
 
     def remove(self, folder: Path) -> None:

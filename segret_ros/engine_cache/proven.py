@@ -128,7 +128,7 @@ def _new(path: str | Path, info: ModelInfo, device: str, streams: int | None, ca
     except CacheError as error:
         logger.warning('%s; the engine is built at each start', error)
         engine = open_engine(path, device, streams)
-        return engine, _parity(engine, path, info, frames)
+        return engine, _parity(engine, path, info, frames_of(path, info), frames)
 
 
 def _build(path: str | Path, info: ModelInfo, device: str, streams: int | None,
@@ -142,8 +142,9 @@ def _build(path: str | Path, info: ModelInfo, device: str, streams: int | None,
         built_s = time.monotonic() - start
         engine = open_engine(path, device, streams, built=folder)
         on_phase('comparing')
-        parity = _parity(engine, path, info, frames)
-        first_share = _compare(engine, path, info, frames_of(path, info, 1)).share_equal
+        own_frames = frames_of(path, info)
+        parity = _parity(engine, path, info, own_frames, frames)
+        first_share = _compare(engine, path, info, own_frames[:1]).share_equal
         on_phase('keeping')
         if sha256_of(Path(path)) != key.model_sha256:
             raise ModelError(f'{path}: it was replaced while its engine was built: build it anew')
@@ -151,9 +152,9 @@ def _build(path: str | Path, info: ModelInfo, device: str, streams: int | None,
 
 
 def _parity(engine: Engine, path: str | Path, info: ModelInfo,
-            frames: Sequence[ParityFrame] | None) -> Parity:
+            own_frames: Sequence[ParityFrame], frames: Sequence[ParityFrame] | None) -> Parity:
     """Compare on the file's own frames, and on others if there are and these are passed."""
-    parity = _compare(engine, path, info, frames_of(path, info))
+    parity = _compare(engine, path, info, own_frames)
     if parity.problem() or not frames:
         return parity
     return _compare(engine, path, info, frames)

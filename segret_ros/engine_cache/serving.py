@@ -122,9 +122,7 @@ class ServingEngine(RecoveringEngine):
         if self._closed:
             return
         try:
-            self._refuse_another_file()
-            engine = self._open_built(build)
-            self._refuse_another_file()
+            engine = self._same(lambda: self._open_built(build))
             self._run_once(engine)
         except Exception as error:  # whatever fails, the other engine goes on
             self.build_problem = f'the engine for {build.device} is not used: {first_line(error)}'

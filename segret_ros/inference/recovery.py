@@ -47,7 +47,7 @@ class RecoveringEngine:
         self._offered: Engine | None = None
         self._engine: Engine | None = None
         self._device_before = ''  # an offered engine took over from, until that has run an image
-        self._use(self._open_same(device))
+        self._use(self._same(lambda: self._open(device)))
         self.failures = 0  # in all
         self.reopened = 0  # times
         self._note_success()
@@ -92,10 +92,10 @@ class RecoveringEngine:
     def _open(self, device: str) -> Engine:
         return open_engine(self._path, device)
 
-    def _open_same(self, device: str) -> Engine:
-        """Give the engine of the file that was opened first; a `ModelError` for another file."""
+    def _same(self, open_it: Callable[[], Engine]) -> Engine:
+        """Open an engine of the file that was opened first; a `ModelError` for another file."""
         self._refuse_another_file()
-        engine = self._open(device)
+        engine = open_it()
         self._refuse_another_file()  # it may have been replaced meanwhile
         return engine
 
@@ -147,7 +147,7 @@ class RecoveringEngine:
         if time.monotonic() < self._open_at:
             raise EngineError(self.state)
         try:
-            self._use(self._open_same(self.device))
+            self._use(self._same(lambda: self._open(self.device)))
         except Exception as error:  # a device may be gone, the file replaced by a broken one
             self._pause(self._next_device())
             raise EngineError(f"the engine can't be opened: {first_line(error)}; {self.state}"
