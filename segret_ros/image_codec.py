@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from segret_ros.image_error import ImageError
 
 try:
     from cv_bridge import CvBridge
@@ -35,10 +36,6 @@ HEADER_BYTES = 2**20  # read no further for the size: a file of filling bytes wo
 WAY_OUT = 'send whole JPEG or PNG files'
 # A label is of the size that the camera stores, so a note to turn the picture is passed over.
 AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-
-
-class ImageError(ValueError):
-    """A message that holds no usable image; the text says why."""
 
 
 def decode_image(message, max_pixels: int) -> np.ndarray:

@@ -1,0 +1,14 @@
+"""The error of messages and files that hold no usable image."""
+
+
+class ImageError(ValueError):
+    """
+    A message or file that holds no usable image; the text says why.
+
+    :param kind: the fault without numbers or places, so that frames can be counted by it.
+    :param detail: what came, the rule and the way out; part of the text alone.
+    """
+
+    def __init__(self, kind: str, detail: str = '') -> None:
+        super().__init__(f'{kind}: {detail}' if detail else kind)
+        self.kind = kind
