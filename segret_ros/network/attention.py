@@ -1,5 +1,5 @@
 """
-Attention with spatial decay over a grid of cells, exact, in the way each device does fastest.
+Attention with spatial decay over a grid of cells: PyTorch's fused one, the decay as its bias.
 
 Every function takes queries, keys and values of (B, H, W, heads, dim) and gives the attended
 cells, (B, H, W, heads, dim).
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 
 from segret_ros.network.decay import ManhattanDecay
-from segret_ros.network.flex import decayed_flex_attention, runs_flex_attention
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -23,37 +22,19 @@ def attention_over(grid: tuple[int, int], decay: ManhattanDecay, decomposed: boo
     """
     Give the attention for a grid of cells, on the device of its decay.
 
-    On CUDA the decay is computed inside the kernel. Elsewhere it is the bias of PyTorch's fused
-    attention: of cells by cells while that is small, for it is the fastest, and read through a
-    window of a small table where it would be large.
+    The bias is held of cells by cells while that is small, for it is the fastest, and read through
+    a window of a small table where it would be large.
 
     :param grid: (height, width).
     :param decomposed: along rows, then along columns, instead of over all cells.
     """
     height, width = grid
-    device = decay.log_decay.device
-    if device.type == 'cuda' and runs_flex_attention(device):
-        return decayed_inside_the_kernel(grid, decay.log_decay, decomposed)
     if decomposed:
         return partial(attend_along_rows_then_columns, row_kernel=biased(decay.line(width)),
                        column_kernel=biased(decay.line(height)))
     if len(decay.log_decay) * (height * width) ** 2 > LARGEST_BIAS:
         return partial(attend_from_each_row, bias=decay.rows(height, width))
     return partial(attend_over_all_cells, kernel=biased(decay.grid(height, width)))
-
-
-def decayed_inside_the_kernel(grid: tuple[int, int], log_decay: Tensor,
-                              decomposed: bool) -> Attention:
-    """
-    Give the attention for a grid of cells by a kernel that computes the decay itself.
-
-    :param log_decay: (heads,) of `ManhattanDecay`.
-    """
-    kernel = partial(decayed_flex_attention, log_decay=log_decay)
-    if decomposed:
-        line = partial(kernel, width=1)
-        return partial(attend_along_rows_then_columns, row_kernel=line, column_kernel=line)
-    return partial(attend_over_all_cells, kernel=partial(kernel, width=grid[1]))
 
 
 def biased(bias: Tensor) -> Attention:

@@ -53,17 +53,26 @@ class ManhattanDecay(nn.Module):
         return windows.unfold(2, height * width, width).permute(2, 0, 1, 3)
 
     def _table(self, make, *size: int) -> Tensor:
-        like = self.log_decay
+        device, dtype = self.log_decay.device, type_of_queries(self.log_decay)
         if torch.compiler.is_compiling():  # what a tracer makes must not outlive it
-            return make(*self._kind, *size, like.device, like.dtype)
-        return cached(make, *self._kind, *size, like.device, like.dtype)
+            return make(*self._kind, *size, device, dtype)
+        return cached(make, *self._kind, *size, device, dtype)
+
+
+def type_of_queries(like: Tensor) -> torch.dtype:
+    """Return the type that attention computes in: that of some weights, or autocast's."""
+    device = like.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return like.dtype
 
 
 @lru_cache(maxsize=CACHED_TABLES)
 def cached(make, *key) -> Tensor:
-    """Give a table, made once for each grid, device and dtype."""
+    """Return a table, made once for each grid, device and dtype; its last step alone rounds."""
+    *sizes, dtype = key
     with torch.inference_mode(False):  # so that training can use it too
-        return make(*key)
+        return make(*sizes, torch.promote_types(dtype, torch.float32)).to(dtype)
 
 
 def log_decay(heads: int, decay_range: int, device: torch.device | None = None,

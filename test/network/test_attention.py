@@ -1,16 +1,14 @@
-"""The ways to attend with decay, against each other: the same function on every device."""
+"""The ways to attend with decay, against each other: the same function in each."""
 
 from collections.abc import Callable
-from functools import partial
-import logging
-import shutil
 
 import pytest
-from segret_ros.network import attention, flex
+from segret_ros.network import attention
 from segret_ros.network.attention import attention_over
 from segret_ros.network.decay import ManhattanDecay
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 HEADS = 2
 
@@ -63,42 +61,34 @@ def test_only_a_large_grid_is_attended_from_each_row(decay: ManhattanDecay) -> N
     assert at_1024x2048.func is attention.attend_from_each_row
 
 
+@pytest.mark.parametrize(('decomposed', 'largest_bias'), [(False, 1000), (True, 0), (False, 0)])
+def test_mixed_precision_attends_with_a_decay_of_its_own_type(
+        monkeypatch: pytest.MonkeyPatch, decay: ManhattanDecay, decomposed: bool,
+        largest_bias: int) -> None:
+    monkeypatch.setattr(attention, 'LARGEST_BIAS', largest_bias)
+    kinds = []
+
+    def watched(*query_key_value: Tensor, attn_mask: Tensor) -> Tensor:
+        kinds.append(attn_mask.dtype)
+        return functional.scaled_dot_product_attention(*query_key_value, attn_mask=attn_mask)
+
+    monkeypatch.setattr(attention, 'scaled_dot_product_attention', watched)
+    exact = attention_over((4, 6), decay, decomposed)(*cells((4, 6)))
+    kinds.clear()
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = attention_over((4, 6), decay, decomposed)(
+            *(tensor.bfloat16() for tensor in cells((4, 6))))
+    assert set(kinds) == {mixed.dtype} == {torch.bfloat16}
+    torch.testing.assert_close(mixed.float(), exact, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs an NVIDIA GPU')
+@pytest.mark.parametrize('grid', [(4, 6), (30, 45), (64, 128)])
 @pytest.mark.parametrize('decomposed', [False, True])
-def test_the_kernel_for_cuda_agrees_with_the_plain_one(
-        monkeypatch: pytest.MonkeyPatch, decay: ManhattanDecay, decomposed: bool) -> None:
-    grid = (4, 6)
-    plain = attention_over(grid, decay, decomposed)
-    monkeypatch.setattr(flex, 'compiled_flex_attention', lambda: flex.flex_attention)
-    in_kernel = flex_attention_over(grid, decay, decomposed)
-    query_key_value = [tensor.detach() for tensor in cells(grid)]  # no gradients on the CPU
-    torch.testing.assert_close(in_kernel(*query_key_value), plain(*query_key_value))
-
-
-@pytest.mark.skipif(shutil.which('g++') is None, reason='needs a C++ compiler')
-def test_the_compiled_kernel_agrees_with_the_plain_one(decay: ManhattanDecay) -> None:
-    grid = (4, 6)
+def test_a_gpu_attends_as_the_cpu(decay: ManhattanDecay, grid: tuple[int, int],
+                                  decomposed: bool) -> None:
     query_key_value = [tensor.detach() for tensor in cells(grid)]
-    with torch.inference_mode():
-        plain = attention_over(grid, decay, decomposed=False)(*query_key_value)
-        compiled = flex_attention_over(grid, decay, decomposed=False)(*query_key_value)
-    torch.testing.assert_close(compiled, plain)
-
-
-def flex_attention_over(grid: tuple[int, int], decay: ManhattanDecay,
-                        decomposed: bool) -> attention.Attention:
-    """Give what `attention_over` gives for a CUDA device, made for the CPU."""
-    on_cuda = attention.decayed_inside_the_kernel(grid, decay.log_decay, decomposed)
-    assert isinstance(on_cuda, partial)
-    return on_cuda
-
-
-def test_an_old_cuda_device_falls_back_with_a_warning(
-        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (6, 1))
-    flex.runs_flex_attention.cache_clear()
-    with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            assert not flex.runs_flex_attention(torch.device('cuda', 3))
-    flex.runs_flex_attention.cache_clear()
-    assert len(caplog.records) == 1
-    assert 'cuda:3 has compute capability (6, 1)' in caplog.text
+    expected = attention_over(grid, decay, decomposed)(*query_key_value)
+    found = attention_over(grid, decay.cuda(), decomposed)(
+        *(tensor.cuda() for tensor in query_key_value))
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=1e-4)

@@ -62,6 +62,13 @@ def test_a_table_made_for_inference_serves_training(decay: ManhattanDecay) -> No
     torch.testing.assert_close(logits.grad, table)
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_a_table_of_a_small_type_is_rounded_once(decay: ManhattanDecay,
+                                                 dtype: torch.dtype) -> None:
+    exact = decay.grid(9, 30)
+    assert torch.equal(decay.to(dtype).grid(9, 30), exact.to(dtype))
+
+
 def test_tracing_leaves_nothing_behind(decay: ManhattanDecay) -> None:
     class Line(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
