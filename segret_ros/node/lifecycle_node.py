@@ -13,7 +13,7 @@ from segret_ros.inference import Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
 from segret_ros.node.parameters import (
-    changed_parameters, declare_parameters, Parameters, read_parameters, unknown_parameters)
+    as_declared, changed_parameters, declare_parameters, Parameters, read_parameters, unknown_parameters)
 from segret_ros.node.worker import Worker
 from segret_ros.share import default_model
 
@@ -48,6 +48,14 @@ class SegretNode(LifecycleNode):
         self._diagnostics_timer = self.create_timer(
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters, as all of rclpy's ways do in the end; see `as_declared`."""
+        try:
+            parameters = [as_declared(item) for item in parameter_list]
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return super().set_parameters_atomically(parameters)
 
     def start(self) -> None:
         """Configure and activate, if the parameter `autostart` says so."""

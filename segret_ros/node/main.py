@@ -1,6 +1,7 @@
 """The executable `segret_node`."""
 
 import argparse
+import re
 import signal
 import sys
 
@@ -27,8 +28,8 @@ def main() -> int:
         # rclpy's own handlers would end the context while a transition or a frame still uses it.
         rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
         node = SegretNode()
-    except (RuntimeError, ParameterException) as error:  # rcl's errors are RuntimeErrors
-        print(f'segret_node: {" ".join(str(error).split())}', file=sys.stderr)
+    except (RuntimeError, ValueError, ParameterException) as error:  # rcl's are RuntimeErrors
+        print(f'segret_node: {one_line(error)}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
     executor = SingleThreadedExecutor()
@@ -41,6 +42,11 @@ def main() -> int:
     node.destroy_node()
     rclpy.shutdown()
     return 0
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's text without line breaks and without the places in rcl's sources."""
+    return re.sub(r',? at \S+\.c:\d+', '', ' '.join(str(error).split()))
 
 
 def _argument_parser() -> argparse.ArgumentParser:

@@ -8,10 +8,18 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from segret_ros.validity import Limits
 
 READ_WHEN = {True: 'May change at any time.', False: 'Read on configure.'}
 MOST_TURNS = 100
+WANTED = {
+    bool: 'true or false',
+    float: 'a number',
+    int: 'a whole number',
+    str: 'a text; write it in quotes, "{name}:=\'{value}\'" in a shell',
+    list[str]: 'a list of texts, such as [front, rear]; put quotes around numbers, yes and no',
+}
 CAMERA_NAME = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
@@ -123,7 +131,11 @@ def parameter_help() -> str:
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare every parameter on a node."""
+    """
+    Declare every parameter on a node.
+
+    :raises ValueError: for a value of another type that the node was started with.
+    """
     for item in fields(Parameters):
         descriptor = ParameterDescriptor(description=item.metadata['description'])
         if item.metadata['choices']:
@@ -136,7 +148,43 @@ def declare_parameters(node: Node) -> None:
                 descriptor.floating_point_range = [
                     FloatingPointRange(from_value=low, to_value=high, step=0.0)]
         default = getattr(Parameters(), item.name)
-        node.declare_parameter(item.name, default, descriptor)
+        node.declare_parameter(item.name, default, descriptor, ignore_override=True)
+        # Set afterwards, as rclpy's own way ends the node for the 1 of `overlay_alpha:=1`.
+        if given := node._parameter_overrides.get(item.name):
+            result, = node.set_parameters([as_declared(given)])
+            if not result.successful:
+                raise ValueError(result.reason)
+
+
+def as_declared(parameter: Parameter) -> Parameter:
+    """
+    Return a parameter in the type that it is declared with.
+
+    A whole number does for a double and the reverse, and names with commas for a list of texts.
+
+    :raises ValueError: for another type; names the parameter, its value and what it must be.
+    """
+    name, value = parameter.name, parameter.value
+    kind = next((item.type for item in fields(Parameters) if item.name == name), None)
+    if kind is None or fits(value, kind):
+        return parameter
+    if kind is float and fits(value, int):
+        return Parameter(name, value=float(value))
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return Parameter(name, value=int(value))
+    if kind == list[str] and isinstance(value, str):
+        return Parameter(name, value=[part.strip() for part in value.split(',')])
+    if kind == list[str] and value in (None, []):
+        return Parameter(name, Parameter.Type.STRING_ARRAY, [])
+    raise ValueError(f'parameter {name} is {value!r}: it must be '
+                     + WANTED[kind].format(name=name, value=value))
+
+
+def fits(value: Any, kind: type) -> bool:
+    """Return whether a value is of a type; a bool is no int here."""
+    if kind == list[str]:
+        return isinstance(value, list) and all(isinstance(part, str) for part in value)
+    return type(value) is kind
 
 
 def unknown_parameters(node: Node) -> list[str]:
