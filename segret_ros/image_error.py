@@ -7,8 +7,9 @@ class ImageError(ValueError):
 
     :param kind: the fault without numbers or places, so that frames can be counted by it.
     :param detail: what came, the rule and the way out; part of the text alone.
+    :param place: the file or message, which the text begins with.
     """
 
-    def __init__(self, kind: str, detail: str = '') -> None:
-        super().__init__(f'{kind}: {detail}' if detail else kind)
+    def __init__(self, kind: str, detail: str = '', place: str = '') -> None:
+        super().__init__(': '.join(filter(None, (place, kind, detail))))
         self.kind = kind

@@ -1,0 +1,7 @@
+"""Why something failed, in one line, whatever the library's error says."""
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's text that holds any, or its type's name."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), '') or type(error).__name__
