@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from weakref import WeakSet
 
-from segret_ros.bags.compression import decompress, ZSTD_MAGIC
+from segret_ros.bags.compression import CompressionError, decompress, ZSTD_MAGIC
 from segret_ros.bags.file import last_time_ns, read_file, survey_file
 from segret_ros.bags.folder import listed_files, METADATA, Metadata, read_metadata, unlisted_files
-from segret_ros.bags.message_types import BagError, MessageTypes, ros2_name
+from segret_ros.bags.message_types import (
+    BagError, COMPRESSED_IMAGE, IMAGE, MessageError, MessageTypes, ros2_name)
+from segret_ros.bags.names import ros_names
 from segret_ros.bags.recorded import Recorded
 from segret_ros.bags.storage import (
     Channel, Damage, EARLIEST_NS, ENCODINGS, LATEST_NS, Message, Report, Selection)
+
+IMAGES = (IMAGE, COMPRESSED_IMAGE)
 
 
 def open_bag(path: str | Path) -> 'Bag':
@@ -45,20 +49,30 @@ class Bag:
     """
     A recorded bag; `open_bag` makes it.
 
-    :ivar topics: name to type such as `sensor_msgs/msg/Image`, for ROS 1 bags too.
+    What can't be read of it is `damage`: of files, and of messages those that are not of their
+    topic's type, that are no message of it, and that whoever reads the bag `reject`s.
+
+    :ivar topics: name to type such as `sensor_msgs/msg/Image`, for ROS 1 bags too. Names are as
+        ROS 2 allows them. A topic with messages of several types has the one of its images.
+    :ivar renamed: recorded name to name, for the topics that ROS 2 does not allow.
+    :ivar unread: name to type and encoding, of the topics whose encoding is not read.
     :ivar start_ns: time of the first message; None for an empty bag.
     """
 
     def __init__(self, path: Path) -> None:
         self.topics: dict[str, str] = {}
+        self.unread: dict[str, str] = {}
         self.start_ns: int | None = None
         self._path = path
         self._found = Report()  # on opening
-        self._reading: Report | None = None
+        self._reading, self._content = Report(), Report()  # of files, of messages
         self._open: WeakSet[Iterator[Recorded]] = WeakSet()
         self._types = MessageTypes()
         self._metadata: Metadata | None = None
         self._files = self._find_files()
+        self.renamed = ros_names([*self.topics, *self.unread])
+        self._recorded = {self.renamed.get(topic, topic): topic for topic in self.topics}
+        self.topics = {topic: self.topics[name] for topic, name in self._recorded.items()}
 
     def __enter__(self) -> 'Bag':
         return self
@@ -78,7 +92,11 @@ class Bag:
     @property
     def damage(self) -> list[Damage]:
         """Give what could not be read so far; complete when the latest `messages` have ended."""
-        return self._found.damage() + (self._reading.damage() if self._reading else [])
+        return [*self._found.damage(), *self._reading.damage(), *self._content.damage()]
+
+    def reject(self, recorded: Recorded, problem: str) -> None:
+        """List one of the latest `messages` as damage: what it holds can't be used."""
+        self._content.add_message(f'{recorded.file}, {recorded.topic}', problem, recorded.time_ns)
 
     def messages(self, topics: list[str], start_ns: int | None = None,
                  stop_ns: int | None = None) -> Iterator[Recorded]:
@@ -89,18 +107,27 @@ class Bag:
 
         :param start_ns: first time that is asked for.
         :param stop_ns: first time that is not any more.
+        :param topics: by name, or as recorded.
         :raises BagError: for a topic that is not there; names those that are.
         """
+        topics = [self.renamed.get(topic, topic) for topic in topics]
         if missing := set(topics) - self.topics.keys():
             raise BagError(f'{self._path}: no topic {", ".join(sorted(missing))}; it has '
-                           f'{", ".join(sorted(self.topics)) or "none"}')
-        selection = Selection(frozenset(topics),
+                           f'{", ".join(sorted(self.topics)) or "none"}{self.unread_text()}')
+        selection = Selection(frozenset(self._recorded[topic] for topic in topics),
                               EARLIEST_NS if start_ns is None else start_ns,
                               LATEST_NS if stop_ns is None else stop_ns)
-        self._reading = Report()
-        messages = self._messages(selection, self._reading)
+        self._reading, self._content = Report(), Report()
+        messages = self._messages(selection, self._reading, self._content)
         self._open.add(messages)
         return messages
+
+    def unread_text(self) -> str:
+        """Return what an error adds on `unread`; empty where there is nothing."""
+        if not self.unread:
+            return ''
+        listed = ', '.join(f'{topic} ({kind})' for topic, kind in sorted(self.unread.items()))
+        return f'; not read are {listed}: messages are read in {" or ".join(ENCODINGS)}'
 
     def _find_files(self) -> list[Path]:
         """Give the storage files in order of recording; set what is known of their content."""
@@ -114,7 +141,8 @@ class Bag:
             raise BagError(f'{self._path}: no bag: give a folder that holds .mcap, .db3 or .bag '
                            'files, or such a file')
         if metadata:
-            self.topics = dict(metadata.topics)
+            for topic, type_name, encoding in metadata.topics:
+                self._add_topic(topic, type_name, encoding)
             self.start_ns = metadata.start_ns
         if self.start_ns is None:
             others = listed + others
@@ -133,13 +161,24 @@ class Bag:
     def _survey(self, path: Path) -> None:
         channels, start_ns = survey_file(path)
         for channel in channels:
-            if channel.encoding in ENCODINGS:
-                self.topics.setdefault(channel.topic, ros2_name(channel.type_name))
+            self._add_topic(channel.topic, channel.type_name, channel.encoding)
         starts = [start for start in (self.start_ns, start_ns) if start is not None]
         self.start_ns = min(starts, default=None)
 
-    def _messages(self, selection: Selection, report: Report) -> Iterator[Recorded]:
-        convert = _Converter(self._types, report)
+    def _add_topic(self, topic: str, type_name: str, encoding: str) -> None:
+        if encoding not in ENCODINGS:
+            if topic not in self.topics:
+                self.unread.setdefault(topic, f'{type_name or "no type"} in {encoding}')
+            return
+        self.unread.pop(topic, None)
+        name = ros2_name(type_name)
+        if self.topics.setdefault(topic, name) not in IMAGES and name in IMAGES:
+            self.topics[topic] = name
+
+    def _messages(self, selection: Selection, report: Report,
+                  content: Report) -> Iterator[Recorded]:
+        topics = {name: (topic, self.topics[topic]) for topic, name in self._recorded.items()}
+        convert = _Converter(topics, self._types, content)
         given = 0
         for path in self._files:
             try:
@@ -160,34 +199,64 @@ class Bag:
 
 
 class _Converter:
-    """Makes what is recorded of what is in the files."""
+    """
+    Makes what is recorded of what is in the files.
 
-    def __init__(self, types: MessageTypes, report: Report) -> None:
+    :param topics: name and type of each topic, by its recorded name.
+    """
+
+    def __init__(self, topics: dict[str, tuple[str, str]], types: MessageTypes,
+                 report: Report) -> None:
+        self._topics = topics
         self._types = types
         self._report = report
-        self._ros1: dict[Channel, tuple[str, Callable[[bytes], bytes]]] = {}
+        self._ros1: dict[Channel, Callable[[bytes], bytes]] = {}
         self._met: set[Channel] = set()
+        self._problems: dict[Channel, str] = {}
 
-    def __call__(self, message: Message, place: str) -> Recorded | None:
+    def __call__(self, message: Message, file: str) -> Recorded | None:
         """Give a message as ROS 2 has it; None, and listed as damage, if that can't be."""
-        channel, time_ns, data = message
+        channel, time_ns, _ = message
+        topic, type_name = self._topics[channel.topic]
         try:
-            if channel.encoding == 'ros1':
-                type_name, convert = self._from_ros1(channel)
-                return Recorded(channel.topic, type_name, time_ns, bytes(convert(data)),
-                                self._types)
-            if data[:len(ZSTD_MAGIC)] == ZSTD_MAGIC:  # no CDR begins so
-                data = decompress(data, 'zstd')
-        except Exception as error:  # of the library, which raises many kinds for damaged data
-            problem = str(error) if isinstance(error, ValueError) else 'messages are damaged'
-            self._report.add(f'{place}, {channel.topic}', problem, 1)
-            return None
+            data = self._cdr(message, type_name)
+            recorded = Recorded(topic, type_name, time_ns, data, self._types, file)
+            recorded.message()
+        except MessageError as error:  # each has its own text, and all are one problem
+            problem = self._problems.setdefault(
+                channel, f"messages can't be deserialised; of the first, {error}")
+        except (CompressionError, BagError) as error:
+            problem = str(error)
+        except Exception:  # of the library, which raises many kinds for damaged data
+            problem = 'messages are damaged'
+        else:
+            return recorded
+        self._report.add_message(f'{file}, {topic}', problem, time_ns)
+        return None
+
+    def _cdr(self, message: Message, type_name: str) -> bytes:
+        """
+        Return a message's data as ROS 2 serialises them.
+
+        :param type_name: of the topic.
+        :raises BagError: for a message of another type or encoding.
+        """
+        channel, _, data = message
+        if channel.encoding not in ENCODINGS:
+            raise BagError(f'messages are in {channel.encoding}, not in '
+                           f'{" or ".join(ENCODINGS)}')
+        if ros2_name(channel.type_name) != type_name:
+            raise BagError(f'messages are of type {channel.type_name} on a topic of {type_name}')
+        if channel.encoding == 'ros1':
+            return bytes(self._from_ros1(channel)(data))
+        if data[:len(ZSTD_MAGIC)] == ZSTD_MAGIC:  # no CDR begins so
+            data = decompress(data, 'zstd')
         if channel not in self._met:
             self._met.add(channel)
             self._types.add(channel.type_name, channel.definition)
-        return Recorded(channel.topic, channel.type_name, time_ns, data, self._types)
+        return data
 
-    def _from_ros1(self, channel: Channel) -> tuple[str, Callable[[bytes], bytes]]:
+    def _from_ros1(self, channel: Channel) -> Callable[[bytes], bytes]:
         if channel not in self._ros1:
-            self._ros1[channel] = self._types.from_ros1(channel.type_name, channel.definition)
+            _, self._ros1[channel] = self._types.from_ros1(channel.type_name, channel.definition)
         return self._ros1[channel]

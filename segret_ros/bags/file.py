@@ -4,19 +4,29 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+import os
 from pathlib import Path
 import tempfile
+from urllib.parse import quote
 
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Rosbag2Reader
 from segret_ros.bags import mcap, ros1, sqlite
 from segret_ros.bags.compression import decompress_file, ZSTD_MAGIC
 from segret_ros.bags.message_types import BagError
-from segret_ros.bags.storage import Channel, Message, Report, Salvage, Selection
+from segret_ros.bags.storage import (
+    Channel, full_type_name, Message, Report, Salvage, Selection)
 
 SUFFIXES = ('.mcap', '.db3', '.bag')
 ZSTD_SUFFIX = '.zstd'  # behind one of them: a rosbag2 file that is compressed as a whole
 ACTIVE_SUFFIX = '.active'  # behind `.bag`: the recorder of ROS 1 was killed
+
+
+def _sqlite_reader(path: Path) -> Rosbag2Reader:
+    """Return the library's reader; it puts the path into a URI as it is, `#`, `?` and `%` too."""
+    reader = Rosbag2Reader(path)
+    reader.storage.path = Path(quote(os.fsencode(path)))
+    return reader
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Format:
 
 
 FORMATS = (Format(mcap.MAGIC, mcap.McapFile, Rosbag2Reader),
-           Format(sqlite.MAGIC, sqlite.SqliteFile, Rosbag2Reader),
+           Format(sqlite.MAGIC, sqlite.SqliteFile, _sqlite_reader),
            Format(ros1.MAGIC, ros1.Ros1File, Ros1Reader))
 
 
@@ -56,7 +66,7 @@ def survey_file(path: Path) -> tuple[list[Channel], int | None]:
 def last_time_ns(path: Path) -> int | None:
     """Give the time of a file's last message as its index tells it; None where that can't be."""
     try:
-        with (Ros1Reader if path.suffix == '.bag' else Rosbag2Reader)(path) as reader:
+        with _format_of(path, path).library(path) as reader:
             return reader.end_time - 1 if reader.message_count else None
     except Exception:  # of damaged files it raises nearly every kind
         return None
@@ -133,8 +143,9 @@ def _open_library(path: Path, file_format: Format, selection: Selection) -> Iter
     with file_format.library(path) as reader:
         connections = [item for item in reader.connections if item.topic in selection.topics]
         channels = {item.id: Channel(
-            item.topic, item.msgtype, getattr(item.ext, 'serialization_format', 'ros1'),
-            item.msgdef) for item in connections}
+            item.topic, full_type_name(item.msgtype),
+            getattr(item.ext, 'serialization_format', 'ros1'), item.msgdef)
+            for item in connections}
         if connections:
             for connection, time_ns, data in reader.messages(
                     connections, selection.start_ns, selection.stop_ns):

@@ -6,10 +6,11 @@ import re
 
 from segret_ros.bags.file import is_storage_file, ZSTD_SUFFIX
 from segret_ros.bags.message_types import BagError
-from segret_ros.bags.storage import Report
+from segret_ros.bags.storage import full_type_name, Report
 import yaml
 
 METADATA = 'metadata.yaml'
+ROS1_PLUGIN = 'rosbag_v2'  # of rosbag2, which reads bags of ROS 1 with it
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Metadata:
     What rosbag2's metadata.yaml says.
 
     :param files: names, in order of recording.
-    :param topics: name to type.
+    :param topics: name, type and encoding of each.
     :param counts: messages by topic.
     :param start_ns, stop_ns: times of the first and of the last message; None for an empty bag.
     """
 
     files: list[str]
-    topics: dict[str, str]
+    topics: list[tuple[str, str, str]]
     counts: dict[str, int]
     start_ns: int | None
     stop_ns: int | None
@@ -54,7 +55,14 @@ def _parse(info: dict) -> Metadata:
         stop_ns = start_ns + int(info['duration']['nanoseconds'])
     return Metadata(
         [PurePath(name).name for name in info['relative_file_paths']],
-        {topic['name']: topic['type'] for topic, _ in entries}, counts, start_ns, stop_ns)
+        [(topic['name'], full_type_name(topic['type']), _encoding(topic)) for topic, _ in entries],
+        counts, start_ns, stop_ns)
+
+
+def _encoding(topic: dict) -> str:
+    """Return the encoding of a topic's messages; in the files it is what they say themselves."""
+    encoding = topic.get('serialization_format') or 'cdr'
+    return 'ros1' if encoding == ROS1_PLUGIN else encoding
 
 
 def listed_files(folder: Path, metadata: Metadata, report: Report) -> list[Path]:

@@ -14,8 +14,15 @@ IDL_RULE = '=' * 80 + '\n'  # before each type of an IDL definition
 RENAMED = {'tf/msg/tfMessage': 'tf2_msgs/msg/TFMessage'}  # since ROS 1
 
 
+IMAGE, COMPRESSED_IMAGE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+
+
 class BagError(ValueError):
     """A bag that can't be used; the message names it, what is wrong and what would work."""
+
+
+class MessageError(BagError):
+    """Bytes that are no message of their type."""
 
 
 class MessageTypes:
@@ -38,10 +45,11 @@ class MessageTypes:
         """
         Give a message, with rosbags' classes.
 
-        :raises BagError: for a type without a definition and for data that do not fit it.
+        :raises BagError: for a type without a definition; for data that do not fit it, a
+            `MessageError`.
         """
         try:
-            store = self._stores.get(type_name, lambda: TYPESTORE)()
+            store = self._stores.get(type_name, _known_types)()
         except Exception as error:  # of the parser, which raises many kinds
             raise BagError(f"the bag's definition of {type_name} can't be parsed ({error}): "
                            'record the topic with another type') from error
@@ -51,7 +59,7 @@ class MessageTypes:
         try:
             return store.deserialize_cdr(data, type_name)
         except Exception as error:  # SerdeError, but as well what damaged data make of it
-            raise BagError(f'{len(data)} bytes are no {type_name} ({error})') from error
+            raise MessageError(f'{len(data)} bytes are no {type_name} ({error})') from error
 
     def from_ros1(self, type_name: str,
                   definition: MessageDefinition) -> tuple[str, Callable[[bytes], bytes]]:
@@ -65,7 +73,7 @@ class MessageTypes:
             name = ros2_name(type_name)
             if name not in TYPESTORE.types:
                 self._stores.setdefault(name, cache(partial(_as_ros2, source, type_name)))
-            target = self._stores.get(name, lambda: TYPESTORE)()
+            target = self._stores.get(name, _known_types)()
             if is_same_wireformat(source, target, type_name, name):
                 return name, partial(target.ros1_to_cdr, typename=name)
         except Exception as error:  # of the parser, which raises many kinds
@@ -77,6 +85,17 @@ class MessageTypes:
 def ros2_name(type_name: str) -> str:
     """Give the name that a type of ROS 1 has in ROS 2."""
     return RENAMED.get(type_name, type_name)
+
+
+@cache
+def _known_types() -> Typestore:
+    """Return what is taken of types that a bag does not define: Humble's, and vision_msgs."""
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    store.register({
+        **get_types_from_msg('uint16 class_id\nstring class_name', 'vision_msgs/msg/VisionClass'),
+        **get_types_from_msg('std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
+                             'float32 threshold', 'vision_msgs/msg/LabelInfo')})
+    return store
 
 
 def _store(type_name: str, definition: MessageDefinition) -> Typestore:

@@ -17,6 +17,7 @@ class Recorded:
     :param time_ns: when it was recorded.
     :param data: as serialised (CDR), which a publisher takes as it is.
     :param types: of the bag that it comes from.
+    :param file: of the bag that it comes from; its name.
     """
 
     topic: str
@@ -24,6 +25,7 @@ class Recorded:
     time_ns: int
     data: bytes
     types: MessageTypes = field(default_factory=MessageTypes, repr=False, compare=False)
+    file: str = field(default='', repr=False, compare=False)
 
     def message(self):
         """

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rosbags.interfaces import MessageDefinition
 from segret_ros.bags.message_types import NO_DEFINITION
-from segret_ros.bags.storage import Channel, FORMATS, Message, Report, Selection
+from segret_ros.bags.storage import Channel, FORMATS, full_type_name, Message, Report, Selection
 
 MAGIC = b'SQLite format 3\0'
 HEADER_SIZE = 100  # bytes of the file's header, with which the first page begins
@@ -205,7 +205,7 @@ class SqliteFile:
             _, topic, name, encoding, *_ = values
             if all(isinstance(value, str) for value in (topic, name, encoding)):
                 self.channels[topic_id] = Channel(
-                    topic, name, encoding, definitions.get(name, NO_DEFINITION))
+                    topic, full_type_name(name), encoding, definitions.get(name, NO_DEFINITION))
         self._find_start()
         return not self._log_exists and {'topics', 'messages'} <= roots.keys() and \
             (bool(self.channels) or self.start_ns is None)

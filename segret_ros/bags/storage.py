@@ -17,7 +17,7 @@ class Damage:
     """
     Something of a bag that can't be read.
 
-    :param place: the file, and the byte where it begins.
+    :param place: the file, and the byte where it begins, or the topic and the time of recording.
     :param problem: what is wrong there, in words.
     :param count: messages of those asked for that are known to be lost there; 0 when the bag does
         not tell.
@@ -33,15 +33,23 @@ class Report:
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], int] = {}
+        self._first_ns: dict[tuple[str, str], int] = {}
 
     def add(self, place: str, problem: str, count: int = 0) -> None:
         """List some damage, or add its lost messages."""
         key = place, problem
         self._counts[key] = self._counts.get(key, 0) + count
 
+    def add_message(self, place: str, problem: str, time_ns: int) -> None:
+        """List a message that was read but can't be used; the place tells the first one's time."""
+        self._first_ns.setdefault((place, problem), time_ns)
+        self.add(place, problem, 1)
+
     def damage(self) -> list[Damage]:
-        """Give what is listed so far."""
-        return [Damage(*key, count) for key, count in self._counts.items()]
+        """Return what is listed so far."""
+        return [Damage(place + (f', first at {self._first_ns[place, problem]} ns'
+                                if (place, problem) in self._first_ns else ''), problem, count)
+                for (place, problem), count in self._counts.items()]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from segret_ros.bags import BagError
-from segret_ros.bags.cameras import CameraTopic, ros_name
+from segret_ros.bags.cameras import CameraTopic
 from segret_ros.node.transport import use_large_image_profile
 
 STOP_TIMEOUT_S = 10
@@ -111,9 +111,9 @@ def image_transport(cameras: list[CameraTopic]) -> str:
 
 def remappings(camera: CameraTopic) -> dict[str, str]:
     """Give the names that a camera's topics have in the bag by those that the node has."""
-    names = {'image/compressed' if camera.is_compressed else 'image': ros_name(camera.topic)}
+    names = {'image/compressed' if camera.is_compressed else 'image': camera.topic}
     if camera.camera_info is not None:
-        names['camera_info'] = ros_name(camera.camera_info)
+        names['camera_info'] = camera.camera_info
     return {node_topic(camera, name): topic for name, topic in names.items()}
 
 

@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from segret_ros.bags import BagError, Recorded
-from segret_ros.bags.cameras import CameraTopic, ros_name
+from segret_ros.bags.cameras import CameraTopic
 from segret_ros.replay.node_process import node_topic, NodeError, NodeProcess
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -138,7 +138,7 @@ class Player:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._clock = self._node.create_publisher(Clock, '/clock', SENSOR)
-        self._publishers = {topic: self._node.create_publisher(kind, ros_name(topic), SENSOR)
+        self._publishers = {topic: self._node.create_publisher(kind, topic, SENSOR)
                             for topic, kind in _kinds(cameras).items()}
         self._output_topics = [self._listen(camera, output, kind)
                                for camera in cameras for output, kind in outputs.items()]

@@ -24,8 +24,8 @@ def vision_types():
     return store
 
 
-def write_vision(path: Path, definition: str | None, hashed: str = 'RIHS01_0') -> None:
-    """Write a bag of the drive and a LabelInfo, whose definition and hash may be wrong."""
+def write_vision(path: Path, definition: str | None, name: str = LABEL_INFO) -> None:
+    """Write a bag of the drive and a LabelInfo, whose definition may be wrong."""
     store = vision_types()
     types = store.types
     header = types['std_msgs/msg/Header'](types['builtin_interfaces/msg/Time'](1, 2), 'camera')
@@ -33,7 +33,7 @@ def write_vision(path: Path, definition: str | None, hashed: str = 'RIHS01_0') -
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         image = writer.add_connection(IMAGE, drive()[0].type_name, typestore=TYPESTORE)
         label_info = writer.add_connection(
-            '/info', LABEL_INFO, rihs01=hashed,
+            '/info', name, rihs01='RIHS01_0',
             msgdef=store.generate_msgdef(LABEL_INFO, ros_version=2)[0] if definition is None
             else definition)
         writer.write(image, drive()[0].time_ns, drive()[0].data)
@@ -49,22 +49,21 @@ def test_a_type_is_read_as_the_bag_defines_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('definition', 'says'), [
     ('?', f"definition of {LABEL_INFO} can't be parsed"),
-    ('uint8 x', f'48 bytes are no {LABEL_INFO}'), ('no/Such thing', 'no/msg/Such')])
+    ('uint8 x', f'of the first, 48 bytes are no {LABEL_INFO}'), ('no/Such thing', 'no/msg/Such')])
 def test_a_bad_definition_is_in_the_way_of_its_own_topic_only(tmp_path: Path, definition: str,
                                                               says: str) -> None:
-    write_vision(tmp_path / 'drive', definition)
+    write_vision(tmp_path / 'drive', definition, LABEL_INFO.replace('Label', 'Other'))
     with open_bag(tmp_path / 'drive') as bag:
-        assert bag.topics['/info'] == LABEL_INFO
-        image, info = bag.messages([IMAGE, '/info'])
-        assert bag.damage == []
+        image, = bag.messages([IMAGE, '/info'])
+        damage, = bag.damage
     assert image.message().format == 'jpeg'
-    with pytest.raises(BagError, match=says):
-        info.message()
+    assert says.replace('Label', 'Other') in damage.problem and damage.count == 1
+    assert damage.place == f'drive.mcap, /info, first at {image.time_ns + 1} ns'
 
 
 def test_a_type_without_definition_is_refused_when_it_is_deserialised() -> None:
-    recorded = Recorded('/info', LABEL_INFO, 1, bytes(8))
-    with pytest.raises(BagError, match=f'no definition of {LABEL_INFO} is known: record into'):
+    recorded = Recorded('/info', 'vision_msgs/msg/Other', 1, bytes(8))
+    with pytest.raises(BagError, match='no definition of vision_msgs/msg/Other is known: record '):
         recorded.message()
 
 

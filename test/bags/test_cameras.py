@@ -23,7 +23,6 @@ OTHERS = {'/tf': 'tf2_msgs/msg/TFMessage', '/points': 'sensor_msgs/msg/PointClou
     ('/image/compressed', COMPRESSED_IMAGE, '/camera_info', ''),
     ('/cam0', IMAGE, '/cam0/camera_info', 'cam0'),
     ('/robot/left/compressed', COMPRESSED_IMAGE, '/robot/camera_info', 'robot/left'),
-    ('/2d/0/image_raw', IMAGE, '/2d/0/camera_info', '_2d/_0'),
 ])
 def test_a_camera_is_found_by_its_type(topic: str, type_name: str, info: str, name: str) -> None:
     camera, = find_cameras({**OTHERS, topic: type_name, info: CAMERA_INFO}, [])

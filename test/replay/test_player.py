@@ -60,7 +60,7 @@ def test_the_stamp_is_read_from_the_serialised_message() -> None:
 
 def test_the_node_gets_the_bags_topics() -> None:
     cameras = find_cameras({'/front/image_raw': IMAGE, '/front/camera_info': CAMERA_INFO,
-                            '/image': IMAGE, '/2d/image': IMAGE}, [])
+                            '/image': IMAGE, '/_2d/image': IMAGE}, [])
     arguments = node_arguments(Path('/m.onnx'), '0', cameras, 0.5)
     pairs = list(zip(arguments[1::2], arguments[2::2]))
     assert arguments[0] == '--ros-args'
