@@ -4,11 +4,12 @@ from importlib import import_module
 import sys
 
 from segret_ros import missing
+from segret_ros.command_line import FAILED, run_command
 
 
 def node() -> int:
     """Run segret_node; give its exit code."""
-    return run('segret_node', 'segret_ros.node.main', 'ros')
+    return run('segret_node', 'segret_ros.node.main', 'ros', stopped=0)
 
 
 def bench() -> int:
@@ -36,23 +37,22 @@ def evaluate() -> int:
     return run('segret_evaluate', 'segret_ros.evaluation.main', 'evaluate')
 
 
-def run(name: str, module: str, extra: str) -> int:
+def run(name: str, module: str, extra: str, stopped: int | None = None) -> int:
     """
-    Run a command; give its exit code.
+    Run a command and return its exit code.
 
     :param name: of the command.
     :param module: that has its `main`, and may need packages that others do not.
     :param extra: of this package, which brings them.
+    :param stopped: see `run_command`.
     """
     try:
-        main = import_module(module).main
+        return run_command(name, lambda: import_module(module).main, stopped)
     except ModuleNotFoundError as error:
         reason = missing.ONNXRUNTIME if error.name == 'onnxruntime' else (
             f'needs the package {error.name}, which is not installed: pip install '
             f"'segret_ros[{extra}]'")
     except ImportError as error:  # as of an ONNX Runtime in parts
         reason = str(error)
-    else:
-        return main()
     print(f'{name}: {reason}', file=sys.stderr)
-    return 1
+    return FAILED

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 PACKAGE = 'segret_ros'
 
@@ -32,3 +33,8 @@ def share_directory() -> Path:
 def default_model() -> Path:
     """Give the model file that is shipped with the package."""
     return share_directory() / 'models' / 'segret_nano_camvid.onnx'
+
+
+def package_version() -> str:
+    """Return the version of the package."""
+    return ElementTree.parse(share_directory() / 'package.xml').findtext('version', 'unknown')

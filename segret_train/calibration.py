@@ -1,6 +1,5 @@
 """A model file's temperature: `python -m segret_train.calibration MODEL.onnx --data CAMVID`."""
 
-import argparse
 from collections.abc import Iterable
 from dataclasses import replace
 import math
@@ -10,6 +9,7 @@ import sys
 import cv2
 import numpy as np
 import onnx
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
@@ -143,7 +143,7 @@ def report(info: ModelInfo) -> str:
 
 def main() -> int:
     """Run the command line; give its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='python -m segret_train.calibration',
         description="Fit a model file's confidence to a data set's val split and write the "
                     'temperature into the file; labels stay as they are. segret_export --data '
@@ -157,7 +157,7 @@ def main() -> int:
         info = calibrate(arguments.model, open_data_set(arguments.dataset, arguments.data))
     except (ValueError, OSError) as error:
         print(f'calibration: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     print(report(info))
     return 0
 

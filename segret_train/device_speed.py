@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 from segret_ros.atomic import atomic_path
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.network import SegRet, VARIANTS
 from segret_ros.network.variants import Variant
 from segret_ros.reporting.svg import COLORS, FAINT, INK, Picture
@@ -215,9 +216,9 @@ def chart(tasks: dict[str, Work], input_size: tuple[int, int], precision: str) -
     return picture
 
 
-def arguments_parser() -> argparse.ArgumentParser:
+def arguments_parser() -> Parser:
     """Give the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='python -m segret_train.device_speed',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description='Calculate, from what GPUs are published to do, how long an image takes at '
@@ -261,7 +262,7 @@ def main() -> int:
         run(arguments)
     except (ValueError, OSError) as error:
         print(f'segret_train.device_speed: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     return 0
 
 

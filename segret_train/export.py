@@ -1,6 +1,5 @@
 """From a checkpoint to a model file: `segret_export best.safetensors --output model.onnx`."""
 
-import argparse
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -15,6 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from segret_ros.atomic import atomic_path
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import (
     DeviceError, ModelError, ModelInfo, read_model_info, Segmenter)
 from segret_ros.inference.engine import open_engine
@@ -274,7 +274,7 @@ def report(output: Path, agreement: Agreement) -> str:
 
 def main() -> int:
     """Run the command line; give its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_export',
         description='Turn a checkpoint of segret_train or of the authors into one model file that '
                     "explains itself. Its labels are compared with PyTorch's before it is "
@@ -319,7 +319,7 @@ def main() -> int:
             data, arguments.precision, arguments.quantise_on or SAMPLE_DRIVE)
     except (ValueError, OSError) as error:
         print(f'segret_export: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     print(report(arguments.output, agreement))
     print(calibration.report(read_model_info(arguments.output)))
     return 0

@@ -5,8 +5,10 @@ from pathlib import Path
 import signal
 import sys
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError
+from segret_ros.command_line import FAILED, INTERRUPTED
 from segret_ros.network import SegRet
+from segret_train.options import OptionParser
 from segret_train.pretraining.images import find_classes, find_images, ImageViews
 from segret_train.pretraining.run import BACKBONE, Pretraining, PretrainingRun
 from segret_train.pretraining.tasks import Classification, Distillation
@@ -16,16 +18,14 @@ from segret_train.training.views import STOP_SIGNALS
 import torch
 from torch import nn
 
-EXIT_STOPPED = 130  # as a shell tells Ctrl-C
 DESCRIPTION = ('Give a backbone that has seen more images than those with labels: '
                'segret_train --backbone begins with it. Ctrl-C saves; started again with the same '
                'arguments, it goes on there.')
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> OptionParser:
     """Give the command's options."""
-    parser = ArgumentParser(prog='segret_train pretrain', exit_on_error=False,
-                            description=DESCRIPTION)
+    parser = OptionParser('segret_train pretrain', DESCRIPTION)
     parser.add_argument('--images', type=Path, nargs='+', required=True, metavar='FOLDER',
                         help='of images; for classification, of a folder of images a class')
     parser.add_argument('--output', type=Path, required=True, help='folder of the run')
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give its exit code."""
     stopped = []
     try:
-        values = vars(make_parser().parse_args(arguments))
+        values = vars(make_parser().parse_args(sys.argv[1:] if arguments is None else arguments))
         folders, output = values.pop('images'), values.pop('output')
         settings = Pretraining(**{name: plain(value) for name, value in values.items()})
         torch.manual_seed(settings.seed)
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run.train(lambda: bool(stopped))
     except (ValueError, OSError, ArgumentError) as error:
         print(f'segret_train pretrain: {one_line(error)}', file=sys.stderr)
-        return 1
+        return FAILED
     if run.step < settings.iterations:
         print(f'\nstopped and saved after step {run.step} of {settings.iterations}: the same '
               'command goes on there')
-        return EXIT_STOPPED
+        return INTERRUPTED
     print(f'backbone: {output / BACKBONE}')
     return 0
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 import json
 from pathlib import Path
-import re
 from typing import Literal
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse.typing import (ClosedUnitInterval, NonNegativeFloat, NonNegativeInt,
                                  PositiveFloat, PositiveInt)
 from segret_ros.atomic import atomic_path
+from segret_train.options import OptionParser, with_underscores
 import yaml
 
 FOLDER = Path(__file__).with_name('recipes')
@@ -149,7 +149,7 @@ def read_recipe(name_or_path: str, variant: str | None = None) -> dict:
     return values
 
 
-def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Recipe, Namespace]:
+def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, Namespace]:
     """
     Give the recipe that a command line asks for, and the parser's other values.
 
@@ -159,8 +159,6 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Recipe, Nam
     :param parser: with options of its own; those of the recipe are added here.
     :raises RecipeError: for a file or a value that is wrong.
     """
-    arguments = [re.sub('^--[^=]+', lambda name: '--' + name[0][2:].replace('-', '_'), argument)
-                 for argument in arguments]
     chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chosen.add_argument('--recipe', default='camvid')
     chosen.add_argument('--variant')
@@ -168,7 +166,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Recipe, Nam
                         help='camvid, cityscapes, ade20k, coco_stuff_10k, or a YAML file')
     parser.add_class_arguments(Recipe)
     try:
-        first, _ = chosen.parse_known_args(arguments)
+        first, _ = chosen.parse_known_args(with_underscores(arguments))
         parser.set_defaults(checked(read_recipe(first.recipe, first.variant)))
         parsed = parser.parse_args(arguments)
     except ArgumentError as error:

@@ -1,6 +1,5 @@
 """Make the sample drive from CamVid's val split: `python -m segret_train.sample_drive --help`."""
 
-import argparse
 from pathlib import Path
 import shutil
 import sys
@@ -8,6 +7,7 @@ import sys
 import cv2
 import numpy as np
 from segret_ros.bags import BagWriter, serialize, TYPESTORE
+from segret_ros.command_line import FAILED, Parser
 from segret_train.datasets import open_data_set, Sample
 from tqdm import tqdm
 
@@ -56,7 +56,7 @@ def camera_info(header, height: int, width: int):
 
 def main() -> int:
     """Run the command line; give its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='python -m segret_train.sample_drive',
         description="Write CamVid's val drive as an MCAP bag: camera (JPEG), label (PNG of class "
                     'ids, 255 unknown) and camera info at 15 Hz, stamped since the drive began.')
@@ -68,7 +68,7 @@ def main() -> int:
         write_drive(open_data_set('camvid', arguments.data).samples('val'), arguments.output)
     except (ValueError, OSError) as error:
         print(f'sample_drive: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     return 0
 
 

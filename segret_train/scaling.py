@@ -15,10 +15,11 @@ import tempfile
 import time
 
 from segret_ros.atomic import atomic_path
-from segret_ros.bench.machine import package_version
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import ModelInfo
 from segret_ros.label_set import load_label_set
 from segret_ros.network import SegRet, VARIANTS
+from segret_ros.share import package_version
 from segret_train.cost import multiply_accumulates
 from segret_train.onnx_model import save_model, to_onnx
 from segret_train.scaling_chart import chart
@@ -127,9 +128,9 @@ def resident_mb(pid: int) -> float:
                  if line.startswith('VmRSS:')), 0.0)
 
 
-def arguments_parser() -> argparse.ArgumentParser:
+def arguments_parser() -> Parser:
     """Give the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='python -m segret_train.scaling',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description='Measure how the time and memory of variants grow with the image, on networks '
@@ -180,7 +181,7 @@ def main() -> int:
                 partial.write_text(content, encoding='utf-8')
     except (ValueError, ScalingError, OSError) as error:
         print(f'segret_train.scaling: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     print(f'{"variant":<8}{"input":>9}{"multiply-acc.":>17}{"network":>13}{"memory":>13}')
     print('\n'.join(map(text, rows)))
     return 0

@@ -6,26 +6,26 @@ from pathlib import Path
 import signal
 import sys
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
+from segret_ros.command_line import FAILED, INTERRUPTED
 from segret_train import pretrain
 from segret_train.datasets import open_data_set
+from segret_train.options import OptionParser
 from segret_train.recipe import parse, Recipe
 from segret_train.training.report import write_report
 from segret_train.training.run import BEST, Run
 from segret_train.training.views import STOP_SIGNALS
 from segret_train.training.world import World
 
-EXIT_STOPPED = 130  # as a shell tells Ctrl-C
 
-
-def make_parser() -> ArgumentParser:
+def make_parser() -> OptionParser:
     """Give the options that are no part of a recipe."""
-    parser = ArgumentParser(
-        prog='segret_train', exit_on_error=False,
+    parser = OptionParser(
+        'segret_train',
         description='Train SegRet by a recipe, of which every value can be given here. Ctrl-C '
                     'stops after the current step and saves; started again with the same '
                     'arguments, it goes on there. For a quick try: --iterations 20 '
-                    '--batch_size 2.')
+                    '--batch-size 2. `segret_train pretrain --help` tells of backbones.')
     parser.add_argument('--data', type=Path, required=True, help='folder of the data set')
     parser.add_argument('--output', type=Path, required=True, help='folder of the run')
     parser.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'),
@@ -38,7 +38,7 @@ def make_parser() -> ArgumentParser:
 def default_workers(world: World) -> int:
     """Give how many processes make views: a CPU that trains has no core to spare for more."""
     if world.device.type == 'cpu':
-        return 1
+        return FAILED
     cores = len(os.sched_getaffinity(0)) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))
     return min(max(cores - 1, 1), 8)
 
@@ -57,7 +57,7 @@ def train(recipe: Recipe, options: Namespace, world: World) -> int:
     if run.step < recipe.iterations:
         tell(f'\nstopped and saved after step {run.step} of {recipe.iterations}: the same command '
              'goes on there')
-        return EXIT_STOPPED
+        return INTERRUPTED
     tell(f'best val mIoU {best:.4f}: {options.output / BEST}')
     if world.is_first:
         tell(f'report: {write_report(run)}')
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         world.close()
     except (ValueError, OSError, FloatingPointError) as error:
         print(f'segret_train: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     return code
 
 

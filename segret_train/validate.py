@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 from segret_ros.atomic import atomic_path
+from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.scores import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
@@ -131,7 +132,7 @@ def write_json(path: Path, models: list[Model], data: DataSet, split: str, frame
 
 def parse_arguments() -> argparse.Namespace:
     """Give the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_validate', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Measure checkpoints and model files on a data set, several side by side, or '
                     'check the data set.', epilog=EPILOG)
@@ -203,11 +204,11 @@ def main() -> int:
             data = open_data_set(arguments.dataset, arguments.data)
             checks = check.check_data(data)
             print(check.report(data, checks))
-            return int(any(found.errors for found in checks.values()))
+            return REFUSED if any(found.errors for found in checks.values()) else 0
         print(run(arguments))
     except (ValueError, OSError) as error:
         print(f'segret_validate: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     return 0
 
 

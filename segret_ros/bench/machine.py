@@ -4,9 +4,6 @@ from dataclasses import dataclass
 import os
 from pathlib import Path
 import platform
-from xml.etree import ElementTree
-
-from segret_ros.share import share_directory
 
 CPUINFO = Path('/proc/cpuinfo')
 STATUS = Path('/proc/self/status')
@@ -61,8 +58,3 @@ def memory_mb(field: str) -> float:
     """
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f'{field}:'))
     return int(line.split()[1]) * 1024 / 1e6
-
-
-def package_version() -> str:
-    """Give the version of segret_ros."""
-    return ElementTree.parse(share_directory() / 'package.xml').findtext('version', 'unknown')

@@ -7,6 +7,7 @@ import sys
 
 from segret_ros.atomic import atomic_path
 from segret_ros.bench import devices
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import DEVICES
 from segret_ros.inference.devices import devices_of_auto, list_devices
 from segret_ros.share import default_model
@@ -14,9 +15,9 @@ from segret_ros.share import default_model
 RUNS = 50
 
 
-def arguments_parser() -> argparse.ArgumentParser:
+def arguments_parser() -> Parser:
     """Give the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_bench',
         description='Measure how fast a model file labels camera images on this machine, stage by '
                     'stage; or two models, or two devices, in turns on the same frames. Frames '
@@ -83,7 +84,7 @@ def main() -> int:
         text = measure(arguments)
     except (ValueError, OSError) as error:
         print(f'segret_bench: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     sys.stdout.reconfigure(errors='replace')  # for terminals without block characters
     print(text)
     return 0

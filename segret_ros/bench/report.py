@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from segret_ros.bench.machine import package_version
 from segret_ros.bench.measure import Benchmark, faster, ratio, Result, STAGES, WARM_UP_RUNS
+from segret_ros.share import package_version
 
 NAMES = 'AB'
 BAR_WIDTH = 48  # characters

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 import sys
 
+from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.contract.observation import Observation, TopicNames
 from segret_ros.contract.rules import check, CONSUMERS, Finding
 
 SECONDS = 5.0
 
 
-def arguments_parser() -> argparse.ArgumentParser:
+def arguments_parser() -> Parser:
     """Give the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_check_contract',
         description='Listen to the label topics of a camera, or read them from a bag, and tell '
-                    'what a consumer would stumble over. Exit code 1 says that there is an error.')
+                    'what a consumer would stumble over. Exit code 2 says that it would.')
     parser.add_argument('--bag', type=Path, metavar='PATH',
                         help='folder or file of a bag (default: listen to the live graph)')
     parser.add_argument('--consumer', choices=CONSUMERS, default=CONSUMERS[0],
@@ -85,9 +86,9 @@ def main() -> int:
         findings = check(observe(arguments), arguments.consumer)
     except (ValueError, OSError, RuntimeError) as error:
         print(f'segret_check_contract: {" ".join(str(error).split())}', file=sys.stderr)
-        return 1
+        return FAILED
     print(report(findings, arguments.consumer))
-    return int(any(finding.level == 'error' for finding in findings))
+    return REFUSED if any(finding.level == 'error' for finding in findings) else 0
 
 
 if __name__ == '__main__':

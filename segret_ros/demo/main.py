@@ -9,6 +9,7 @@ import sys
 import numpy as np
 from segret_ros.bags import Bag, BagError, BagWriter, open_bag
 from segret_ros.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.demo.drive_pictures import DrivePictures
 from segret_ros.demo.frames import labelled_frames, true_label_topic
 from segret_ros.demo.report import write_report
@@ -128,7 +129,7 @@ def summarise(player: Player, memory_mb: float, confusion: ConfusionMatrix) -> S
 
 def main() -> int:
     """Run the command line; give its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_demo', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description='Play a drive to the real node over DDS and leave a bag of its labels, '
                     'pictures and a report.')
@@ -146,14 +147,14 @@ def main() -> int:
                        arguments.output)
     except (BagError, MetricError, ModelError, NodeError, OSError) as error:
         print(f'segret_demo: {error}', file=sys.stderr)
-        return 1
+        return FAILED
     for name, value in summary.rows().items():
         print(f'{name:<38} {value}')
     print(f'\n{arguments.output}/report.html shows it; result/ is the bag, overlays/ the frames')
     if summary.frames_in != summary.frames_out:
         print(f'segret_demo: {summary.dropped} frames were never answered: read '
               f'{arguments.output / "node.log"}', file=sys.stderr)
-        return 1
+        return FAILED
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import sys
 import time
 
+from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.engine_cache.cache import CacheError, EngineCache, Entry
 from segret_ros.engine_cache.frames import frames_of_folder
 from segret_ros.engine_cache.key import sha256_of
@@ -16,9 +17,9 @@ from segret_ros.inference.devices import devices_of_auto
 from segret_ros.inference.parity_frames import ParityFrame
 
 
-def arguments_parser() -> argparse.ArgumentParser:
+def arguments_parser() -> Parser:
     """Give the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_engine',
         description='Engines that are built for a device before they are used: build them ahead, '
                     'list them, remove them. The node builds what is missing by itself.')
@@ -26,8 +27,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     build = commands.add_parser(
         'build', help='build an engine ahead, as for a container image',
         description="Build a model file's engine anew, compare its labels with those of the "
-                    'float32 network, and keep it with the result. Exit code 1 says that there '
-                    'is none, or that it failed the comparison.')
+                    'float32 network, and keep it with the result. Exit code 2 says that it '
+                    'failed the comparison.')
     build.add_argument('model', type=Path, metavar='MODEL.onnx', help='model file')
     build.add_argument('--device', default='auto',
                        help=f'{DEVICES} (default: auto, the best that works here)')
@@ -129,7 +130,7 @@ def main() -> int:
             print(clear(arguments, cache))
     except (ValueError, OSError, CacheError) as error:
         print(f'segret_engine: {error}', file=sys.stderr)
-        return 1
+        return REFUSED if isinstance(error, UnprovenEngineError) else FAILED
     return 0
 
 

@@ -7,6 +7,7 @@ import sys
 
 from segret_ros.bags import open_bag
 from segret_ros.bags.cameras import bag_cameras
+from segret_ros.command_line import FAILED, INTERRUPTED, Parser, REFUSED
 from segret_ros.evaluation.compare import compare, failures, gate
 from segret_ros.evaluation.comparison.page import write_comparison
 from segret_ros.evaluation.errors import EvaluationError
@@ -23,7 +24,6 @@ from segret_ros.share import default_model
 from tqdm import tqdm
 
 OUTPUT = Path('out/evaluation')
-BROKEN, INTERRUPTED = 2, 130  # exit codes: of a gate, and of Ctrl-C as shells have it
 EPILOG = """examples:
   segret_evaluate drive_1 drive_2.mcap --output out/drives
   segret_evaluate drive --labels /camera/label/compressed --select 50
@@ -31,9 +31,9 @@ EPILOG = """examples:
   segret_evaluate --compare out/old out/new --no-worse-than 1"""
 
 
-def arguments_parser() -> argparse.ArgumentParser:
+def arguments_parser() -> Parser:
     """Give the command line's parser."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='segret_evaluate', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Label recorded drives and tell how good, how steady and how certain the '
                     'labels are; or compare two such evaluations.', epilog=EPILOG)
@@ -120,7 +120,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(f'\n{run.output}/report.html shows it')
     limit = arguments.fail_under
     if limit is not None and tell(failures(metrics, limit)):
-        return BROKEN
+        return REFUSED
     return int(bool(run.errors))
 
 
@@ -194,7 +194,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
         write_comparison(comparison, arguments.output)
         print(f'\n{arguments.output} shows it')
     broken = gate(comparison, arguments.fail_under, arguments.no_worse_than)
-    return BROKEN if tell(broken) else 0
+    return REFUSED if tell(broken) else 0
 
 
 def main() -> int:
@@ -209,7 +209,7 @@ def main() -> int:
         return compare_folders(arguments) if arguments.compare else evaluate(arguments)
     except (ValueError, OSError, RuntimeError) as error:
         tell([str(error)])
-        return 1
+        return FAILED
     except KeyboardInterrupt:
         tell(['interrupted; the same command with --resume goes on there'])
         return INTERRUPTED

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from segret_ros.bags import open_bag
 from segret_ros.bags.cameras import bag_cameras
-from segret_ros.bench.machine import package_version, this_machine
+from segret_ros.bench.machine import this_machine
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.files import (
     FRAMES, METRICS, REALTIME, REPORT, RESULT, RUN, SELECT, WORK)
@@ -22,6 +22,7 @@ from segret_ros.evaluation.run import Run
 from segret_ros.evaluation.selection import select, write_selection
 from segret_ros.evaluation.thumbnails import frames_to_show, Thumb, thumbnail
 from segret_ros.evaluation.truth import open_truth
+from segret_ros.share import package_version
 
 PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 

@@ -10,6 +10,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
+from segret_ros.command_line import FAILED, Parser
 from segret_ros.node.lifecycle_node import SegretNode
 from segret_ros.node.parameters import parameter_help
 from segret_ros.node.transport import use_large_image_profile
@@ -31,7 +32,7 @@ def main() -> int:
     except (RuntimeError, ValueError, ParameterException) as error:  # rcl's are RuntimeErrors
         print(f'segret_node: {one_line(error)}', file=sys.stderr)
         rclpy.try_shutdown()
-        return 1
+        return FAILED
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     node.start()
@@ -49,8 +50,8 @@ def one_line(error: Exception) -> str:
     return re.sub(r',? at \S+\.c:\d+', '', ' '.join(str(error).split()))
 
 
-def _argument_parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+def _argument_parser() -> Parser:
+    return Parser(
         prog='segret_node', usage='segret_node [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] ...]',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Labels the images of one or several cameras. For a camera driver that '

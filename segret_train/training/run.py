@@ -134,7 +134,7 @@ class Run:
             save_batches(path, batches, self.step)
             raise NonFiniteLoss(
                 f'{error} at step {self.step}, whose batch is in {path}: if it is sound, lower '
-                f'--learning_rate ({self.recipe.learning_rate:g})') from error
+                f'--learning-rate ({self.recipe.learning_rate:g})') from error
         if self.average:
             self.average.update_parameters(self.network)
         return loss

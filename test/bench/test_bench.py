@@ -11,13 +11,13 @@ import onnxruntime
 import pytest
 from segret_ros.bench.chart import chart
 from segret_ros.bench.devices import to_text as devices_to_text
-from segret_ros.bench.machine import cpu_name, Machine, memory_mb, package_version
+from segret_ros.bench.machine import cpu_name, Machine, memory_mb
 from segret_ros.bench.measure import Benchmark, benchmark, camera_frames, decode, faster, STAGES
 from segret_ros.bench.measure import ratio, Result, SUMMANDS
 from segret_ros.bench.report import bar, BAR_WIDTH, to_json, to_text
 from segret_ros.inference import DeviceError, ModelError, read_model_info
 from segret_ros.inference.devices import Device, Lack
-from segret_ros.share import default_model
+from segret_ros.share import default_model, package_version
 
 CAMERA_SIZE = (50, 70)
 RUNS = 6

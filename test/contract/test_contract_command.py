@@ -27,12 +27,12 @@ def test_a_sound_bag_exits_with_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert lines[-1] == 'nav2 gets what it demands: 0 errors, 0 warnings'
 
 
-def test_an_error_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_an_error_exits_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                capsys: pytest.CaptureFixture) -> None:
     drive = sound_drive()
     del drive.messages[LABEL_INFO]
     bag = drive.write(tmp_path / 'bag')
-    assert run(monkeypatch, '--bag', bag, '--prefix', 'front') == 1
+    assert run(monkeypatch, '--bag', bag, '--prefix', 'front') == 2
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2].startswith(f'error    {LABEL_INFO}')
     assert lines[-1] == 'nav2 stumbles: 1 error, 0 warnings'

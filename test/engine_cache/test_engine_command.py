@@ -70,7 +70,7 @@ def test_an_engine_that_fails_is_kept_and_told(engine, cache: EngineCache, chang
                                                ) -> None:
     code, output, errors = engine('build', changed_file, '--device', 'cpu')
     problem = cache.entries()[0].parity.problem()
-    assert (code, output) == (1, '') and problem
+    assert (code, output) == (2, '') and problem
     assert errors.splitlines()[-1] == (
         f'segret_engine: {changed_file}: its engine on cpu fails the comparison, so that the node '
         f'will refuse it: {problem}')

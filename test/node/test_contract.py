@@ -70,7 +70,7 @@ def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
     if find_spec('vision_msgs'):
         assert (code, errors) == (0, []), lines
     else:
-        assert code == 1
+        assert code == 2
         assert [line.split()[1] for line in errors] == ['/segmentation/label_info'], lines
         assert 'no such topic' in errors[0] and 'install vision_msgs' in errors[0]
     assert any('have the stamp of a message on /segmentation/confidence' in line
@@ -97,7 +97,7 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
         names.publish(CameraInfo())
 
     code, lines = check_contract(peer, publish, '--prefix', 'faulty')
-    assert code == 1
+    assert code == 2
     found = [(line.split()[0], line.split()[1].removeprefix('/faulty/segmentation/'))
              for line in lines[:-1] if not line.startswith('ok')]
     text = '\n'.join(lines)

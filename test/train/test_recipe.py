@@ -3,8 +3,8 @@
 from dataclasses import fields
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
 import pytest
+from segret_train.options import OptionParser
 from segret_train.recipe import parse, Recipe, RecipeError
 
 DATA_SETS = ('ade20k', 'cityscapes', 'coco_stuff_10k')
@@ -32,7 +32,7 @@ OFF = {'ema': 0, 'label_smoothing': 0, 'class_balance': 0, 'rare_class_crops': 0
 
 def resolved(*arguments: str) -> Recipe:
     """Give the recipe of a command line."""
-    parser = ArgumentParser(exit_on_error=False)
+    parser = OptionParser('segret_train', '')
     parser.add_argument('--data', type=Path)
     return parse(parser, arguments)[0]
 
@@ -86,7 +86,7 @@ def test_a_saved_recipe_can_be_given_back(tmp_path: Path) -> None:
     (['--variant', 'huge'], '"variant".*Got value: huge'),
     (['--crop', '12'], '"crop".*Got value: 12'),
     (['--ema', '1.5'], '"ema".*1.5'),
-    (['--learning-speed', '1'], 'unrecognized arguments: --learning_speed'),
+    (['--learning-speed', '1'], 'unrecognized arguments: --learning-speed'),
 ])
 def test_a_wrong_value_is_named(arguments: list[str], message: str) -> None:
     with pytest.raises(RecipeError, match=message) as raised:

@@ -93,7 +93,7 @@ def test_the_command(yard: DataSet, tmp_path: Path) -> None:
     assert sound.stdout.count('no damage') == 2
     write_label(yard.root / 'labels/val/0.png', 7)
     damaged = command('--data', yard.root, '--dataset', yaml)
-    assert damaged.returncode == 1
+    assert damaged.returncode == 2
     assert 'holds id 7' in damaged.stdout and 'Traceback' not in damaged.stderr
     wrong = command('--data', tmp_path / 'nowhere', '--dataset', 'cityscapes')
     assert wrong.returncode == 1

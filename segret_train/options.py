@@ -1,0 +1,44 @@
+"""Command lines of typed values, such as those of a recipe, spelt as all other commands do."""
+
+from argparse import Action, ArgumentDefaultsHelpFormatter
+from collections.abc import Sequence
+import re
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+from segret_ros.share import package_version
+
+
+class PlainHelp(DefaultHelpFormatter):
+    """Shows options with dashes, and no names of Python's types."""
+
+    def format_help(self) -> str:
+        """Return the help text; `_` and `-` are equally wide, so that its columns stay."""
+        return re.sub('--[a-z_]+', lambda option: option[0].replace('_', '-'),
+                      super().format_help())
+
+    def _get_help_string(self, action: Action) -> str:
+        if action.default is None:
+            return action.help or ''
+        return ArgumentDefaultsHelpFormatter._get_help_string(self, action)
+
+
+class OptionParser(ArgumentParser):
+    """
+    Takes `--batch-size` and `--batch_size` alike, and `--version`.
+
+    :raises ArgumentError: from `parse_args`, for a usage error.
+    """
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, exit_on_error=False,
+                         formatter_class=PlainHelp, version=package_version())
+
+    def parse_args(self, arguments: Sequence[str]) -> Namespace:
+        """Parse a command line."""
+        return super().parse_args(with_underscores(arguments))
+
+
+def with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Return a command line whose options are spelt as the values' names in Python."""
+    return [re.sub('^--[^=]+', lambda option: '--' + option[0][2:].replace('-', '_'), argument)
+            for argument in arguments]

@@ -1,0 +1,137 @@
+"""Every command has a version, one line for a usage error, and an orderly end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+import pytest
+from segret_ros.share import package_version
+
+COMMANDS = [('segret_ros', name) for name in (
+    'bench', 'check_contract', 'demo', 'engine', 'evaluate', 'node')] + [
+    ('segret_train', name) for name in ('export', 'train', 'validate')]
+# Runs with the arguments of its command line, each list of words in turn.
+IN_TURNS = """
+from importlib import import_module
+import sys
+package, name, *words = sys.argv[1:]
+for word in words:
+    sys.argv = ['segret_' + name, word]
+    try:
+        code = getattr(import_module(package + '.commands'), name)()
+    except SystemExit as ended:
+        code = ended.code
+    print(code, flush=True)
+"""
+# A command whose loading or main waits for its end, once it has said that it is there.
+WAITING = """
+import sys, time
+from segret_ros.command_line import run_command
+
+def wait():
+    try:
+        print('ready', flush=True)
+        time.sleep(60)
+    finally:
+        print('undone', flush=True)
+
+def load():
+    if sys.argv[1] == 'loading':
+        wait()
+    return wait
+
+stopped = int(sys.argv[2]) if sys.argv[2:] else None
+sys.exit(run_command('segret_test', load, stopped))
+"""
+
+
+@pytest.mark.parametrize(('package', 'name'), COMMANDS)
+def test_a_command_tells_its_version_and_a_wrong_option(package: str, name: str) -> None:
+    if package == 'segret_train':
+        pytest.importorskip('torch', reason='training needs torch')
+    ran = subprocess.run([sys.executable, '-c', IN_TURNS, package, name, '--version',
+                          '--nonsense'], capture_output=True, text=True)
+    assert ran.stdout.split('\n')[0] == f'segret_{name} {package_version()}'
+    assert ran.stdout.splitlines()[1:] == ['0', '1']
+    line, = ran.stderr.splitlines()
+    assert line.startswith(f'segret_{name}: ')
+
+
+@contextmanager
+def running(*command: str) -> Iterator[subprocess.Popen]:
+    """Run Python; it has ended afterwards."""
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(('number', 'words', 'code', 'output', 'errors'), [
+    (signal.SIGINT, ['main'], 130, 'undone\n', '\nsegret_test: interrupted\n'),
+    (signal.SIGTERM, ['main'], 143, 'undone\n', ''),
+    (signal.SIGINT, ['loading'], 130, '', ''),
+    (signal.SIGTERM, ['loading'], 143, '', ''),
+    (signal.SIGINT, ['loading', '0'], 0, '', ''),
+    (signal.SIGTERM, ['loading', '0'], 0, '', ''),
+])
+def test_a_signal_ends_a_command_without_a_traceback(
+        number: int, words: list[str], code: int, output: str, errors: str) -> None:
+    with running('-c', WAITING, *words) as process:
+        assert process.stdout.readline() == 'ready\n'
+        process.send_signal(number)
+        assert process.communicate() == (output, errors)
+        assert process.returncode == code
+
+
+def test_a_reader_that_left_is_no_error() -> None:
+    code = """
+from segret_ros.command_line import run_command
+raise SystemExit(run_command('segret_test', lambda: lambda: print('x' * 10 ** 6)))
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run([sys.executable, '-c', code], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, b'')
+
+
+def test_ctrl_c_in_a_measurement() -> None:
+    with running('-c', 'from segret_ros import commands; raise SystemExit(commands.bench())',
+                 '--runs', '100000') as process:
+        wait_for_bar('measure', process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.endswith('\nsegret_bench: interrupted\n') and 'Traceback' not in errors
+
+
+@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_demo_takes_its_node_along(tmp_path: Path, number: int, code: int) -> None:
+    pytest.importorskip('rclpy', reason='the demo needs rclpy')
+    with running('-c', 'from segret_ros import commands; raise SystemExit(commands.demo())',
+                 '--output', str(tmp_path / 'demo')) as process:
+        wait_for_bar('frame', process)
+        node, = children(process.pid)
+        process.send_signal(number)
+        _, errors = process.communicate()
+    assert process.returncode == code
+    assert 'Traceback' not in errors
+    assert not Path(f'/proc/{node}').exists()
+
+
+def wait_for_bar(text: str, process: subprocess.Popen) -> None:
+    """Wait until a command shows a progress bar with some text."""
+    while text not in (read := process.stderr.readline(40)):
+        assert read, f'the command ended before {text}'
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    tasks = Path(f'/proc/{process}/task').glob('*/children')
+    return [int(child) for task in tasks for child in task.read_text().split()]
