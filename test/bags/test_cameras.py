@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from segret_ros.bags import BagError, BagWriter, open_bag, serialize, TYPESTORE
 from segret_ros.bags.cameras import (
-    bag_cameras, CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE)
+    bag_cameras, CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE, remarks)
 
 Image, CompressedImage = TYPESTORE.types[IMAGE], TYPESTORE.types[COMPRESSED_IMAGE]
 HEADER = TYPESTORE.types['std_msgs/msg/Header'](
@@ -66,6 +66,38 @@ def test_of_a_camera_recorded_twice_the_raw_images_are_taken() -> None:
     assert [camera.topic for camera in find_cameras(topics, [])] == ['/camera/image_raw']
     both = find_cameras(topics, ['/camera/image_raw/compressed', '/camera/image_raw'])
     assert [camera.name for camera in both] == ['camera/image_raw/compressed', 'camera/image_raw']
+
+
+@pytest.mark.parametrize('base', ['/camera/image_raw', '/image', '/cam0', '/camera/image_rect'])
+def test_other_transports_of_a_camera_are_no_cameras(base: str) -> None:
+    others = {f'{base}/{name}': COMPRESSED_IMAGE for name in (
+        'zstd', 'compressedDepth', 'h264', 'turbo')}
+    others |= {f'{base}/theora': 'theora_image_transport/msg/Packet',
+               f'{base}/ffmpeg': 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'}
+    for images in ({base: IMAGE}, {f'{base}/compressed': COMPRESSED_IMAGE},
+                   {base: IMAGE, f'{base}/compressed': COMPRESSED_IMAGE},
+                   {base: IMAGE, f'{base}_compressed': COMPRESSED_IMAGE}):
+        camera, = find_cameras({**images, **others}, [])
+        assert camera.topic == next(iter(images))
+    assert [camera.topic for camera in find_cameras(others, [f'{base}/zstd'])] == [f'{base}/zstd']
+    with pytest.raises(BagError, match=f'no camera: .*{base}/theora'):
+        find_cameras({name: kind for name, kind in others.items() if 'turbo' not in name}, [])
+
+
+def test_images_that_are_left_out_are_told_by_type(tmp_path: Path) -> None:
+    string = TYPESTORE.types['std_msgs/msg/String']('')
+    packed = CompressedImage(HEADER, 'zstd', np.zeros(8, np.uint8))
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.write(serialize('/c/image_raw', 1, Image(HEADER, 1, 1, 'mono8', 0, 1, np.zeros(
+            1, np.uint8))))
+        for topic, message in (('/c/image_raw/zstd', packed), ('/c/depth/zstd', packed),
+                               ('/chatter', string)):
+            writer.write(serialize(topic, 1, message))
+    with open_bag(tmp_path / 'bag') as bag:
+        bag.topics['/c/video'] = 'foxglove_msgs/msg/CompressedVideo'
+        lines = remarks(bag, bag_cameras(bag, []))
+    assert [line.split(' is left out: ')[0] for line in lines] == [
+        f'/c/image_raw/zstd ({COMPRESSED_IMAGE})', '/c/video (foxglove_msgs/msg/CompressedVideo)']
 
 
 def test_a_bag_without_images_lists_its_topics() -> None:
