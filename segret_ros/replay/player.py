@@ -10,7 +10,7 @@ import struct
 import time
 from typing import NamedTuple
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 import rclpy
@@ -23,6 +23,7 @@ from segret_ros.bags.cameras import CameraTopic
 from segret_ros.replay.node_process import node_topic, NodeError, NodeProcess
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+NODE = '/segret'
 START_TIMEOUT_S = 30
 ANSWER_TIMEOUT_S = 5
 CLOCK_PERIOD_S = 0.01
@@ -142,8 +143,10 @@ class Player:
                             for topic, kind in _kinds(cameras).items()}
         self._output_topics = [self._listen(camera, output, kind)
                                for camera in cameras for output, kind in outputs.items()]
-        self._get_state = self._node.create_client(GetState, '/segret/get_state')
+        self._get_state = self._node.create_client(GetState, f'{NODE}/get_state')
         self._state: Future | None = None
+        self._problem = ''  # why the node could not be configured or activated
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 1)
 
     def _listen(self, camera: CameraTopic, output: str, kind: type) -> str:
         """Receive one of the node's topics; give its name."""
@@ -196,6 +199,8 @@ class Player:
             if time.monotonic() > end:
                 raise NodeError('the node did not subscribe to the cameras within '
                                 f'{START_TIMEOUT_S} s: read {node.log}')
+            if self._problem:
+                raise NodeError(f'the node is {self._problem}')
             self._spin_once(CLOCK_PERIOD_S, node)
         if not self._waits:
             self._time.run_to(math.inf)
@@ -254,6 +259,11 @@ class Player:
         if recorded.topic in self._publishers:
             self._publishers[recorded.topic].publish(recorded.data)
         self._on_message(recorded)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == f'{NODE}: node' and status.level == DiagnosticStatus.ERROR:
+                self._problem = status.message
 
     def _on_output(self, camera: str, output: str, recorded: Recorded) -> None:
         if output in ('label', 'status'):  # an image that is rejected has no label

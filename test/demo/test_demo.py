@@ -84,3 +84,11 @@ def test_a_users_mistake_is_one_line(tmp_path: Path, arguments: list[str], messa
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1 and message in result.stderr
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_node_that_refuses_is_told_at_once(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, '-m', 'segret_ros.demo.main', '--device', 'gpu',
+                          '--output', tmp_path / 'out'], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith(
+        "segret_demo: the node is not configured: no device 'gpu': use auto, ")

@@ -83,7 +83,7 @@ def test_raw_and_compressed_cameras_are_not_mixed() -> None:
 
 def test_a_node_that_ends_is_an_error_that_names_its_log(tmp_path: Path) -> None:
     log = tmp_path / 'node.log'
-    with pytest.raises(NodeError, match=f'ended with exit code 2: read {log}'), \
+    with pytest.raises(NodeError, match=f'ended with exit code 1: read {log}'), \
             node_process(['--wrong'], log) as node:
         node.process.wait(TIMEOUT_S)
         node.check()
