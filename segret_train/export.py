@@ -21,9 +21,9 @@ from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import PRECISIONS
 from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
 from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
-from segret_ros.inference.recovery import first_line
 from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
+from segret_ros.reason import reason
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import label_of, logits_of, predict
@@ -218,7 +218,7 @@ def expected_labels(network: SegRet, checkpoint: Path, input_size: tuple[int, in
             logits = logits_of(network, frame, input_size)
         except (MemoryError, RuntimeError, cv2.error) as error:
             raise ExportError(f"--input-size is {input_size}: the network can't be run at it "
-                              f'({first_line(error)}); give a smaller one') from error
+                              f'({reason(error)}); give a smaller one') from error
         if not logits.isfinite().all():
             raise ExportError(f'{checkpoint}: its logits are NaN or infinite, so its labels mean '
                               'nothing: take an earlier checkpoint, or train again')
@@ -243,7 +243,7 @@ def openvino_share(model: Path, frames: list[np.ndarray],
     except DeviceError:  # it is not installed
         return None, ''
     except ModelError as error:
-        return None, first_line(error.__cause__ or error)
+        return None, reason(error.__cause__ or error)
 
 
 def share_equal(model: Path, frames: Iterable[np.ndarray], expected: list[np.ndarray],

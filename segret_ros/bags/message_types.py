@@ -7,6 +7,7 @@ from rosbags.convert.converter import is_same_wireformat, migrate_bytes
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
+from segret_ros.reason import reason
 
 TYPESTORE = get_typestore(Stores.ROS2_HUMBLE)  # of the oldest distribution that is supported
 NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, '')
@@ -51,15 +52,16 @@ class MessageTypes:
         try:
             store = self._stores.get(type_name, _known_types)()
         except Exception as error:  # of the parser, which raises many kinds
-            raise BagError(f"the bag's definition of {type_name} can't be parsed ({error}): "
-                           'record the topic with another type') from error
+            raise BagError(f"the bag's definition of {type_name} can't be parsed "
+                           f'({reason(error)}): record the topic with another type') from error
         if type_name not in store.types:
             raise BagError(f'no definition of {type_name} is known: record into MCAP, which holds '
                            'the definitions of its messages')
         try:
             return store.deserialize_cdr(data, type_name)
         except Exception as error:  # SerdeError, but as well what damaged data make of it
-            raise MessageError(f'{len(data)} bytes are no {type_name} ({error})') from error
+            raise MessageError(f'{len(data)} bytes are no {type_name} ({reason(error)})'
+                               ) from error
 
     def from_ros1(self, type_name: str,
                   definition: MessageDefinition) -> tuple[str, Callable[[bytes], bytes]]:
@@ -77,7 +79,8 @@ class MessageTypes:
             if is_same_wireformat(source, target, type_name, name):
                 return name, partial(target.ros1_to_cdr, typename=name)
         except Exception as error:  # of the parser, which raises many kinds
-            raise BagError(f"the definition of {type_name} can't be used ({error})") from error
+            raise BagError(f"the definition of {type_name} can't be used ({reason(error)})"
+                           ) from error
         return name, partial(migrate_bytes, source, target, type_name, name, {},
                              src_is2=False, dst_is2=True)
 

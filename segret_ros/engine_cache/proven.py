@@ -14,6 +14,7 @@ from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
 from segret_ros.inference.parity import compare, Parity
 from segret_ros.inference.parity_frames import ParityFrame
+from segret_ros.reason import reason
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def _kept(path: str | Path, info: ModelInfo, device: str, streams: int | None,
         raise
     except Exception as error:  # libraries have many types for what they throw
         logger.warning('%s: the engine kept there is of no use (%s): it is built anew',
-                       entry.folder, next(iter(str(error).splitlines()), ''))
+                       entry.folder, reason(error))
         return None
 
 
@@ -166,9 +167,8 @@ def _compare(engine: Engine, path: str | Path, info: ModelInfo, frames: Sequence
     try:
         return compare(engine, frames, len(info.labels), precision)
     except Exception as error:  # libraries have many types for what they throw
-        reason = next(iter(str(error).splitlines()), '') or type(error).__name__
-        raise ModelError(f"{path}: {engine.name} can't run it ({reason}): use another device"
-                         ) from error
+        raise ModelError(f"{path}: {engine.name} can't run it ({reason(error)}): use another "
+                         'device') from error
 
 
 def _check(path: str | Path, device: str, parity: Parity, allow_unproven: bool) -> None:

@@ -12,7 +12,7 @@ from segret_ros.engine_cache.proven import open_kept_engine, open_proven_engine
 from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info
 from segret_ros.inference import RecoveringEngine
 from segret_ros.inference.engine import Engine, first_of, needs_building
-from segret_ros.inference.recovery import first_line
+from segret_ros.reason import reason
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class ServingEngine(RecoveringEngine):
             engine = self._same(lambda: self._open_built(build))
             self._run_once(engine)
         except Exception as error:  # whatever fails, the other engine goes on
-            self.build_problem = f'the engine for {build.device} is not used: {first_line(error)}'
+            self.build_problem = f'the engine for {build.device} is not used: {reason(error)}'
             logger.error('%s', self.build_problem)
             return
         self.offer(engine)

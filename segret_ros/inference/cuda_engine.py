@@ -16,6 +16,7 @@ from segret_ros.inference.devices import CUDA, memory_of, refuse_what_lacks, TEN
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
 from segret_ros.inference.onnxruntime_engine import CPU, NAME, open_session, session_options
+from segret_ros.reason import reason
 
 BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 # Of the GPU's memory, at most. Whole attention over many cells takes gigabytes: a fixed limit
@@ -151,9 +152,8 @@ def open_on_gpu(path: str | Path, options: SessionOptions,
     except ModelError as error:
         if not isinstance(error.__cause__, (RuntimeError, ValueError)):  # a file's has other types
             raise
-        reason = str(error.__cause__).splitlines()[0]
-        raise DeviceError(f'{wanted} did not start ({reason}): use another device, or cpu'
-                          ) from error
+        raise DeviceError(f'{wanted} did not start ({reason(error.__cause__)}): use another '
+                          'device, or cpu') from error
     if wanted not in session.get_providers():
         raise DeviceError(f'{wanted} did not start, though nothing that is known of is missing: '
                           'the log of ONNX Runtime tells why, or use cpu')
@@ -171,9 +171,9 @@ def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
     try:
         return heads_on(options, cuda_providers(number, HEAD_SHARE)[:1])
     except ModelError as error:
-        reason = str(error.__cause__).splitlines()[0]
-        raise DeviceError(f"GPU {number} can't make the labels ({reason}): use another version of "
-                          'onnxruntime-gpu (docs/desktop_gpu.md), or cpu') from error
+        raise DeviceError(f"GPU {number} can't make the labels ({reason(error.__cause__)}): use "
+                          'another version of onnxruntime-gpu (docs/desktop_gpu.md), or cpu'
+                          ) from error
 
 
 def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnxruntime
 from segret_ros.inference import checksum
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
+from segret_ros.reason import reason
 
 
 def read_model_info(path: str | Path) -> ModelInfo:
@@ -25,8 +26,7 @@ def read_model_info(path: str | Path) -> ModelInfo:
         session = onnxruntime.InferenceSession(str(path), options,
                                                providers=['CPUExecutionProvider'])
     except Exception as error:  # ONNX Runtime has a type of its own for each kind of damage
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason}); {HOW_TO_MAKE}"
+        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason(error)}); {HOW_TO_MAKE}"
                          ) from error
     metadata = session.get_modelmeta().custom_metadata_map
     if sound is None and checksum.KEY in metadata:

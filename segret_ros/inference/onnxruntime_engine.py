@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
+from segret_ros.reason import reason
 
 CPU = 'CPUExecutionProvider'
 NAME = f"ONNX Runtime {'.'.join(onnxruntime.__version__.split('.')[:2])}"
@@ -59,6 +60,5 @@ def open_session(path: str | Path, options: onnxruntime.SessionOptions,
                                             enable_fallback=0)
     except Exception as error:  # ONNX Runtime has a type of its own for each kind of damage
         first = error.__cause__ or error  # where the others failed too
-        reason = str(first).splitlines()[0]
-        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason}); {HOW_TO_MAKE}"
+        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason(first)}); {HOW_TO_MAKE}"
                          ) from first

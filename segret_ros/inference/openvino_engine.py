@@ -7,6 +7,7 @@ from queue import SimpleQueue
 import numpy as np
 import openvino
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
+from segret_ros.reason import reason
 
 BUILT = 'openvino.blob'  # of the folder that `build` fills
 CPUINFO = Path('/proc/cpuinfo')
@@ -65,8 +66,8 @@ def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
     try:
         return _core().compile_model(str(path), 'CPU', _settings(streams))
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: OpenVINO can't load it ({reason}); {HOW_TO_MAKE}") from error
+        raise ModelError(f"{path}: OpenVINO can't load it ({reason(error)}); {HOW_TO_MAKE}"
+                         ) from error
 
 
 def _loaded(built: Path, streams: int | None) -> openvino.CompiledModel:
@@ -74,7 +75,7 @@ def _loaded(built: Path, streams: int | None) -> openvino.CompiledModel:
         return _core().import_model((built / BUILT).read_bytes(), 'CPU', _settings(streams))
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{built}: OpenVINO can't load the engine in it "
-                         f'({str(error).splitlines()[0]}): segret_engine clear') from error
+                         f'({reason(error)}): segret_engine clear') from error
 
 
 def _settings(streams: int | None) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from segret_ros.reason import reason
 
 JPEG_QUALITY = 95
 
@@ -54,8 +55,7 @@ def decode(text: str) -> list[ParityFrame]:
     try:
         return [_frame(entry) for entry in json.loads(text or '[]')]
     except (KeyError, TypeError, ValueError, cv2.error) as error:
-        reason = str(error).partition('\n')[0]
-        raise ValueError(f'its parity frames are damaged ({reason})') from error
+        raise ValueError(f'its parity frames are damaged ({reason(error)})') from error
 
 
 def _frame(entry: dict[str, str]) -> ParityFrame:

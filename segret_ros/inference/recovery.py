@@ -11,6 +11,7 @@ from segret_ros.inference.devices import devices_of_auto
 from segret_ros.inference.engine import Engine, open_engine
 from segret_ros.inference.model_file import model_hash
 from segret_ros.inference.model_info import ModelError
+from segret_ros.reason import reason
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class RecoveringEngine:
             result = work(self._engine)
         except Exception as error:  # engines have many types for what their libraries throw
             self._note_failure(error)
-            raise EngineError(f'{first_line(error)}; {self.state}') from error
+            raise EngineError(f'{reason(error)}; {self.state}') from error
         if self.state != 'working':
             logger.warning('engine %s on %s works again', self.name, self.device)
         self._note_success()
@@ -135,7 +136,7 @@ class RecoveringEngine:
             self._engine = None
             self._pause(self._next_device())
             logger.warning('engine failed %d times in a row (%s); %s', self._failures_in_a_row,
-                           first_line(error), self.state)
+                           reason(error), self.state)
 
     def _pause(self, device: str) -> None:
         self.device = device
@@ -150,7 +151,7 @@ class RecoveringEngine:
             self._use(self._same(lambda: self._open(self.device)))
         except Exception as error:  # a device may be gone, the file replaced by a broken one
             self._pause(self._next_device())
-            raise EngineError(f"the engine can't be opened: {first_line(error)}; {self.state}"
+            raise EngineError(f"the engine can't be opened: {reason(error)}; {self.state}"
                               ) from error
         self.reopened += 1
         # One more failure is enough to close it again.
@@ -166,8 +167,3 @@ class RecoveringEngine:
         devices = devices_of_auto()
         position = devices.index(self.device) if self.device in devices else -1
         return devices[(position + 1) % len(devices)]
-
-
-def first_line(error: Exception) -> str:
-    """Give an error's first line, or its type where it has no text."""
-    return next(iter(str(error).splitlines()), '') or type(error).__name__

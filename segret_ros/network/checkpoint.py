@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from segret_ros.atomic import atomic_path
 from segret_ros.network.segret import SegRet
 from segret_ros.network.variants import VARIANTS
+from segret_ros.reason import reason
 import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
@@ -196,8 +197,8 @@ def _read_authors(path: Path) -> Checkpoint:
         content = _load_inert(path)
     except Exception as error:  # torch.load raises a dozen types for foreign and damaged files
         # The first sentence alone: PyTorch goes on to advise loading without any protection.
-        reason = str(error).strip().split('. ')[0].split('\n')[0] or type(error).__name__
-        raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({reason}); '
+        first = reason(error).partition('. ')[0]
+        raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({first}); '
                               'download it again, or keep only its state_dict and meta') from error
     content = _dict(content)
     state = _dict(content.get('state_dict', content.get('model', content)))

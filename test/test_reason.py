@@ -1,0 +1,13 @@
+"""The one line that the person gets of a library's error, whatever its text."""
+
+import pytest
+from segret_ros.reason import reason
+
+
+@pytest.mark.parametrize(('error', 'line'), [
+    (RuntimeError('one\ntwo'), 'one'), (RuntimeError('\n\n  two \nthree'), 'two'),
+    (RuntimeError(), 'RuntimeError'), (RuntimeError(' \n'), 'RuntimeError'),
+    (KeyError('classes'), "'classes'"), (KeyboardInterrupt(), 'KeyboardInterrupt'),
+])
+def test_it_is_the_first_line_or_the_type(error: BaseException, line: str) -> None:
+    assert reason(error) == line
