@@ -9,7 +9,8 @@ from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunch
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-import yaml
+from segret_ros.reason import reason
+from segret_ros.yaml_file import read_yaml
 
 LAUNCH = Path(get_package_share_directory('segret_ros')) / 'launch'
 CAMERA_TOPICS = ('/camera/image_raw', '/camera/image_raw/compressed')
@@ -30,20 +31,29 @@ ARGUMENTS = {
 
 
 def image_topics(bag: Path) -> list[str]:
-    """Give the names of the image topics that a bag's metadata lists; a lone file has none."""
+    """
+    Return the names of the image topics that a bag's metadata lists; a lone file has none.
+
+    :raises ValueError: for damaged metadata.
+    """
     metadata = bag / 'metadata.yaml'
     if not metadata.is_file():
         return []
-    information = yaml.safe_load(metadata.read_text())['rosbag2_bagfile_information']
-    topics = [entry['topic_metadata'] for entry in information['topics_with_message_count']]
-    return [topic['name'] for topic in topics if topic['type'] in IMAGE_TYPES]
+    try:
+        information = read_yaml(metadata)['rosbag2_bagfile_information']
+        topics = [entry['topic_metadata'] for entry in information['topics_with_message_count']]
+        return [topic['name'] for topic in topics if topic['type'] in IMAGE_TYPES]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{metadata} is damaged ({reason(error)}): name the camera's topic with "
+                         'image:=TOPIC') from error
 
 
 def camera_topic(bag: Path) -> str:
     """
     Give the camera topic of a bag.
 
-    :raises ValueError: when the bag has several image topics and none has the usual name.
+    :raises ValueError: when the bag has several image topics and none has the usual name, or
+        its metadata are damaged.
     """
     found = image_topics(bag)
     for topic in (*CAMERA_TOPICS, *(found if len(found) == 1 else ())):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from segret_ros.share import share_directory
-import yaml
+from segret_ros.yaml_file import read_yaml, YamlFileError
 
 UNKNOWN = 255  # the id of a pixel without a class
+HOW_TO_WRITE = 'write a list `classes` of {name: road, color: [128, 64, 128]}'
 
 
 class LabelSetError(ValueError):
@@ -60,16 +61,18 @@ def load_label_set(name_or_path: str | Path) -> LabelSet:
     """
     folder = share_directory() / 'config' / 'label_sets'
     path = Path(name_or_path)
-    if path.suffix != '.yaml':
+    if path.suffix not in ('.yaml', '.yml'):
         path = folder / f'{name_or_path}.yaml'
     if not path.is_file():
         known = ', '.join(sorted(file.stem for file in folder.glob('*.yaml')))
         raise LabelSetError(f'no label set {name_or_path}: name one of {known}, or a YAML file')
     try:
-        classes = yaml.safe_load(path.read_text())['classes']
-        return LabelSet(tuple(str(entry['name']) for entry in classes),
+        classes = read_yaml(path, texts=('name',))['classes']
+        return LabelSet(tuple(entry['name'] for entry in classes),
                         tuple(tuple(entry['color']) for entry in classes))
-    except (yaml.YAMLError, KeyError, TypeError, LabelSetError) as error:
-        reason = ' '.join(str(error).split())  # PyYAML's take several lines
-        raise LabelSetError(f'{path}: {reason}; write a list `classes` of '
-                            '{name: road, color: [128, 64, 128]}') from error
+    except OSError as error:
+        raise LabelSetError(f'{path}: {error.strerror}') from error
+    except YamlFileError as error:
+        raise LabelSetError(f'{error}; {HOW_TO_WRITE}') from error
+    except (KeyError, TypeError, LabelSetError) as error:
+        raise LabelSetError(f'{path}: {error}; {HOW_TO_WRITE}') from error

@@ -11,6 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse.typing import (ClosedUnitInterval, NonNegativeFloat, NonNegativeInt,
                                  PositiveFloat, PositiveInt)
 from segret_ros.atomic import atomic_path
+from segret_ros.yaml_file import read_yaml, YamlFileError
 from segret_train.options import OptionParser, with_underscores
 import yaml
 
@@ -133,15 +134,16 @@ def read_recipe(name_or_path: str, variant: str | None = None) -> dict:
         known = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
         raise RecipeError(f'no recipe {name_or_path}: name one of {known}, or a YAML file')
     try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise RecipeError(f'{path}: {one_line(error)}; write a value a line, as '
-                          '`iterations: 2800`') from error
-    if not isinstance(values, dict):
-        raise RecipeError(f'{path}: holds no values; write one a line, as `iterations: 2800`')
+        values = read_yaml(path, texts=('dataset',))
+    except (OSError, YamlFileError) as error:
+        raise RecipeError(f'{error}; write a value a line, as `iterations: 2800`') from error
     variants = values.pop(VARIANTS, None) or {}
     values['variant'] = variant or values.get('variant', 'tiny')
-    values.update(variants.get(values['variant'], {}))
+    try:
+        values.update(variants.get(values['variant'], {}))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise RecipeError(f'{path}: {VARIANTS} holds the values of each network size, as '
+                          '`tiny: {iterations: 1100}`') from error
     unknown = values.keys() - {field.name for field in fields(Recipe)}
     if unknown:
         raise RecipeError(f'{path}: {", ".join(sorted(map(str, unknown)))}: no value of a recipe; '

@@ -30,7 +30,7 @@ def test_colours_are_those_of_the_data_sets() -> None:
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / 'own.yaml'
-    path.write_text('classes:\n- {name: 1, color: [1, 2, 3]}\n- {name: b, color: [4, 5, 6]}\n')
+    path.write_text('classes:\n- {name: "1", color: [1, 2, 3]}\n- {name: b, color: [4, 5, 6]}\n')
     assert load_label_set(path) == LabelSet(('1', 'b'), ((1, 2, 3), (4, 5, 6)))
 
 

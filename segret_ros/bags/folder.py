@@ -7,7 +7,7 @@ import re
 from segret_ros.bags.file import is_storage_file, ZSTD_SUFFIX
 from segret_ros.bags.message_types import BagError
 from segret_ros.bags.storage import full_type_name, Report
-import yaml
+from segret_ros.yaml_file import read_yaml
 
 METADATA = 'metadata.yaml'
 ROS1_PLUGIN = 'rosbag_v2'  # of rosbag2, which reads bags of ROS 1 with it
@@ -34,11 +34,10 @@ class Metadata:
 def read_metadata(folder: Path, report: Report) -> Metadata | None:
     """Give a bag's metadata; None, and listed as damage, if they are missing or damaged."""
     try:
-        text = (folder / METADATA).read_text(encoding='utf-8')
-        return _parse(yaml.safe_load(text)['rosbag2_bagfile_information'])
+        return _parse(read_yaml(folder / METADATA)['rosbag2_bagfile_information'])
     except FileNotFoundError:
         report.add(METADATA, 'the file is missing: storage files are read in order of their names')
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         report.add(METADATA, 'the file is damaged: storage files are read in order of their names')
     return None
 

@@ -3,13 +3,14 @@
 import colorsys
 from pathlib import Path
 
-from segret_ros.label_set import LabelSet, UNKNOWN
+from segret_ros.label_set import HOW_TO_WRITE, LabelSet, UNKNOWN
+from segret_ros.yaml_file import read_yaml, YamlFileError
 from segret_train.datasets.dataset import DataError, DataSet, Layout
 from segret_train.datasets.ids import ColorTable, IdTable
-import yaml
 
 KEYS = ('name', 'source', 'classes', 'images', 'labels', 'color_coded', 'ignored')
 CLASS_KEYS = ('name', 'color', 'id')
+TEXTS = ('name', 'source', 'images', 'labels')
 GOLDEN_RATIO = 0.618  # steps of this around the circle of hues never come close to each other
 
 
@@ -26,20 +27,20 @@ def read_own(path: Path, root: Path) -> DataSet:
     :raises DataError: when the file is missing or malformed.
     """
     try:
-        described = yaml.safe_load(path.read_text())
+        described = read_yaml(path, TEXTS)
         _refuse_other_keys(described, KEYS)
         for entry in described['classes']:
             _refuse_other_keys(entry, CLASS_KEYS)
         labels = _labels(described['classes'])
         ids = _colors(described, labels) if described.get('color_coded') else _ids(described)
-        return DataSet(str(described.get('name', path.stem)), labels, root, _layout(described),
+        return DataSet(described.get('name', path.stem), labels, root, _layout(described),
                        ids)
     except OSError as error:
         raise DataError(f'{path}: {error.strerror}; give the YAML file of your classes') from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = ' '.join(str(error).split())  # PyYAML's take several lines
-        raise DataError(f'{path}: {reason}; write a list `classes` of {{name: road, color: '
-                        '[128, 64, 128]}, see docs/your_own_data.md') from error
+    except YamlFileError as error:
+        raise DataError(f'{error}; {HOW_TO_WRITE}, see docs/your_own_data.md') from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f'{path}: {error}; {HOW_TO_WRITE}, see docs/your_own_data.md') from error
 
 
 def _refuse_other_keys(entry: dict, keys: tuple[str, ...]) -> None:
@@ -48,7 +49,7 @@ def _refuse_other_keys(entry: dict, keys: tuple[str, ...]) -> None:
 
 
 def _labels(classes: list[dict]) -> LabelSet:
-    return LabelSet(tuple(str(entry['name']) for entry in classes),
+    return LabelSet(tuple(entry['name'] for entry in classes),
                     tuple(tuple(entry.get('color', _made_up(number)))
                           for number, entry in enumerate(classes)))
 

@@ -75,7 +75,8 @@ def test_labels_of_colours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('text', 'value'), [
-    ('', 'NoneType'), ('[1]', 'list'), ('name: x', "'classes'"), ('classes: [', 'parsing'),
+    ('', 'no `key: value`'), ('[1]', 'no `key'), ('name: x', "'classes'"),
+    ('classes: [', 'line 1'),
     ('classes: []', '0 class names'), ('classes: [ground]', "'str'"),
     ('classes: [{name: a, colour: [1, 2, 3]}]', "'colour' is none of the keys name, color, id"),
     (TWO + 'class: 3', "'class' is none of the keys name, source, classes"),
@@ -88,7 +89,8 @@ def test_labels_of_colours(tmp_path: Path) -> None:
     (TWO + 'color_coded: true\nignored: [0]', 'int'),
     (TWO + 'color_coded: true\nignored: [[4, 5, 6]]', r'\(4, 5, 6\) occurs twice'),
     (TWO + 'images: "{split}/{name}/{name}.jpg"', 'once'), (TWO + 'labels: "{name}.png"', 'once'),
-    (TWO + 'labels: 3', 'int'),
+    (TWO + 'labels: 3', 'line 4: `labels: 3` .* quote it'),
+    ('classes:\n- {name: off}', 'line 2: `name: off` is read as true or false: quote it'),
 ])
 def test_a_malformed_file_is_one_line_that_names_it(tmp_path: Path, text: str,
                                                     value: str) -> None:
