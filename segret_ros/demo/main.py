@@ -3,7 +3,6 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-import shutil
 import sys
 
 import numpy as np
@@ -13,13 +12,21 @@ from segret_ros.command_line import FAILED, Parser
 from segret_ros.demo.drive_pictures import DrivePictures
 from segret_ros.demo.frames import labelled_frames, true_label_topic
 from segret_ros.demo.report import write_report
-from segret_ros.inference import DEVICES, ModelError, read_model_info
+from segret_ros.inference import DEVICES, ModelError, ModelInfo, read_model_info
 from segret_ros.metrics import ConfusionMatrix, MetricError
+from segret_ros.output_folder import Layout, output_folder, OutputError
 from segret_ros.replay.node_process import (
     isolate, node_arguments, node_process, NodeError, played_topics)
 from segret_ros.replay.player import OUTPUTS, Player, rate_hz
 from segret_ros.share import default_model, share_directory
 from tqdm import tqdm
+
+LAYOUT = Layout(
+    'segret_demo', ('overlays/*.jpg', 'result/metadata.yaml', 'result/result.mcap', 'report.html',
+                    '*contact_sheet.png', '*frame_????.png', 'node.log'),
+    signatures=(frozenset({'report.html', 'result/metadata.yaml', 'result/result.mcap',
+                           'node.log'}),),
+    live=frozenset({'node.log'}))
 
 
 @dataclass(frozen=True)
@@ -64,45 +71,60 @@ def demo(model: Path, device: str, bag: Path, topics: list[str], output: Path) -
 
     :param topics: of the cameras to play; an empty list takes all.
     :param output: folder; what an earlier demo left there is replaced.
+    :raises OutputError: for a folder that is not the demo's to fill.
     """
     info = read_model_info(model)
     with open_bag(bag) as drive:
         cameras = bag_cameras(drive, topics)
         arguments = node_arguments(model, device, cameras)
-        if output.exists():
-            shutil.rmtree(output)
-        (output / 'overlays').mkdir(parents=True)
-        player, memory_mb = play(drive, cameras, arguments, output)
+        with output_folder(LAYOUT, output, [bag, model]) as folder:
+            player, memory_mb = play(drive, cameras, arguments, folder.made / 'result',
+                                     output / 'node.log')
+            confusion, pictures = picture(player, cameras, info, folder.made)
+            summary = summarise(player, memory_mb, confusion)
+            write_report(folder.made / 'report.html', bag.resolve().name, summary.rows(),
+                         confusion, info, pictures)
+    return summary
+
+
+def picture(player: Player, cameras: list[CameraTopic], info: ModelInfo,
+            folder: Path) -> tuple[ConfusionMatrix, dict[str, bytes]]:
+    """
+    Picture the drive that was played.
+
+    :param folder: with its bag, `result`.
+    :return: the labels against the drive's, and the pictures of the report by file name.
+    """
+    (folder / 'overlays').mkdir()
     confusion, pictures = ConfusionMatrix(len(info.labels)), {}
-    with open_bag(output / 'result') as result:
+    with open_bag(folder / 'result') as result:
         for camera in cameras:
-            book = DrivePictures(output, picture_prefix(camera, cameras),
+            book = DrivePictures(folder, picture_prefix(camera, cameras),
                                  len(player.logs[camera.topic].answers), info.labels)
             for frame in labelled_frames(result, camera):
                 book.add(frame)
                 if frame.true_label is not None:
                     confusion.add(frame.true_label, frame.label)
             pictures |= book.write()
-    summary = summarise(player, memory_mb, confusion)
-    write_report(output / 'report.html', bag.resolve().name, summary.rows(), confusion, info,
-                 pictures)
-    return summary
+    return confusion, pictures
 
 
-def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str],
-         output: Path) -> tuple[Player, float]:
+def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str], result: Path,
+         log: Path) -> tuple[Player, float]:
     """
-    Play a drive to the node, and write it with the node's answers as one bag, `result`.
+    Play a drive to the node, and write it with the node's answers as one bag.
 
     :param arguments: of the node.
+    :param result: the bag's folder.
+    :param log: gets what the node prints.
     :return: the player with what it logged, and the node's peak memory in MB.
     """
     isolate()
     true_labels = [true_label_topic(camera, drive.topics) for camera in cameras]
     messages = drive.messages([*played_topics(cameras), *filter(None, true_labels)])
-    with BagWriter(output / 'result') as writer, \
+    with BagWriter(result) as writer, \
             Player(cameras, OUTPUTS, waits=True, on_message=writer.write) as player, \
-            node_process(arguments, output / 'node.log') as node, \
+            node_process(arguments, log) as node, \
             tqdm(desc='drive', unit='frame') as bar:
         player.play(messages, node, bar.update)
         return player, node.peak_memory_mb()
@@ -140,12 +162,13 @@ def main() -> int:
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='cameras to play, where not all are wanted')
     parser.add_argument('--output', type=Path, default=Path('out/demo'),
-                        help='folder to fill; what is there is replaced')
+                        help='folder to fill: new, empty or of an earlier demo')
     arguments = parser.parse_args()
     try:
         summary = demo(arguments.model, arguments.device, arguments.bag, arguments.topics,
                        arguments.output)
-    except (BagError, MetricError, ModelError, NodeError, OSError) as error:
+    except (BagError, MetricError, ModelError, NodeError, OSError,
+            OutputError) as error:
         print(f'segret_demo: {error}', file=sys.stderr)
         return FAILED
     for name, value in summary.rows().items():

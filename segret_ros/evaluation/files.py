@@ -1,7 +1,12 @@
 """What the output folder of an evaluation holds."""
 
+from segret_ros.output_folder import Layout, WORK
+
 FORMAT = 1  # of metrics.json; another one when its content or that of frames.csv changes
 METRICS, FRAMES, RUN, REALTIME = 'metrics.json', 'frames.csv', 'run.json', 'realtime.json'
 RESULT, REPORT, SELECT = 'result.mcap', 'report.html', 'select'
-WORK = '.work'  # while it is made
 NODE_LOG = 'node.log'
+JOBS = 'jobs.json'  # in the work
+LAYOUT = Layout('segret_evaluate', (METRICS, FRAMES, RUN, REALTIME, RESULT, REPORT, NODE_LOG),
+                signatures=(frozenset({METRICS, FRAMES, RUN}), frozenset({f'{WORK}/{JOBS}'})),
+                live=frozenset({NODE_LOG}))

@@ -5,7 +5,6 @@ from datetime import datetime, timezone
 import json
 from pathlib import Path
 import shlex
-import shutil
 import sys
 
 import numpy as np
@@ -14,7 +13,7 @@ from segret_ros.bags.cameras import bag_cameras
 from segret_ros.bench.machine import this_machine
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.files import (
-    FRAMES, METRICS, REALTIME, REPORT, RESULT, RUN, SELECT, WORK)
+    FRAMES, METRICS, REALTIME, REPORT, RESULT, RUN, SELECT)
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.pictures import Labelled, read_labelled, Wanted
 from segret_ros.evaluation.report import columns_needed, write_report
@@ -35,9 +34,7 @@ def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 
     :param realtime: what `replay_realtime` gives, or None.
     :param count: frames to select for labelling.
     """
-    made = run.output / WORK / 'made'
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
+    made = run.folder.made
     run.write_frames(made / FRAMES)
     run.write_result(made / RESULT)
     told = how(run, metrics)
@@ -50,7 +47,8 @@ def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 
     if count:
         write_selected(run, metrics, made, count)
     write_json(made / METRICS, metrics)
-    _replace(made, run.output)
+    run.folder.publish(last=METRICS)  # without it none counts
+    run.folder.discard()
 
 
 def check_selectable(output: Path) -> None:
@@ -58,18 +56,6 @@ def check_selectable(output: Path) -> None:
     if (output / SELECT).exists():
         raise EvaluationError(f'{output / SELECT} exists: move it away, its labels may be '
                               'corrected already')
-
-
-def _replace(made: Path, output: Path) -> None:
-    """Let the new files take the place of the old ones; without metrics.json none counts."""
-    (output / METRICS).unlink(missing_ok=True)
-    for name in (RESULT, FRAMES, RUN, REALTIME, REPORT):
-        (output / name).unlink(missing_ok=True)
-    for path in list(made.iterdir()):
-        if path.name != METRICS:
-            path.replace(output / path.name)
-    (made / METRICS).replace(output / METRICS)
-    shutil.rmtree(output / WORK)
 
 
 def write_json(path: Path, content: dict) -> None:

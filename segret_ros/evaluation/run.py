@@ -12,15 +12,14 @@ from segret_ros.atomic import atomic_path
 from segret_ros.bags import BagWriter
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
-from segret_ros.evaluation.files import FORMAT, RESULT, WORK
+from segret_ros.evaluation.files import FORMAT, JOBS, LAYOUT, RESULT
 from segret_ros.evaluation.frames import Frame
 from segret_ros.evaluation.parts import Parts
 from segret_ros.evaluation.rows import head
 from segret_ros.evaluation.tally import Tally
 from segret_ros.evaluation.truth import TOLERANCE_NS
 from segret_ros.inference import ModelInfo, read_model_info
-
-JOBS = 'jobs.json'  # in WORK
+from segret_ros.output_folder import OutputFolder, WORK
 
 
 class Run:
@@ -45,18 +44,20 @@ class Run:
 
     def prepare(self, resume: bool) -> None:
         """
-        Make the output folder ready.
+        Claim the output folder, `folder` from now on.
 
         :param resume: go on with what an interrupted run of the same bags and options left.
         :raises EvaluationError: when there is nothing to go on with.
+        :raises OutputError: for a folder that is not an evaluation's to fill.
         """
         self._begun = time.monotonic()
         work, told = self.output / WORK, json.dumps(self._identity(), indent=1)
         if resume:
             self._check_resumable(work / JOBS, told)
-            return
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        inputs = [*(job.bag for job in self.jobs), self.options.model]
+        if self.options.labels is not None:
+            inputs.append(Path(self.options.labels))
+        self.folder = OutputFolder(LAYOUT, self.output, inputs, resume)
         with atomic_path(work / JOBS) as partial:
             partial.write_text(told)
 
@@ -135,13 +136,13 @@ class Run:
 
     def write_result(self, path: Path) -> None:
         """Write result.mcap."""
-        folder = self.output / WORK / 'result'
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = path.with_suffix('')
         with BagWriter(folder) as writer:
             for _, parts in self.parts():
                 for recorded in parts.results():
                     writer.write(recorded)
         (folder / RESULT).replace(path)
+        shutil.rmtree(folder)
 
 
 def _summary(tally: Tally, names: Sequence[str], labels: int | None) -> dict:

@@ -101,7 +101,8 @@ def test_the_same_bag_gives_the_same_metrics(output: Path, bag: Path, tmp_path: 
     assert (tmp_path / 'again' / 'metrics.json').read_bytes() == (
         output / 'metrics.json').read_bytes()
     assert sorted(path.name for path in (tmp_path / 'again').iterdir()) == [
-        'frames.csv', 'metrics.json', 'report.html', 'result.mcap', 'run.json']
+        '.segret_output.json', 'frames.csv', 'metrics.json', 'report.html', 'result.mcap',
+        'run.json']
 
 
 def test_frames_are_selected_for_labelling_once(bag: Path, tmp_path: Path) -> None:
