@@ -8,9 +8,10 @@ import sys
 from jsonargparse import ArgumentError
 from segret_ros.command_line import FAILED, INTERRUPTED
 from segret_ros.network import SegRet
+from segret_ros.output_folder import OutputFolder
 from segret_train.options import OptionParser
 from segret_train.pretraining.images import find_classes, find_images, ImageViews
-from segret_train.pretraining.run import BACKBONE, Pretraining, PretrainingRun
+from segret_train.pretraining.run import BACKBONE, LAYOUT, Pretraining, PretrainingRun
 from segret_train.pretraining.tasks import Classification, Distillation
 from segret_train.recipe import one_line, plain
 from segret_train.teacher import EfficientNetFeatures
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.manual_seed(settings.seed)
         network = SegRet(settings.variant)
         run = PretrainingRun(settings, network, *make_task(settings, network, folders), output)
+        OutputFolder(LAYOUT, output, folders)
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: stopped.append(True))
         run.train(lambda: bool(stopped))

@@ -1,13 +1,13 @@
 """Make the sample drive from CamVid's val split: `python -m segret_train.sample_drive --help`."""
 
 from pathlib import Path
-import shutil
 import sys
 
 import cv2
 import numpy as np
 from segret_ros.bags import BagWriter, serialize, TYPESTORE
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.output_folder import OutputError
 from segret_train.datasets import open_data_set, Sample
 from tqdm import tqdm
 
@@ -27,9 +27,11 @@ def write_drive(samples: list[Sample], bag: Path) -> None:
     """
     Write frames, labels and camera info as a bag, stamped by the frames' numbers.
 
-    :param bag: folder of the MCAP bag, made anew.
+    :param bag: folder of the MCAP bag, which must not exist yet.
+    :raises OutputError: when it exists.
     """
-    shutil.rmtree(bag, ignore_errors=True)
+    if bag.exists():
+        raise OutputError(f'{bag} exists: move it away')
     with BagWriter(bag) as writer:
         for sample in tqdm(samples, unit='frame'):
             number = int(sample.name.rsplit('_', 1)[1])
@@ -62,7 +64,7 @@ def main() -> int:
                     'ids, 255 unknown) and camera info at 15 Hz, stamped since the drive began.')
     parser.add_argument('--data', type=Path, required=True, help='folder of CamVid')
     parser.add_argument('--output', type=Path, default=Path('data/sample_drive'),
-                        help='folder of the bag (default: %(default)s); replaced if it exists')
+                        help='folder of the bag, which must not exist yet (default: %(default)s)')
     arguments = parser.parse_args()
     try:
         write_drive(open_data_set('camvid', arguments.data).samples('val'), arguments.output)

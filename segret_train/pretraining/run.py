@@ -9,8 +9,10 @@ from typing import Literal
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 import numpy as np
 from segret_ros.network import save_backbone, SegRet
+from segret_ros.output_folder import Layout
 from segret_train.pretraining.images import ImageViews
 from segret_train.recipe import Recipe
+from segret_train.training import state
 from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
 from segret_train.training.state import load_state, save_state
 from segret_train.training.step import normalised
@@ -22,6 +24,8 @@ from tqdm import tqdm
 
 BACKBONE = 'backbone.safetensors'
 SAVE_EVERY = 200  # steps
+LAYOUT = Layout('segret_train pretrain', (BACKBONE, state.NAME),
+                signatures=(frozenset({BACKBONE, state.NAME}),), grows=True)
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,10 @@ class PretrainingRun:
         self.optimizer = make_optimizer(task, settings.recipe())
         self.step = 0
         self.losses: list[float] = []
-        if state := load_state(output, settings, 1):
-            self.task.load_state_dict(state['task'])
-            self.optimizer.load_state_dict(state['optimizer'])
-            self.step = state['step']
-        output.mkdir(parents=True, exist_ok=True)
+        if saved := load_state(output, settings, 1):
+            self.task.load_state_dict(saved['task'])
+            self.optimizer.load_state_dict(saved['optimizer'])
+            self.step = saved['step']
 
     def train(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """

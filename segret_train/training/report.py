@@ -12,10 +12,9 @@ from segret_ros.reporting.pictures import encode, frame_panels, side_by_side
 from segret_ros.reporting.svg import Picture
 from segret_train.datasets import Sample
 from segret_train.teacher import load_network
-from segret_train.training.run import BEST, Run
+from segret_train.training.run import BEST, REPORT, Run
 from segret_train.training.validation import predicted
 
-NAME = 'report.html'
 FRAMES = 3  # of the best and of the worst
 
 
@@ -25,13 +24,13 @@ def write_report(run: Run) -> Path:
     confusion = ConfusionMatrix(len(labels))
     confusion.counts = np.array(run.best['confusion'], np.int64)
     write_page(
-        run.output / NAME, 'segret_train.training',
+        run.output / REPORT, 'segret_train.training',
         title=f'SegRet {run.recipe.variant} on {run.data.name}', rows=summary(run, confusion),
         curves=[str(chart) for chart in curves(run.log.records)],
         classes=class_rows(labels, confusion),
         matrix=str(confusion_chart(labels.names, confusion)), groups=pictures(run),
         recipe=run.recipe.values())
-    return run.output / NAME
+    return run.output / REPORT
 
 
 def summary(run: Run, confusion: ConfusionMatrix) -> dict[str, str]:

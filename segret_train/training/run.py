@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 from segret_ros.network import save_checkpoint, SegRet
+from segret_ros.output_folder import Layout, OutputFolder
 from segret_train.datasets import DataError, DataSet
 from segret_train.recipe import Recipe
 from segret_train.training import log, state
@@ -26,7 +27,10 @@ from torch import nn
 from tqdm import tqdm
 
 LOG_EVERY = 50  # steps
-BEST, RECIPE = 'best.safetensors', 'recipe.yaml'
+BEST, RECIPE, REPORT = 'best.safetensors', 'recipe.yaml', 'report.html'
+LAYOUT = Layout('segret_train', (BEST, RECIPE, REPORT, state.NAME, log.NAME, 'tensorboard/*',
+                                 'bad_batch_*.pt'),
+                signatures=(frozenset({RECIPE, state.NAME}),), grows=True)
 
 
 class Run:
@@ -39,7 +43,8 @@ class Run:
     :param data: its train split is learnt, its val split scored.
     :param output: the run's folder, which all processes see; a run that began there goes on.
     :param workers: processes of this one that make views; 0 makes them here.
-    :raises ValueError: for wrong data, a damaged state, or a run begun with another recipe.
+    :raises ValueError: for wrong data, a damaged state, a run begun with another recipe, or a
+        folder that is not a run's to fill.
     """
 
     def __init__(self, recipe: Recipe, data: DataSet, output: Path, world: World,
@@ -57,12 +62,14 @@ class Run:
         self.step, self.seconds, self._clock = 0, 0.0, 0.0
         self.losses: list[float] = []  # since the last record
         self.best: dict = {}  # of the best validation: val_miou, step, confusion, frames
+        if world.is_first:
+            OutputFolder(LAYOUT, output, [data.root, *filter(None, (
+                recipe.dataset, recipe.backbone, recipe.grown_from, recipe.teacher))])
         records: list[dict] = []
         if saved := load_state(output, recipe, world.size):
             records = self._restore(saved)
         self.log = None
         if world.is_first:
-            output.mkdir(parents=True, exist_ok=True)
             remove_leftovers(output, (state.NAME, log.NAME, BEST, RECIPE))
             recipe.save(output / RECIPE)
             self.log = Log(output, records)

@@ -176,3 +176,15 @@ def test_the_command_tells_a_mistake_in_one_line(tmp_path: Path,
     error = capsys.readouterr().err
     assert f'{tmp_path / "empty"}: holds no image' in error
     assert error.count('\n') == 1
+
+
+@pytest.mark.parametrize('place', ['images', '.', 'images/red/run', 'mine'])
+def test_the_command_leaves_the_users_files(folder: Path, tmp_path: Path, place: str,
+                                            capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'last.pt').write_text('mine')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    assert pretrain.main(['--images', str(folder), '--output', str(tmp_path / place),
+                          '--task', 'classification', '--crop', '[32, 32]']) == 1
+    assert str(tmp_path / place) in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}

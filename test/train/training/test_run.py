@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from segret_ros.label_set import load_label_set
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
+from segret_ros.output_folder import LIST, OutputError
 from segret_train.datasets import DataSet, open_data_set
 from segret_train.recipe import Recipe
 from segret_train.training.run import Run
@@ -59,9 +60,9 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(
 
 def test_the_best_checkpoint_is_the_moving_average_and_tells_how_it_was_made(
         camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
-    run = make_run(recipe, camvid, tmp_path)
+    run = make_run(recipe, camvid, tmp_path / 'run')
     best = run.train()
-    network = load_checkpoint(tmp_path / 'best.safetensors')
+    network = load_checkpoint(tmp_path / 'run' / 'best.safetensors')
     labels = load_label_set('camvid')
     assert network.class_names == list(labels.names)
     assert network.palette == [list(color) for color in labels.colors]
@@ -78,36 +79,38 @@ def test_the_best_checkpoint_is_the_moving_average_and_tells_how_it_was_made(
 
 
 def test_a_finished_run_is_not_repeated(camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
-    best = make_run(recipe, camvid, tmp_path).train()
-    before = (tmp_path / 'last.pt').read_bytes()
-    assert make_run(recipe, camvid, tmp_path).train() == best
-    assert (tmp_path / 'last.pt').read_bytes() == before
+    best = make_run(recipe, camvid, tmp_path / 'run').train()
+    before = (tmp_path / 'run' / 'last.pt').read_bytes()
+    assert make_run(recipe, camvid, tmp_path / 'run').train() == best
+    assert (tmp_path / 'run' / 'last.pt').read_bytes() == before
 
 
 def test_another_recipe_does_not_resume(camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
-    make_run(replace(recipe, iterations=1), camvid, tmp_path).train()
+    make_run(replace(recipe, iterations=1), camvid, tmp_path / 'run').train()
     with pytest.raises(ValueError, match='made with iterations 1, not 4; seed 3, not 5: give'):
-        make_run(replace(recipe, seed=5), camvid, tmp_path)
+        make_run(replace(recipe, seed=5), camvid, tmp_path / 'run')
 
 
 @pytest.mark.parametrize('content', [b'', b'cut', None])
 def test_a_damaged_state_is_named(camvid: DataSet, tmp_path: Path, recipe: Recipe,
                                   content: bytes | None) -> None:
-    state = tmp_path / 'last.pt'
+    make_run(recipe, camvid, tmp_path / 'run')
+    state = tmp_path / 'run' / 'last.pt'
     if content is None:
         torch.save({'step': 3}, state)
     else:
         state.write_bytes(content)
     with pytest.raises(ValueError, match='last.pt: damaged; delete it'):
-        make_run(recipe, camvid, tmp_path)
+        make_run(recipe, camvid, tmp_path / 'run')
 
 
 def test_what_a_killed_run_began_to_write_is_removed(camvid: DataSet, tmp_path: Path,
                                                      recipe: Recipe) -> None:
-    (tmp_path / '.last.pt.abc123').write_bytes(b'half')
-    (tmp_path / '.own.yaml').write_text('of the user')
-    make_run(recipe, camvid, tmp_path)
-    assert [path.name for path in tmp_path.glob('.*')] == ['.own.yaml']
+    make_run(recipe, camvid, tmp_path / 'run')
+    (tmp_path / 'run' / '.last.pt.abc123').write_bytes(b'half')
+    (tmp_path / 'run' / '.own.yaml').write_text('of the user')
+    make_run(recipe, camvid, tmp_path / 'run')
+    assert {path.name for path in (tmp_path / 'run').glob('.*')} == {LIST, '.own.yaml'}
 
 
 def test_a_val_split_without_a_labelled_pixel_is_told(camvid_tree: Path, tmp_path: Path,
@@ -121,11 +124,11 @@ def test_a_val_split_without_a_labelled_pixel_is_told(camvid_tree: Path, tmp_pat
 
 def test_a_loss_that_is_no_number_stops_and_keeps_its_batch(
         camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
-    run = make_run(recipe, camvid, tmp_path)
+    run = make_run(recipe, camvid, tmp_path / 'run')
     with torch.no_grad():
         run.network.decoder.classify.bias[3] = float('nan')
     before = run.network.decoder.fuse.weight.clone()
-    path = tmp_path / 'bad_batch_0.pt'
+    path = tmp_path / 'run' / 'bad_batch_0.pt'
     with pytest.raises(NonFiniteLoss, match=f'loss is nan at step 0, whose batch is in {path}: '
                                             r'.*lower --learning_rate \(0.001\)'):
         run.train()
@@ -150,7 +153,34 @@ def test_training_starts_with_a_given_backbone(camvid: DataSet, tmp_path: Path,
 
 def test_a_recipe_sets_dropout_and_stochastic_depth(camvid: DataSet, tmp_path: Path,
                                                     recipe: Recipe) -> None:
-    network = make_run(replace(recipe, dropout=0.25, drop_path=0.22), camvid, tmp_path).network
+    recipe = replace(recipe, dropout=0.25, drop_path=0.22)
+    network = make_run(recipe, camvid, tmp_path / 'run').network
     depths = [block.drop_path for stage in network.backbone.stages for block in stage.blocks]
     assert depths == pytest.approx([0.02 * number for number in range(12)])
     assert network.decoder.dropout.p == 0.25
+
+
+@pytest.mark.parametrize('place', ['camvid', '.', 'camvid/run', 'weights', 'mine'])
+def test_a_run_begins_in_a_new_empty_or_its_own_folder(camvid: DataSet, tmp_path: Path,
+                                                       recipe: Recipe, place: str) -> None:
+    (tmp_path / 'weights').mkdir()
+    labels = load_label_set('camvid')
+    save_checkpoint(SegRet('nano', 11), tmp_path / 'weights' / 'teacher.safetensors',
+                    list(labels.names), [list(color) for color in labels.colors], {})
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'recipe.yaml').write_text('mine')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    recipe = replace(recipe, teacher=str(tmp_path / 'weights' / 'teacher.safetensors'))
+    with pytest.raises(OutputError, match=place):
+        make_run(recipe, camvid, tmp_path / place)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+
+
+def test_a_run_goes_on_beside_files_of_the_users(camvid: DataSet, tmp_path: Path,
+                                                 recipe: Recipe) -> None:
+    stopped = make_run(recipe, camvid, tmp_path / 'run')
+    stopped.train(lambda: stopped.step == 1)
+    (tmp_path / 'run' / 'mine.onnx').write_text('mine')
+    (tmp_path / 'run' / LIST).unlink()  # as versions without one left it
+    assert make_run(recipe, camvid, tmp_path / 'run').step == 1
+    assert (tmp_path / 'run' / 'mine.onnx').read_text() == 'mine'
