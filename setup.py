@@ -50,7 +50,7 @@ setup(
                 'ros-kilted-std-msgs', 'ros-kilted-diagnostic-msgs', 'ros-kilted-lifecycle-msgs',
                 'ros-kilted-rosgraph-msgs', 'rosbags-image>=0.10'],
         'openvino': ['openvino>=2024.0'],
-        'demo': ['Jinja2', 'tqdm', *BAGS],
+        'demo': ['Jinja2', 'Pillow>=9.0', 'tqdm', *BAGS],
         'evaluate': ['Jinja2', 'Pillow>=9.0', 'rosbags-image>=0.10', 'tqdm', *BAGS],
         'ray': ['ray>=2.9'],
         'train': ['Jinja2', 'Pillow>=9.0', 'jsonargparse[signatures]>=4.40', 'onnx>=1.16',

@@ -1,6 +1,6 @@
 """Image and label files: which files are images, and what they hold; their only reader."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 import os
@@ -27,6 +27,10 @@ LABEL_WAY_OUT = 'write ids as a grey or palette PNG'
 warnings.filterwarnings('ignore', module=r'PIL\.')
 
 
+class LabelError(ImageError):
+    """A sound image that is no label."""
+
+
 def image_files(folder: Path, recursive: bool = False) -> list[Path]:
     """
     Return the images in a folder, by their names alone, sorted.
@@ -43,9 +47,13 @@ def left_out(folder: Path, recursive: bool = False) -> list[Path]:
     return [path for path in files_in(folder, recursive) if not is_image(path)]
 
 
-def is_image(path: Path) -> bool:
-    """Tell whether a path counts as an image; it is one that can't be opened, too."""
-    if path.name.startswith('.') or path.suffix.lower() not in ENDINGS:
+def is_image(path: Path, endings: Collection[str] = ENDINGS) -> bool:
+    """
+    Return whether a path counts as an image, even if it can't be opened.
+
+    :param endings: that an image may have, in small letters.
+    """
+    if path.name.startswith('.') or path.suffix.lower() not in endings:
         return False
     try:
         return stat.S_ISREG(path.stat().st_mode)
@@ -60,7 +68,7 @@ def files_in(folder: Path, recursive: bool) -> list[Path]:
     :param recursive: looks into folders and links to folders, but not into hidden ones and never
         from a folder into itself again.
     """
-    return sorted(_walk(folder, recursive, frozenset())) if folder.is_dir() else []
+    return sorted(_walk(folder, recursive, ())) if folder.is_dir() else []
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -82,10 +90,19 @@ def image_size(path: Path) -> tuple[int, int]:
     :raises ImageError: for a file that is missing, or whose head is damaged.
     """
     with _explained(shown(path)), Image.open(BytesIO(_content(path))) as image:
-        width, height = image.size
-        if image.format == 'TIFF':  # newer versions of Pillow have turned it already
-            width, height = image.tag_v2[TIFF_WIDTH], image.tag_v2[TIFF_HEIGHT]
+        height, width = _stored_size(image)
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
+
+
+def stored_size(content: bytes, place: str) -> tuple[int, int]:
+    """
+    Return the (height, width) of an image file before its EXIF turns it, from its head alone.
+
+    :param place: where it comes from, for the error.
+    :raises ImageError: for a file whose head is damaged.
+    """
+    with _explained(place), Image.open(BytesIO(content)) as image:
+        return _stored_size(image)
 
 
 def read_label(path: Path) -> np.ndarray:
@@ -100,17 +117,18 @@ def decode_label(content: bytes, place: str) -> np.ndarray:
     :param content: PNG, BMP or TIFF of 1 to 16 bits of grey or palette a pixel.
     :param place: where it comes from, for the error.
     :return: (H, W) uint8, as stored: neither scaled to 255 nor taken through the palette.
-    :raises ImageError: for other content, a lossy or damaged file, or ids beyond 255.
+    :raises LabelError: for a lossy file, colours, or ids beyond 255.
+    :raises ImageError: for a damaged file.
     """
     with _lossless(content, place) as image:
         step = _step(image, content)
         raw = np.asarray(_upright(image))
     if raw.ndim != 2 or raw.dtype.kind not in 'bui':
-        raise ImageError('a label of colours or fractions', f'it has pixels of {image.mode}, '
+        raise LabelError('a label of colours or fractions', f'it has pixels of {image.mode}, '
                          f'where one whole number is wanted: {LABEL_WAY_OUT}', place)
     outside = [number for number in (raw.min(), raw.max()) if not 0 <= number <= 255]
     if outside:
-        raise ImageError('a label of too large ids', f'it holds id {outside[-1]}, and ids are '
+        raise LabelError('a label of too large ids', f'it holds id {outside[-1]}, and ids are '
                          '0..255', place)
     return raw.astype(np.uint8) // np.uint8(step)
 
@@ -120,12 +138,13 @@ def read_label_colors(path: Path) -> np.ndarray:
     Read a label file whose classes are colours.
 
     :return: (H, W, 3) uint8 RGB.
-    :raises ImageError: for a lossy or damaged file, or one without colours.
+    :raises LabelError: for a lossy file, or one without colours.
+    :raises ImageError: for a damaged file.
     """
     place = shown(path)
     with _lossless(_content(path), place) as image:
         if image.mode not in ('P', 'RGB', 'RGBA'):
-            raise ImageError('a label without colours', f'it has pixels of {image.mode}, where '
+            raise LabelError('a label without colours', f'it has pixels of {image.mode}, where '
                              'RGB is wanted: write an RGB PNG', place)
         return _rgb(_upright(image), place)
 
@@ -135,13 +154,16 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode(errors='backslashreplace')
 
 
-def _walk(folder: Path, recursive: bool, above: frozenset[str]) -> Iterator[Path]:
-    here = above | {os.path.realpath(folder)}
-    for path in folder.iterdir():
-        if not recursive or path.name.startswith('.') or not path.is_dir():
-            yield path
-        elif os.path.realpath(path) not in here:
-            yield from _walk(path, recursive, here)
+def _walk(folder: Path, recursive: bool, above: tuple[str, ...]) -> Iterator[Path]:
+    here = *above, os.path.realpath(folder)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry)
+            is_folder = os.path.isdir(path) if entry.is_symlink() else entry.is_dir()
+            if not recursive or entry.name.startswith('.') or not is_folder:
+                yield path
+            elif os.path.realpath(path) not in here:
+                yield from _walk(path, recursive, here)
 
 
 def _content(path: Path) -> bytes:
@@ -187,9 +209,15 @@ def _lossless(content: bytes, place: str) -> Iterator[Image.Image]:
     with _opened(content, place) as image:
         if image.format not in LOSSLESS or image.info.get('compression') in LOSSY_TIFFS:
             kind = image.format if image.format not in LOSSLESS else 'TIFF of a lossy codec'
-            raise ImageError('a label in a lossy format', f'it is a {kind}, and ids do not '
+            raise LabelError('a label in a lossy format', f'it is a {kind}, and ids do not '
                              f'survive a lossy codec: {LABEL_WAY_OUT}', place)
         yield image
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    if image.format == 'TIFF':  # which newer versions of Pillow have turned already
+        return image.tag_v2[TIFF_HEIGHT], image.tag_v2[TIFF_WIDTH]
+    return image.size[::-1]
 
 
 def _step(image: Image.Image, content: bytes) -> int:

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from segret_ros.bags import BagError, open_bag
 from segret_ros.bags.cameras import bag_cameras
 from segret_ros.evaluation.frames import decode, read_messages, Span
+from segret_ros.image_file import image_files, ImageError, read_image
 from segret_ros.share import share_directory
 
-ENDINGS = ('.jpg', '.jpeg', '.png')
 SAMPLE_DRIVE = share_directory() / 'data' / 'sample_drive'
 
 
@@ -22,13 +21,13 @@ def choose_frames(source: Path, count: int) -> Iterator[np.ndarray]:
     """
     Give about so many images of a source, evenly chosen: always the same ones.
 
-    :param source: folder of images with `ENDINGS`, else a bag, whose cameras are taken in turns.
+    :param source: folder of images, else a bag, whose cameras are taken in turns.
     :param count: at most, and one a camera more.
     :return: (H, W, 3) uint8 RGB, one at least.
     :raises FramesError: for a source without images or cameras, or a folder with a damaged image.
     :raises BagError: for a bag whose messages can't be read.
     """
-    images = sorted(path for path in source.glob('*') if path.suffix.lower() in ENDINGS)
+    images = image_files(source)
     found = 0
     for image in (map(_read, images[::_period(len(images), count)]) if images
                   else _of_drive(source, count)):
@@ -43,7 +42,7 @@ def _of_drive(path: Path, count: int) -> Iterator[np.ndarray]:
     try:
         bag = open_bag(path)
     except BagError as error:
-        raise FramesError(f'{path}: is no folder with .jpg, .jpeg or .png, and no bag '
+        raise FramesError(f'{path}: is no folder of images, and no bag '
                           f'({error}): give the folder of the images, or a bag') from error
     with bag:
         try:
@@ -64,9 +63,7 @@ def _period(number: int, count: int) -> int:
 
 
 def _read(path: Path) -> np.ndarray:
-    content = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if image is None:
-        raise FramesError(f"{path.parent}: holds an image that can't be read ({path.name}); take "
-                          'it away')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        return read_image(path)
+    except ImageError as error:
+        raise FramesError(f'{error}, or take it away') from error

@@ -49,7 +49,7 @@ def test_what_is_no_bag_is_named(tmp_path: Path, content: bytes | None) -> None:
 
 
 def test_a_label_must_be_a_grey_image() -> None:
-    with pytest.raises(BagError, match="format 'png' is no grey 8-bit PNG"):
+    with pytest.raises(BagError, match="a label of 'png': not a readable image"):
         decode_label(compressed(1))
 
 

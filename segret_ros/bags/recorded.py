@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
+from segret_ros import image_file
 from segret_ros.bags.message_types import BagError, MessageTypes, TYPESTORE
+from segret_ros.image_error import ImageError
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ def decode_label(message) -> np.ndarray:
     """
     Give a recorded label image.
 
-    :param message: CompressedImage that holds a grey PNG of class ids.
+    :param message: CompressedImage that holds a file of class ids; see `image_file`.
     :return: (H, W) uint8.
     :raises BagError: for anything else.
     """
-    label = cv2.imdecode(np.asarray(message.data), cv2.IMREAD_UNCHANGED)
-    if label is None or label.ndim != 2 or label.dtype != np.uint8:
-        raise BagError(f'a label of format {message.format!r} is no grey 8-bit PNG of class ids')
-    return label
+    try:
+        return image_file.decode_label(bytes(message.data), f'a label of {message.format!r}')
+    except ImageError as error:
+        raise BagError(str(error)) from error

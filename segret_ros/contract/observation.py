@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
+from segret_ros.image_error import ImageError
+from segret_ros.image_file import stored_size
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -30,6 +31,8 @@ class Offer:
 class Frame:
     """
     What a message tells about its image; a CameraInfo tells stamp and size alone.
+
+    Of a compressed image without a size that can be read it is 0 x 0.
 
     :param data_size: bytes of pixels and padding.
     :param ids: the label ids that occur.
@@ -156,8 +159,10 @@ def _image_frame(message: object) -> Frame:
 
 
 def _compressed_frame(message: object) -> Frame:
-    image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    height, width = (0, 0) if image is None else image.shape
+    try:
+        height, width = stored_size(bytes(message.data), 'a camera image')
+    except ImageError:
+        height, width = 0, 0
     return Frame(_stamp_ns(message), height, width)
 
 

@@ -129,16 +129,22 @@ def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
                                              "stamps can't be compared with the camera's: name "
                                              'its image or camera_info with --camera-topic')
         return
-    by_stamp = {frame.stamp_ns: frame for frame in camera.frames}
-    for frame in label.frames:
-        image = by_stamp.get(frame.stamp_ns, camera.frames[-1])
+    sized = [frame for frame in camera.frames if frame.height]
+    if len(sized) < len(camera.frames):
+        yield Finding('warning', camera.name, f'{len(camera.frames) - len(sized)} of '
+                                              f'{_count(camera.frames)} are damaged: the labels '
+                                              "can't be compared with their size")
+    by_stamp = {frame.stamp_ns: frame for frame in sized}
+    for frame in label.frames if sized else ():
+        image = by_stamp.get(frame.stamp_ns, sized[-1])
         if frame.size != image.size:
             yield Finding('error', label.name, f'{frame.size} pixels, but {camera.name} is '
                                                f'{image.size}: a label is that of the camera '
                                                "pixel at its place, so publish the camera's size")
             break
     else:
-        yield Finding('ok', label.name, f'the size of {camera.name}')
+        if sized:
+            yield Finding('ok', label.name, f'the size of {camera.name}')
     yield from _stamps(label, camera, 'is looked up for the wrong moment')
 
 

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from segret_ros.image_file import ENDINGS, image_files, read_image
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
 from segret_ros.inference.parity_frames import decode, ParityFrame
 from segret_ros.share import default_model
-
-ENDINGS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
 
 def frames_of(path: str | Path, info: ModelInfo, most: int | None = None) -> list[ParityFrame]:
@@ -46,10 +45,10 @@ def frames_of_folder(folder: Path, path: str | Path, info: ModelInfo) -> list[Pa
                          'compare without a folder')
     if not folder.is_dir():
         raise ValueError(f'{folder}: no such folder of images')
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+    files = image_files(folder)
     if not files:
         raise ValueError(f'{folder}: no image ({", ".join(ENDINGS)}) is in it')
-    return labelled([_read(file) for file in files], path, info)
+    return labelled([read_image(file) for file in files], path, info)
 
 
 def labelled(images_rgb: Sequence[np.ndarray], path: str | Path, info: ModelInfo
@@ -69,10 +68,3 @@ def shipped_images() -> list[np.ndarray]:
     """Give the images of the shipped model's frames, (H, W, 3) uint8 RGB."""
     frames = decode(read_model_info(default_model()).parity_frames)
     return [frame.image_rgb for frame in frames]
-
-
-def _read(file: Path) -> np.ndarray:
-    image_bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if image_bgr is None:
-        raise ValueError(f'{file}: no image that can be read')
-    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)

@@ -1,13 +1,16 @@
 """A walk through a whole data set: what is damaged, and how often each class occurs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+from segret_ros.image_file import shown
 from segret_ros.label_set import LabelSet, UNKNOWN
-from segret_train.datasets.dataset import (DataError, DataSet, IdError, Sample, SizeError, SPLITS,
+from segret_train.datasets.dataset import (DataError, DataSet, IdError, Sample, SizeError,
                                            UnreadableError)
+from segret_train.datasets.layout import SPLITS
 from tqdm import tqdm
 
 KINDS = {UnreadableError: 'unreadable', SizeError: 'label of another size than its image',
@@ -25,12 +28,14 @@ class SplitCheck:
     :param pixels: of each id, (256,) int64; 255 is no class.
     :param images: that have the id in their label, (256,) int64.
     :param errors: one a damaged file.
+    :param left_out: files in the same folders that are neither images nor labels.
     """
 
     samples: int = 0
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(UNKNOWN + 1, np.int64))
     images: np.ndarray = field(default_factory=lambda: np.zeros(UNKNOWN + 1, np.int64))
     errors: list[DataError] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
 
 
 def check_data(data: DataSet) -> dict[str, SplitCheck]:
@@ -47,14 +52,11 @@ def check_data(data: DataSet) -> dict[str, SplitCheck]:
 
 def check_split(data: DataSet, split: str) -> SplitCheck:
     """Read every image and label of a split; give what was found."""
-    found = SplitCheck()
-    try:
-        samples = data.samples(split)
-    except DataError as error:
-        found.errors.append(error)
-        return found
+    samples, errors, left_out = data.split(split)
+    found = SplitCheck(errors=errors, left_out=left_out)
     with ThreadPoolExecutor() as pool:
-        for pixels, errors in tqdm(pool.map(examine, samples), split, len(samples), unit='image'):
+        for pixels, errors in tqdm(pool.map(examine, samples), split, len(samples), unit='image',
+                                   disable=not samples):
             found.samples += 1
             found.pixels += pixels
             found.images += pixels > 0
@@ -64,25 +66,48 @@ def check_split(data: DataSet, split: str) -> SplitCheck:
 
 def examine(sample: Sample) -> tuple[np.ndarray, list[DataError]]:
     """Give the label's pixels of each id, (256,) int64, and what is wrong with the two files."""
-    errors = {}
+    errors = {}  # by their texts: both tell of an image that has no size
     pixels = np.zeros(UNKNOWN + 1, np.int64)
-    for read in (sample.refuse_half_an_image, sample.label):
-        try:
-            label = read()
-        except DataError as error:
-            errors[str(error)] = error  # both tell of an image that has no size
-        else:
-            if label is not None:
-                pixels = np.bincount(label.ravel(), minlength=UNKNOWN + 1)
+    try:
+        sample.image()
+    except DataError as error:
+        errors[str(error)] = error
+    try:
+        pixels = np.bincount(sample.label().ravel(), minlength=UNKNOWN + 1)
+    except DataError as error:
+        errors[str(error)] = error
     return pixels, list(errors.values())
 
 
 def report(data: DataSet, checks: dict[str, SplitCheck]) -> str:
-    """Give what was found as text."""
+    """Return what was found as text."""
     parts = ['\n'.join([f'{data.name}, {split}: {found.samples} images',
-                        *_frequencies(data.labels, found), *_damage(found.errors)])
+                        *_frequencies(data.labels, found), *_left_out(found.left_out),
+                        *_damage(found.errors)])
              for split, found in checks.items()]
-    return '\n\n'.join(parts)
+    return '\n\n'.join([*parts, *_doubts(data, checks.values())])
+
+
+def _doubts(data: DataSet, checks: Collection[SplitCheck]) -> Iterator[str]:
+    """Return a hint where the labels look like those of another data set."""
+    classes, samples = len(data.labels), sum(found.samples for found in checks)
+    pixels = sum(found.pixels for found in checks)
+    absent = classes - np.count_nonzero(pixels[:classes])
+    foreign = sum(isinstance(error, IdError) for found in checks for error in found.errors)
+    signs = []
+    if pixels.any() and absent > classes / 2:
+        signs.append(f'{absent} of its {classes} classes never occur')
+    if foreign > samples / 2:
+        signs.append(f'{foreign} of {samples} labels are not of its ids')
+    if signs:
+        yield (f'is this {data.name}? {" and ".join(signs)}: name the data set, or the YAML file '
+               'of your own, with --dataset')
+
+
+def _left_out(paths: list[Path]) -> Iterator[str]:
+    if paths:
+        yield (f'left out: {len(paths)} files that are neither images nor labels, such as '
+               f'{shown(paths[0])}')
 
 
 def _frequencies(labels: LabelSet, found: SplitCheck) -> Iterator[str]:

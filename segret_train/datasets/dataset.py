@@ -1,21 +1,17 @@
-"""A data set: where its images and labels lie, and which class each id of its labels is."""
+"""A data set: its classes, and the labelled images of its splits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-import os
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
-from PIL import Image
+from segret_ros.image_file import image_size, ImageError, LabelError, read_image, shown
 from segret_ros.label_set import LabelSet
 from segret_train.datasets.ids import ColorTable, IdTable
+from segret_train.datasets.layout import Layout, SplitFiles
 
-SPLITS = ('train', 'val')
-EXIF_ORIENTATION = 0x0112
-SIDEWAYS = range(5, 9)  # the orientations that swap height and width
-# What Pillow raises for damaged files, found by damaging every byte of some.
-DAMAGES = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+NAMES_SHOWN = 3  # of files that one error is about
 
 
 class DataError(ValueError):
@@ -50,91 +46,52 @@ class Sample:
 
     def image(self) -> np.ndarray:
         """
-        Give the image, (H, W, 3) uint8 RGB.
+        Read the image, (H, W, 3) uint8 RGB.
 
-        :raises UnreadableError: when the file is none.
-        """
-        image = cv2.imread(str(self.image_path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise _unreadable(self.image_path)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-    def refuse_half_an_image(self) -> None:
-        """
-        Decode the image to its last byte; where those are missing `image` fills up with grey.
-
-        :raises UnreadableError: when the file is cut or damaged.
+        :raises UnreadableError: when the file is none, damaged or cut.
         """
         try:
-            with Image.open(self.image_path) as file:
-                file.load()
-        except DAMAGES as error:
-            raise _unreadable(self.image_path) from error
+            return read_image(self.image_path)
+        except ImageError as error:
+            raise UnreadableError(str(error)) from error
 
     def label(self) -> np.ndarray:
         """
-        Give the label, (H, W) uint8 class ids, 255 where there is no class.
+        Read the label, (H, W) uint8 class ids, 255 where there is no class.
 
-        :raises UnreadableError: when the file is none.
+        :raises UnreadableError: when one of the two files is none.
         :raises SizeError: when it has not the image's size.
         :raises IdError: when it is of another kind, or holds an id that means nothing.
         """
         try:
-            with Image.open(self.label_path) as file:
-                raw = np.asarray(file)
-        except DAMAGES as error:
-            raise _unreadable(self.label_path) from error
-        try:
-            label = self.ids.classes(raw)
+            label = self.ids.read(self.label_path)
+            size = image_size(self.image_path)
+        except LabelError as error:
+            raise IdError(f'{error}; labels are of {self.ids}') from error
+        except ImageError as error:
+            raise UnreadableError(str(error)) from error
         except ValueError as error:
-            raise IdError(f'{self.label_path}: {error}') from error
-        size = self._image_size()
+            raise IdError(f'{shown(self.label_path)}: {error}') from error
         if label.shape != size:
-            raise SizeError(f'{self.label_path}: {label.shape[0]} x {label.shape[1]}, but its '
-                            f'image {self.image_path} is {size[0]} x {size[1]}: a label has the '
-                            'height and width of its image')
+            raise SizeError(
+                f'{shown(self.label_path)}: {label.shape[0]} x {label.shape[1]}, but its image '
+                f'{shown(self.image_path)} is {size[0]} x {size[1]}: a label has the height and '
+                'width of its image')
         return label
 
-    def _image_size(self) -> tuple[int, int]:
-        """Give the image's (height, width) from the head of its file alone."""
-        try:
-            with Image.open(self.image_path) as file:
-                sideways = file.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
-                return file.size if sideways else file.size[::-1]
-        except DAMAGES as error:
-            raise _unreadable(self.image_path) from error
 
-
-@dataclass(frozen=True)
-class Layout:
+class Split(NamedTuple):
     """
-    Where images and labels lie, as paths of `{split}` and `{name}` below the data set's folder.
+    A split as it was found.
 
-    :param splits: the folder's name of `train` and of `val`.
-    :param example: a name as the data set has them; it may contain folders.
+    :param samples: the labelled images, in the order of their names.
+    :param errors: what is missing or too much.
+    :param left_out: files in the same folders that are neither images nor labels.
     """
 
-    images: str
-    labels: str
-    splits: Mapping[str, str] = field(default_factory=lambda: dict(zip(SPLITS, SPLITS)))
-    example: str = 'NAME'
-
-    def __str__(self) -> str:
-        splits = '{' + ','.join(self.splits.values()) + '}'
-        return ' and '.join(_filled(pattern, splits, self.example)
-                            for pattern in (self.images, self.labels))
-
-    def image_paths(self, root: Path, split: str) -> dict[str, Path]:
-        """Give the images of a split by name, in the order of the names."""
-        return _find(root, self.images, self.splits[split])
-
-    def label_paths(self, root: Path, split: str) -> dict[str, Path]:
-        """Give the labels of a split by name."""
-        return _find(root, self.labels, self.splits[split])
-
-    def label_path(self, root: Path, split: str, name: str) -> Path:
-        """Give where the label of an image belongs."""
-        return root / _filled(self.labels, self.splits[split], name)
+    samples: list[Sample]
+    errors: list[DataError]
+    left_out: list[Path]
 
 
 @dataclass(frozen=True)
@@ -155,40 +112,43 @@ class DataSet:
 
     def samples(self, split: str) -> list[Sample]:
         """
-        Give the labelled images of a split, in the order of their names.
+        Return the labelled images of a split, in the order of their names.
 
         :param split: `train` or `val`.
-        :raises DataError: when the folder or a label is missing.
+        :raises DataError: when the folder, an image or a label is missing, or one is there twice.
         """
-        images = self.layout.image_paths(self.root, split)
-        if not images:
-            wanted = _filled(self.layout.images, self.layout.splits[split], '*')
-            raise DataError(f'{self.root}: no {wanted}; {self.name} is laid out as {self.layout}')
-        labels = self.layout.label_paths(self.root, split)
-        missing = [name for name in images if name not in labels]
+        found = self.split(split)
+        if found.errors:
+            raise found.errors[0]
+        return found.samples
+
+    def split(self, split: str) -> Split:
+        """Return the labelled images of a split, and what is wrong with the others."""
+        files = self.layout.files(self.root, split)
+        return Split([Sample(shown(Path(name)), path, files.labels[name], self.ids)
+                      for name, path in files.images.items() if name in files.labels],
+                     list(self._errors(files, split)), files.left_out)
+
+    def _errors(self, files: SplitFiles, split: str) -> Iterator[DataError]:
+        rule = f'{self.name} is laid out as {self.layout}'
+        if not files.images:
+            yield DataError(f'{shown(self.root)}: no {self.layout.image_path(split)}; {rule}')
+            return
+        missing = [name for name in files.images if name not in files.labels]
         if missing:
             path = self.layout.label_path(self.root, split, missing[0])
-            raise DataError(f'{path}: missing, as are {len(missing) - 1} other labels; '
-                            f'{self.name} is laid out as {self.layout}')
-        return [Sample(name, path, labels[name], self.ids) for name, path in images.items()]
+            yield DataError(f'{shown(path)}: missing, as are {len(missing) - 1} other labels; '
+                            f'{rule}')
+        alone = [path for name, path in files.labels.items() if name not in files.images]
+        if alone:
+            yield DataError(f'{len(alone)} labels without image: {_listed(alone)}; {rule}')
+        for first, second in files.doubles:
+            yield DataError(f'{shown(first)} and {shown(second)}: two files of one name; keep one '
+                            'of them')
 
 
-def _find(root: Path, pattern: str, split: str) -> dict[str, Path]:
-    """Give the files of a pattern by their part that is `{name}`, sorted by it."""
-    before, after = _filled(pattern, split, '{name}').split('{name}')
-    folder = root / before
-    found = {}
-    for parent, _, files in os.walk(folder, followlinks=True):
-        for file in files:
-            if file.endswith(after) and not file.startswith('.'):
-                path = Path(parent, file)
-                found[path.relative_to(folder).as_posix().removesuffix(after)] = path
-    return dict(sorted(found.items()))
-
-
-def _filled(pattern: str, split: str, name: str) -> str:
-    return pattern.replace('{split}', split).replace('{name}', name)
-
-
-def _unreadable(path: Path) -> UnreadableError:
-    return UnreadableError(f'{path}: not a readable image; copy the data set again')
+def _listed(paths: Sequence[Path]) -> str:
+    """Return the first of some paths, and how many more there are."""
+    names = ', '.join(map(shown, paths[:NAMES_SHOWN]))
+    more = len(paths) - NAMES_SHOWN
+    return f'{names} and {more} more' if more > 0 else names

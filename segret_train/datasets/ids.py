@@ -1,9 +1,11 @@
 """From the numbers in label files to classes."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
+from segret_ros.image_file import read_label, read_label_colors
 from segret_ros.label_set import UNKNOWN
 
 ABSENT = -1
@@ -21,17 +23,15 @@ class IdTable:
         for number, class_id in classes.items():
             self._table[number] = class_id
 
-    def classes(self, raw: np.ndarray) -> np.ndarray:
+    def read(self, path: Path) -> np.ndarray:
         """
-        Give the class ids of a label image.
+        Read the class ids of a label image.
 
-        :param raw: (H, W) uint8.
         :return: (H, W) uint8, 255 where there is no class.
-        :raises ValueError: for an image of another kind, or a number that has no meaning.
+        :raises ImageError: for a file that is no grey or palette image, or a lossy one.
+        :raises ValueError: for a number that has no meaning.
         """
-        if raw.ndim != 2 or raw.dtype != np.uint8:
-            raise ValueError(f'shape {raw.shape} of {raw.dtype}; a label is an 8-bit grey or '
-                             f'palette PNG of {self}')
+        raw = read_label(path)
         found = cv2.LUT(raw, self._table)
         if found.min() == ABSENT:
             foreign = np.unique(raw[found == ABSENT]).tolist()
@@ -55,16 +55,15 @@ class ColorTable:
         self._codes = codes[order]
         self._classes = np.array(list(classes.values()), np.uint8)[order]
 
-    def classes(self, raw: np.ndarray) -> np.ndarray:
+    def read(self, path: Path) -> np.ndarray:
         """
-        Give the class ids of a label image.
+        Read the class ids of a label image.
 
-        :param raw: (H, W, 3) uint8 RGB.
         :return: (H, W) uint8, 255 where there is no class.
-        :raises ValueError: for an image of another kind, or a colour that has no meaning.
+        :raises ImageError: for a file that is no image of colours, or a lossy one.
+        :raises ValueError: for a colour that has no meaning.
         """
-        if raw.ndim != 3 or raw.shape[2] != 3:
-            raise ValueError(f'shape {raw.shape}; a label is an RGB PNG of {self}')
+        raw = read_label_colors(path)
         codes = _codes(raw)
         place = np.searchsorted(self._codes[:-1], codes)
         foreign = self._codes[place] != codes

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from segret_ros.label_set import HOW_TO_WRITE, LabelSet, UNKNOWN
 from segret_ros.yaml_file import read_yaml, YamlFileError
-from segret_train.datasets.dataset import DataError, DataSet, Layout
+from segret_train.datasets.dataset import DataError, DataSet
 from segret_train.datasets.ids import ColorTable, IdTable
+from segret_train.datasets.layout import Layout
 
 KEYS = ('name', 'source', 'classes', 'images', 'labels', 'color_coded', 'ignored')
 CLASS_KEYS = ('name', 'color', 'id')

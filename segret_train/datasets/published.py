@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segret_ros.label_set import load_label_set, UNKNOWN
-from segret_train.datasets.dataset import DataError, DataSet, Layout
+from segret_train.datasets.dataset import DataError, DataSet
 from segret_train.datasets.ids import consecutive, IdTable
+from segret_train.datasets.layout import Layout
 from segret_train.datasets.own import read_own
 
 # The ids, in the order of the train ids, of those of Cityscapes' 34 classes that are evaluated.
@@ -54,7 +55,8 @@ PUBLISHED = {
     'coco_stuff_164k': Published(  # the publisher's own pixel maps (stuffthingmaps)
         'COCO-Stuff 164K', 'coco_stuff',
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
-               {'train': 'train2017', 'val': 'val2017'}, '000000000009'),
+               {'train': 'train2017', 'val': 'val2017'}, '000000000009',
+               beside='_labelTrainIds'),
         IdTable({UNKNOWN: UNKNOWN,
                  **{number: class_id for class_id, number in enumerate(COCO_IDS)}})),
     'coco_stuff_164k_train_ids': Published(  # as mmsegmentation converts it

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
+from segret_ros.image_file import ENDINGS, image_files, ImageError, read_image, shown
 from segret_ros.label_set import UNKNOWN
 from segret_train.augmentation import augment
 from segret_train.datasets import DataError
@@ -12,8 +12,6 @@ from segret_train.recipe import Recipe
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
 def find_images(folders: Sequence[Path]) -> list[Path]:
@@ -24,10 +22,10 @@ def find_images(folders: Sequence[Path]) -> list[Path]:
     """
     found = []
     for folder in folders:
-        images = sorted(path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
+        images = image_files(folder, recursive=True)
         if not images:
-            raise DataError(f'{folder}: holds no image ({", ".join(SUFFIXES)}): give a folder '
-                            'that does')
+            raise DataError(f'{shown(folder)}: holds no image ({", ".join(ENDINGS)}): give a '
+                            'folder that does')
         found += images
     return found
 
@@ -44,14 +42,15 @@ def find_classes(folders: Sequence[Path]) -> tuple[list[Path], list[int], list[s
         for path in find_images([folder]):
             inner = path.relative_to(folder).parts
             if len(inner) == 1:
-                raise DataError(f'{path}: lies in no folder of a class: lay images out as '
-                                'CLASS/IMAGE, or give --task distillation, which needs no classes')
+                raise DataError(f'{shown(path)}: lies in no folder of a class: lay images out '
+                                'as CLASS/IMAGE, or give --task distillation, which needs no '
+                                'classes')
             images.append(path)
             names.append(inner[0])
     known = sorted(set(names))
     if len(known) < 2:
-        raise DataError(f'{folders[0]}: holds the class {known[0]} alone: give two at least, as '
-                        'CLASS/IMAGE')
+        raise DataError(f'{shown(folders[0])}: holds the class {known[0]} alone: give two '
+                        'at least, as CLASS/IMAGE')
     place = {name: number for number, name in enumerate(known)}
     return images, [place[name] for name in names], known
 
@@ -74,10 +73,10 @@ class ImageViews(Dataset):
         epoch, position = divmod(number, len(self.images))
         order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.images))
         path = self.images[order[position]]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DataError(f'{path}: not a readable image; remove it or copy it again')
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        try:
+            image = read_image(path)
+        except ImageError as error:
+            raise DataError(str(error)) from error
         random = np.random.default_rng((self.recipe.seed, epoch, position))
         nothing = np.full(image.shape[:2], UNKNOWN, np.uint8)
         view, _ = augment(image, nothing, self.recipe, random)

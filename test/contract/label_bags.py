@@ -16,11 +16,11 @@ TYPESTORE.register({
     **get_types_from_msg('uint16 class_id\nstring class_name', 'vision_msgs/msg/VisionClass'),
     **get_types_from_msg('std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
                          'float32 threshold', 'vision_msgs/msg/LabelInfo')})
-Header, Image, CameraInfo, RegionOfInterest, Time, LabelInfo, VisionClass = (
+Header, Image, CompressedImage, CameraInfo, RegionOfInterest, Time, LabelInfo, VisionClass = [
     TYPESTORE.types[name] for name in (
-        'std_msgs/msg/Header', 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo',
-        'sensor_msgs/msg/RegionOfInterest', 'builtin_interfaces/msg/Time',
-        'vision_msgs/msg/LabelInfo', 'vision_msgs/msg/VisionClass'))
+        'std_msgs/msg/Header', 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage',
+        'sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/RegionOfInterest',
+        'builtin_interfaces/msg/Time', 'vision_msgs/msg/LabelInfo', 'vision_msgs/msg/VisionClass')]
 HEIGHT, WIDTH = 12, 16
 FRAMES = 5
 FIRST_NS = 1_700_000_000_999_999_937

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 from label_bags import (
-    camera_info, CONFIDENCE, Drive, FIRST_NS, FRAMES, header, HEIGHT, IMAGE, image, LABEL,
-    LABEL_INFO, label_info, LabelInfo, NAMES, PERIOD_NS, qos, sound_drive, VisionClass, WIDTH)
+    camera_info, CompressedImage, CONFIDENCE, Drive, FIRST_NS, FRAMES, header, HEIGHT, IMAGE,
+    image, LABEL, LABEL_INFO, label_info, LabelInfo, NAMES, PERIOD_NS, qos, sound_drive,
+    VisionClass, WIDTH)
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
@@ -189,6 +191,20 @@ def test_a_camera_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
     found, = findings(drive, tmp_path)
     assert (found.level, found.topic) == ('warning', LABEL)
     assert 'with --camera-topic' in found.text
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff no more'])
+def test_a_damaged_camera_image_is_a_warning(tmp_path: Path, content: bytes) -> None:
+    drive = sound_drive()
+    jpeg = cv2.imencode('.jpg', np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1]
+    drive.messages[f'{IMAGE}/compressed'] = [CompressedImage(message.header, 'jpeg', jpeg)
+                                             for message in drive.messages.pop(IMAGE)]
+    assert findings(drive, tmp_path) == []
+    drive.change(f'{IMAGE}/compressed', 2)(data=np.frombuffer(content, np.uint8))
+    (tmp_path / 'damaged').mkdir()
+    found, = findings(drive, tmp_path / 'damaged')
+    assert (found.level, found.topic) == ('warning', f'{IMAGE}/compressed')
+    assert f'1 of {FRAMES} messages are damaged' in found.text
 
 
 def test_camera_info_stands_in_for_the_image(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_images_of_the_users_own(proven_file: Path, cache: EngineCache, tmp_path
     entry = build_proven_engine(proven_file, 'cpu', None, cache, frames)
     assert entry.parity.frames == 2 and entry.parity.share_equal == 1
     (folder / '3.jpg').write_text('no picture')
-    with pytest.raises(ValueError, match=r'3\.jpg: no image that can be read'):
+    with pytest.raises(ValueError, match=r'3\.jpg: not a readable image'):
         frames_of_folder(folder, proven_file, info)
     with pytest.raises(ModelError, match='computes in int8'):
         frames_of_folder(folder, proven_file, replace(info, precision='int8'))

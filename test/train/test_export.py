@@ -197,8 +197,8 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
      "--input-size is (20000000, 20000000): the network can't be run at it"),
     (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
     (['CHECKPOINT', '--dataset', 'cityscapes'], 'give --data FOLDER too, or leave it out'),
-    (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder with .jpg, .jpeg or .png'),
-    (['CHECKPOINT', '--frames', 'DAMAGED'], "holds an image that can't be read"),
+    (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder of images'),
+    (['CHECKPOINT', '--frames', 'DAMAGED'], 'image.jpg: not a readable image'),
 ])
 def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],
                                      message: str) -> None:

@@ -276,7 +276,7 @@ def test_frames_are_chosen_evenly() -> None:
 
 
 def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FramesError, match='is no folder with .jpg, .jpeg or .png, and no bag'):
+    with pytest.raises(FramesError, match='is no folder of images, and no bag'):
         list(choose_frames(tmp_path, 4))
 
 
@@ -302,13 +302,13 @@ def test_a_bag_without_cameras_is_named(tmp_path: Path) -> None:
 
 def test_a_damaged_image_is_told(tmp_path: Path) -> None:
     (tmp_path / 'a.jpg').write_bytes(b'no image')
-    with pytest.raises(FramesError, match=r"holds an image that can't be read \(a.jpg\)"):
+    with pytest.raises(FramesError, match='a.jpg: not a readable image: .*PNG, or take it away'):
         list(choose_frames(tmp_path, 4))
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--quantise-on', 'EMPTY'], '--quantise-on measures the ranges of int8: give --precision'),
-    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'is no folder with .jpg, .jpeg or .png'),
+    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'is no folder of images'),
     (['--precision', 'int8', '--quantise-on', 'MISSING'], 'and no bag')])
 def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],
                                      message: str) -> None:

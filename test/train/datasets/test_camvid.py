@@ -1,10 +1,11 @@
 """CamVid on a small tree, and what a sample refuses."""
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import features, Image
 import pytest
 from segret_train.datasets import DataError, DataSet, open_data_set
 
@@ -49,6 +50,59 @@ def test_the_first_missing_label_is_named_and_the_others_counted(camvid: DataSet
         camvid.samples('train')
 
 
+def test_every_ending_in_any_case_is_read(camvid: DataSet) -> None:
+    images, labels = camvid.root / 'images/train', camvid.root / 'labels/train'
+    (images / '00.jpg').rename(images / '00.JPG')
+    (images / '01.jpg').rename(images / '01.jpeg')
+    Image.open(images / '02.jpg').save(images / '02.png')
+    (images / '02.jpg').unlink()
+    (labels / '03.png').rename(labels / '03.PNG')
+    assert [(sample.name, sample.image().shape, sample.label().shape)
+            for sample in camvid.samples('train')] == [
+        (f'{number:02}', (40, 48, 3), (40, 48)) for number in range(8)]
+
+
+def test_labels_without_image_are_named(camvid: DataSet) -> None:
+    for number in (1, 5):
+        (camvid.root / f'images/train/{number:02}.jpg').unlink()
+    with pytest.raises(DataError, match='^2 labels without image: .*/labels/train/01.png, .*/'
+                                        'labels/train/05.png; CamVid is laid out as images'):
+        camvid.samples('train')
+
+
+@pytest.mark.parametrize(('first', 'second'), [
+    ('images/val/00.jpg', 'images/val/00.png'), ('images/val/00.JPG', 'images/val/00.jpg'),
+    ('labels/val/01.png', 'labels/val/01.tif')])
+def test_two_files_of_one_name_are_named(camvid: DataSet, first: str, second: str) -> None:
+    for name in (first, second):
+        (camvid.root / name).write_bytes(b'')
+    with pytest.raises(DataError, match=f'{first} and .*/{second}: two files of one name; keep'):
+        camvid.samples('val')
+
+
+def test_a_lossy_label_is_no_label(camvid: DataSet) -> None:
+    Image.new('L', (48, 40)).save(camvid.root / 'labels/val/01.png', format='JPEG')
+    with pytest.raises(DataError, match='labels/val/01.png: a label in a lossy format: it is a '
+                                        'JPEG, and ids do not survive'):
+        camvid.samples('val')[1].label()
+
+
+def test_a_cut_image_is_not_filled_up_with_grey(camvid: DataSet) -> None:
+    path = camvid.root / 'images/val/01.jpg'
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match='images/val/01.jpg: not a readable image: .*truncated'):
+        camvid.samples('val')[1].image()
+
+
+def test_a_name_that_is_no_text_can_be_printed(camvid: DataSet) -> None:
+    for kind, ending in (('images', b'.jpg'), ('labels', b'.png')):
+        folder = camvid.root / kind / 'val'
+        next(folder.glob('00.*')).rename(folder / os.fsdecode(b'stra\xdfe' + ending))
+    sample = camvid.samples('val')[1]
+    assert sample.name == r'stra\xdfe'
+    assert sample.image().shape[:2] == sample.label().shape
+
+
 def test_hidden_files_are_no_images(camvid: DataSet) -> None:
     (camvid.root / 'images/val/._00.jpg').write_bytes(b'left by a Mac')
     assert len(camvid.samples('val')) == 2
@@ -56,8 +110,8 @@ def test_hidden_files_are_no_images(camvid: DataSet) -> None:
 
 @pytest.mark.parametrize(('label', 'message'), [
     (np.full((40, 48), 12, np.uint8), r'holds id 12; labels are of ids 0\.\.11'),
-    (np.zeros((40, 48, 3), np.uint8), r'shape \(40, 48, 3\) of uint8; .*ids 0\.\.11'),
-    (np.zeros((40, 48), np.uint16), r'shape \(40, 48\) of uint16; .*ids 0\.\.11'),
+    (np.zeros((40, 48, 3), np.uint8), r'a label of colours.* of RGB, where one .*ids 0\.\.11'),
+    (np.full((40, 48), 300, np.uint16), r'a label of too large ids: .*id 300.*ids 0\.\.11'),
     (np.zeros((40, 50), np.uint8), r'40 x 50, but its image .*images/val/01.jpg is 40 x 48'),
 ])
 def test_a_label_of_another_kind_is_named(camvid: DataSet, label: np.ndarray,
@@ -74,10 +128,16 @@ def test_a_palette_is_of_ids(camvid: DataSet) -> None:
     assert (camvid.samples('val')[1].label() == 7).all()
 
 
-def test_a_picture_that_is_stored_sideways_has_the_size_it_is_shown_in(camvid: DataSet) -> None:
+@pytest.mark.parametrize('ending', ['.jpg', '.tif', '.avif'])
+def test_a_picture_that_is_stored_sideways_has_the_size_it_is_shown_in(camvid: DataSet,
+                                                                       ending: str) -> None:
+    if ending == '.avif' and not features.check('avif'):
+        pytest.skip('this Pillow reads no AVIF')
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new('RGB', (40, 48)).save(camvid.root / 'images/val/01.jpg', exif=exif)
+    path = camvid.root / 'images/val/01.jpg'
+    path.unlink()
+    Image.new('RGB', (40, 48)).save(path.with_suffix(ending), exif=exif)
     sample = camvid.samples('val')[1]
     assert sample.image().shape[:2] == sample.label().shape == (40, 48)
 

@@ -67,7 +67,7 @@ def test_many_offenders_are_counted(yard: DataSet) -> None:
         (yard.root / f'labels/train/{number}.png').write_bytes(b'')
     text = report(yard, check_data(yard))
     assert '5 x unreadable:' in text
-    assert '/2.png: not' in text and '/3.png: not' not in text and 'and 2 more' in text
+    assert '/2.png: an empty' in text and '/3.png: an' not in text and 'and 2 more' in text
 
 
 def test_a_missing_split_is_damage_and_a_missing_data_set_an_error(yard: DataSet,
@@ -78,6 +78,35 @@ def test_a_missing_split_is_damage_and_a_missing_data_set_an_error(yard: DataSet
     assert checks['train'].samples == 6
     with pytest.raises(DataError, match=r'nowhere: no images/train/\*.jpg'):
         check_data(open_data_set('camvid', tmp_path / 'nowhere'))
+
+
+def test_what_is_left_out_is_counted_and_unpaired_files_do_not_hide_the_others(
+        yard: DataSet) -> None:
+    root = yard.root
+    (root / 'images/train/._0.jpg').write_bytes(b'left by a Mac')
+    (root / 'images/train/old.png').mkdir()
+    (root / 'labels/train/notes.txt').write_text('')
+    (root / 'images/train/3.jpg').unlink()
+    (root / 'labels/train/4.png').unlink()
+    checks = check_data(yard)
+    assert checks['train'].samples == 4
+    text = report(yard, checks)
+    assert f'left out: 2 files that are neither images nor labels, such as {root}/images/' in text
+    assert f'  {root}/labels/train/4.png: missing, as are 0 other labels' in text
+    assert f'  1 labels without image: {root}/labels/train/3.png; Yard is laid out as' in text
+
+
+def test_labels_of_another_data_set_are_doubted(yard: DataSet) -> None:
+    camvid = open_data_set('camvid', yard.root)
+    text = report(camvid, check_data(camvid))
+    assert 'is this CamVid? 7 of 7 labels are not of its ids: name the data set' in text
+    for path in yard.root.glob('labels/*/*.png'):
+        write_label(path, 0, 1)
+    text = report(camvid, check_data(camvid))
+    assert text.count('no damage') == 2
+    assert text.endswith('is this CamVid? 9 of its 11 classes never occur: name the data set, or '
+                         'the YAML file of your own, with --dataset')
+    assert 'is this' not in report(yard, check_data(yard))
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess:

@@ -48,6 +48,22 @@ def test_classes_may_have_ids_and_the_folder_other_names(tmp_path: Path) -> None
     assert sample.label()[0, :4].tolist() == [0, 1, 1, 255]
 
 
+@pytest.mark.parametrize(('images', 'labels'), [
+    ('{split}/{name}.jpg', '{split}/{name}.png'), ('{split}/{name}.png', '{split}/{name}_ids.png'),
+    ('{split}/{name}/rgb.png', '{split}/{name}/ids.png'),
+    ('{split}/{name}.jpg', '{split}/masks/{name}.png')])
+def test_images_and_labels_may_lie_in_one_folder(tmp_path: Path, images: str,
+                                                 labels: str) -> None:
+    for name in ('0', '1'):
+        write_image(tmp_path / images.format(split='train', name=name))
+        write_label(tmp_path / labels.format(split='train', name=name), 0, 1)
+    write_image(tmp_path / 'train/0_overlay.bmp')
+    data = described(tmp_path, f'{TWO}images: "{images}"\nlabels: "{labels}"\n')
+    assert [sample.name for sample in data.samples('train')] == ['0', '1']
+    assert data.samples('train')[1].label()[0, :2].tolist() == [0, 1]
+    assert [path.name for path in data.split('train').left_out] == ['0_overlay.bmp']
+
+
 def test_255_is_a_class_where_a_class_has_it(tmp_path: Path) -> None:
     write_image(tmp_path / 'images/val/a.jpg')
     write_label(tmp_path / 'labels/val/a.png', 255, 0)
@@ -70,7 +86,7 @@ def test_labels_of_colours(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf'{path}: holds colour \[255, 255, 255\]; .*3 colours'):
         data.samples('val')[0].label()
     write_label(path, 0, 1)
-    with pytest.raises(DataError, match=rf'{path}: shape \(32, 48\); a label is an RGB PNG'):
+    with pytest.raises(DataError, match=f'{path}: a label without colours: .* of L, where RGB'):
         data.samples('val')[0].label()
 
 
