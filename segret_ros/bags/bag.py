@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from weakref import WeakSet
 
+from rosbags.interfaces import Qos
+from rosbags.rosbag2.metadata import parse_qos
 from segret_ros.bags.compression import CompressionError, decompress, ZSTD_MAGIC
 from segret_ros.bags.file import last_time_ns, read_file, survey_file
 from segret_ros.bags.folder import listed_files, METADATA, Metadata, read_metadata, unlisted_files
@@ -62,6 +64,7 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.topics: dict[str, str] = {}
         self.unread: dict[str, str] = {}
+        self._qos: dict[str, list[Qos]] = {}
         self.start_ns: int | None = None
         self._path = path
         self._found = Report()  # on opening
@@ -93,6 +96,10 @@ class Bag:
     def damage(self) -> list[Damage]:
         """Give what could not be read so far; complete when the latest `messages` have ended."""
         return [*self._found.damage(), *self._reading.damage(), *self._content.damage()]
+
+    def qos(self, topic: str) -> list[Qos]:
+        """Return what the publishers of a topic offered, as far as it was recorded."""
+        return self._qos.get(self._recorded.get(topic, topic), [])
 
     def reject(self, recorded: Recorded, problem: str) -> None:
         """List one of the latest `messages` as damage: what it holds can't be used."""
@@ -141,8 +148,8 @@ class Bag:
             raise BagError(f'{self._path}: no bag: give a folder that holds .mcap, .db3 or .bag '
                            'files, or such a file')
         if metadata:
-            for topic, type_name, encoding in metadata.topics:
-                self._add_topic(topic, type_name, encoding)
+            for topic in metadata.topics:
+                self._add_topic(*topic)
             self.start_ns = metadata.start_ns
         if self.start_ns is None:
             others = listed + others
@@ -161,16 +168,17 @@ class Bag:
     def _survey(self, path: Path) -> None:
         channels, start_ns = survey_file(path)
         for channel in channels:
-            self._add_topic(channel.topic, channel.type_name, channel.encoding)
+            self._add_topic(channel.topic, channel.type_name, channel.encoding, channel.qos)
         starts = [start for start in (self.start_ns, start_ns) if start is not None]
         self.start_ns = min(starts, default=None)
 
-    def _add_topic(self, topic: str, type_name: str, encoding: str) -> None:
+    def _add_topic(self, topic: str, type_name: str, encoding: str, qos: str | list) -> None:
         if encoding not in ENCODINGS:
             if topic not in self.topics:
                 self.unread.setdefault(topic, f'{type_name or "no type"} in {encoding}')
             return
         self.unread.pop(topic, None)
+        self._qos.setdefault(topic, []).extend(_parsed_qos(qos))
         name = ros2_name(type_name)
         if self.topics.setdefault(topic, name) not in IMAGES and name in IMAGES:
             self.topics[topic] = name
@@ -196,6 +204,13 @@ class Bag:
             if expected > given + known:
                 report.add(METADATA, 'further messages that it counts are in no file',
                            expected - given - known)
+
+
+def _parsed_qos(qos: str | list) -> list[Qos]:
+    try:
+        return parse_qos(qos)
+    except Exception:  # of damaged YAML it raises many kinds; no message is lost
+        return []
 
 
 class _Converter:

@@ -19,13 +19,13 @@ class Metadata:
     What rosbag2's metadata.yaml says.
 
     :param files: names, in order of recording.
-    :param topics: name, type and encoding of each.
+    :param topics: name, type, encoding and QoS of each; see `storage.Channel`.
     :param counts: messages by topic.
     :param start_ns, stop_ns: times of the first and of the last message; None for an empty bag.
     """
 
     files: list[str]
-    topics: list[tuple[str, str, str]]
+    topics: list[tuple[str, str, str, str | list]]
     counts: dict[str, int]
     start_ns: int | None
     stop_ns: int | None
@@ -54,7 +54,8 @@ def _parse(info: dict) -> Metadata:
         stop_ns = start_ns + int(info['duration']['nanoseconds'])
     return Metadata(
         [PurePath(name).name for name in info['relative_file_paths']],
-        [(topic['name'], full_type_name(topic['type']), _encoding(topic)) for topic, _ in entries],
+        [(topic['name'], full_type_name(topic['type']), _encoding(topic),
+          topic.get('offered_qos_profiles') or '') for topic, _ in entries],
         counts, start_ns, stop_ns)
 
 

@@ -152,8 +152,9 @@ class McapFile(ChunkedFile):
                 channel_id, schema_id = struct.unpack_from('<HH', body)
                 topic, encoding = _strings(body, 4, 2)
                 name, definition = self._schemas.get(schema_id, ('', NO_DEFINITION))
-                self.channels.setdefault(
-                    channel_id, Channel(topic, full_type_name(name), encoding, definition))
+                self.channels.setdefault(channel_id, Channel(
+                    topic, full_type_name(name), encoding, definition,
+                    _qos(body, 12 + len(topic.encode()) + len(encoding.encode()))))
         except (struct.error, UnicodeDecodeError):
             pass  # its messages are listed as lost
 
@@ -187,6 +188,19 @@ def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
             return
         yield opcode, begin, begin + size
         position = begin + size
+
+
+def _qos(body: bytes, position: int) -> str:
+    """Return what a channel's metadata, a map of strings, tell of its QoS."""
+    try:
+        size, = struct.unpack_from('<I', body, position)
+        strings, position, end = [], position + 4, position + 4 + size
+        while position < min(end, len(body)):
+            strings += _strings(body, position, 1)
+            position += 4 + len(strings[-1].encode())
+    except (struct.error, UnicodeDecodeError):
+        return ''
+    return dict(zip(strings[::2], strings[1::2])).get('offered_qos_profiles', '')
 
 
 def _strings(body: bytes, position: int, count: int) -> list[str]:

@@ -202,10 +202,11 @@ class SqliteFile:
             if encoding in FORMATS and isinstance(text, str):
                 definitions.setdefault(name, MessageDefinition(FORMATS[encoding], text))
         for topic_id, values in self._table(roots, 'topics', 4):
-            _, topic, name, encoding, *_ = values
+            _, topic, name, encoding, *others = values
             if all(isinstance(value, str) for value in (topic, name, encoding)):
                 self.channels[topic_id] = Channel(
-                    topic, full_type_name(name), encoding, definitions.get(name, NO_DEFINITION))
+                    topic, full_type_name(name), encoding, definitions.get(name, NO_DEFINITION),
+                    others[0] if others and isinstance(others[0], str) else '')
         self._find_start()
         return not self._log_exists and {'topics', 'messages'} <= roots.keys() and \
             (bool(self.channels) or self.start_ns is None)

@@ -59,12 +59,14 @@ class Channel:
 
     :param type_name: such as `sensor_msgs/msg/Image`.
     :param encoding: of its messages, one of `ENCODINGS` where they can be given.
+    :param qos: offered by its publishers, as YAML; empty where it was not recorded.
     """
 
     topic: str
     type_name: str
     encoding: str
     definition: MessageDefinition
+    qos: str = ''
 
 
 Message = tuple[Channel, int, bytes]  # with the time of recording in nanoseconds

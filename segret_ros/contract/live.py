@@ -44,7 +44,8 @@ def observe_graph(names: TopicNames, seconds: float) -> Observation:
                 executor.spin_once(timeout_sec=left)
         for topic in topics.values():
             topic.offers = _offers(node, topic.name) or topic.offers
-    return Observation.of(topics.values(), names, f'in {seconds:g} s')
+        types = {name: kinds[0] for name, kinds in node.get_topic_names_and_types()}
+    return Observation.of(topics.values(), names, f'in {seconds:g} s', types)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import sys
 
 from segret_ros.command_line import FAILED, Parser, REFUSED
-from segret_ros.contract.observation import Observation, TopicNames
+from segret_ros.contract.observation import DEFAULT_LABEL, Observation, TopicNames
 from segret_ros.contract.rules import check, CONSUMERS, Finding
 
 SECONDS = 5.0
@@ -28,7 +28,8 @@ def arguments_parser() -> Parser:
                         help="of the camera's topics, such as front (default: none)")
     parser.add_argument('--label-topic', metavar='TOPIC',
                         help='where the labels are; confidence and label_info are beside it '
-                             '(default: PREFIX/segmentation/label)')
+                             '(default: PREFIX/segmentation/label, or else the only one of a '
+                             'bag)')
     parser.add_argument('--camera-topic', metavar='TOPIC',
                         help="the camera's Image, CompressedImage or CameraInfo (default: "
                              'PREFIX/image, image/compressed or camera_info, the first that is '
@@ -44,9 +45,9 @@ def observe(arguments: argparse.Namespace) -> Observation:
 
     :raises ValueError: for a bag, a topic or a time that can't be used; for what is not installed.
     """
-    names = TopicNames.of(arguments.label_topic
-                          or f'{arguments.prefix.strip("/")}/segmentation/label',
-                          arguments.camera_topic)
+    prefix = arguments.prefix.strip('/')
+    label = arguments.label_topic or (f'{prefix}/{DEFAULT_LABEL}' if prefix else None)
+    names = TopicNames.of(label, arguments.camera_topic)
     if arguments.bag:
         try:
             from segret_ros.contract.bag import observe_bag

@@ -1,7 +1,8 @@
 """What was seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from segret_ros.image_error import ImageError
@@ -11,7 +12,18 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+DEFAULT_LABEL = 'segmentation/label'
 MOST_FRAMES = 300  # that are looked at
+CAMERA_TOPICS = ('image', 'image/compressed', 'camera_info', 'segmentation/camera_info',
+                 'image_raw', 'image_raw/compressed')
+
+
+class Fault(NamedTuple):
+    """What can't be read, in words, and how many messages are lost by it, as far as known."""
+
+    place: str
+    problem: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -85,33 +97,48 @@ class TopicNames:
     The topics of one camera.
 
     :param camera: those that may hold the camera's images or CameraInfo, the best first.
+    :param asked: the camera's topic as it was named; None for the default.
+    :param is_default: whether nobody named the label: then the only one that there is will do.
     """
 
     label: str
     confidence: str
     label_info: str
     camera: tuple[str, ...]
+    asked: str | None = field(default=None, compare=False)
+    is_default: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, label: str, camera: str | None = None) -> 'TopicNames':
+    def of(cls, label: str | None, camera: str | None = None) -> 'TopicNames':
         """
         Give the names that stand beside a label topic, as the node publishes them.
 
+        :param label: None for that of a camera without a name, or of the only one there is.
         :param camera: topic of the camera's Image, CompressedImage or CameraInfo; None for those
             that the node takes by default.
         :raises ValueError: for a label topic without a folder.
         """
-        folder, _, name = ('/' + label.strip('/')).rpartition('/')
+        folder, _, name = ('/' + (label or DEFAULT_LABEL).strip('/')).rpartition('/')
         if not folder or not name:
             raise ValueError(f'label topic {label!r} is in no folder: confidence and label_info '
                              'are looked for beside it, so name it like /segmentation/label')
         base = folder.rpartition('/')[0]
-        names = (camera,) if camera else ('image', 'image/compressed', 'camera_info',
-                                          'segmentation/camera_info')
+        names = (camera,) if camera else CAMERA_TOPICS
         return cls(label=f'{folder}/{name}', confidence=f'{folder}/confidence',
                    label_info=f'{folder}/label_info',
                    camera=tuple(item if item.startswith('/') else f'{base}/{item}'
-                                for item in names))
+                                for item in names), asked=camera, is_default=label is None)
+
+    def among(self, types: Mapping[str, str]) -> 'TopicNames':
+        """
+        Give these names, or those of the only label topic where nobody named one.
+
+        :param types: of the topics that there are.
+        """
+        found = label_topics(types)
+        if not self.is_default or self.label in types or len(found) != 1:
+            return self
+        return TopicNames.of(found[0], self.asked)
 
     def all(self) -> tuple[str, ...]:
         """Give every name."""
@@ -125,6 +152,8 @@ class Observation:
 
     :param camera: its Image, CompressedImage or CameraInfo; without a type where there is none.
     :param where: that it was seen, such as `in 5 s`; goes into the findings.
+    :param labels: all label topics that there are.
+    :param faults: what could not be read.
     """
 
     label: Topic
@@ -132,15 +161,29 @@ class Observation:
     label_info: Topic
     camera: Topic
     where: str
+    labels: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @classmethod
-    def of(cls, topics: Iterable[Topic], names: TopicNames, where: str) -> 'Observation':
-        """Give each topic its part; of the camera's the first that has been read."""
+    def of(cls, topics: Iterable[Topic], names: TopicNames, where: str, types: Mapping[str, str],
+           faults: Iterable[Fault] = ()) -> 'Observation':
+        """
+        Give each topic its part; of the camera's the first that has been read.
+
+        :param types: of all topics that there are.
+        """
         found = {topic.name: topic for topic in topics}
         cameras = [found[name] for name in names.camera if name in found and found[name].frames]
         return cls(*(found.get(name, Topic(name))
                      for name in (names.label, names.confidence, names.label_info)),
-                   camera=cameras[0] if cameras else Topic(names.camera[0]), where=where)
+                   camera=cameras[0] if cameras else Topic(names.camera[0]), where=where,
+                   labels=tuple(label_topics(types)), faults=tuple(faults))
+
+
+def label_topics(types: Mapping[str, str]) -> list[str]:
+    """Return the names of topics that look like labels."""
+    return sorted(name for name, kind in types.items()
+                  if kind == IMAGE and name.endswith('/label'))
 
 
 def _stamp_ns(message: object) -> int:

@@ -9,7 +9,7 @@ docs/contracts.md tells which demand is whose.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from segret_ros.contract.observation import Frame, IMAGE, LABEL_INFO, Observation, Topic
+from segret_ros.contract.observation import Fault, Frame, IMAGE, LABEL_INFO, Observation, Topic
 
 CONSUMERS = ('nav2', 'mono8')
 UNKNOWN_ID = 255  # of no class: the layer passes it over, as vision_msgs has it
@@ -41,20 +41,31 @@ def check(observation: Observation, consumer: str) -> list[Finding]:
     """
     if consumer not in CONSUMERS:
         raise ValueError(f'consumer {consumer!r} is not known: take {" or ".join(CONSUMERS)}')
-    findings = [*_image(observation.label, observation.where),
+    findings = [*_image(observation.label, observation),
                 *_reliability(observation.label, consumer),
                 *_like_camera(observation.label, observation.camera)]
     if consumer == 'nav2':
-        findings += [*_image(observation.confidence, observation.where),
+        findings += [*_image(observation.confidence, observation),
                      *_reliability(observation.confidence, consumer),
                      *_pairs(observation.label, observation.confidence),
                      *_label_info(observation)]
-    return findings
+    return [*findings, *_damage(observation.faults)]
 
 
-def _image(topic: Topic, where: str) -> Iterator[Finding]:
+def _damage(faults: Sequence[Fault]) -> Iterator[Finding]:
+    """Tell what could not be read, and so was not checked."""
+    for fault in faults:
+        count = f' ({_number_of(fault.count, "message")})' if fault.count else ''
+        yield Finding('warning', fault.place, f'not checked{count}: {fault.problem}')
+
+
+def _image(topic: Topic, observation: Observation) -> Iterator[Finding]:
     """Demand mono8 images without padding whose stamps increase."""
-    if not topic.type_name:
+    where = observation.where
+    if not topic.type_name and topic is observation.label and observation.labels:
+        yield Finding('error', topic.name, f'no such topic {where}: name one of '
+                                           f'{", ".join(observation.labels)} with --label-topic')
+    elif not topic.type_name:
         yield Finding('error', topic.name, f'no such topic {where}: check --prefix or '
                                            '--label-topic, and that the node is active')
     elif topic.type_name != IMAGE:
@@ -294,7 +305,11 @@ def _listed(values: Sequence | set) -> str:
 
 
 def _count(frames: Sequence[Frame]) -> str:
-    return f'{len(frames)} message{"" if len(frames) == 1 else "s"}'
+    return _number_of(len(frames), 'message')
+
+
+def _number_of(count: int, noun: str) -> str:
+    return f'{count} {noun}{"" if count == 1 else "s"}'
 
 
 def _seconds(stamp_ns: int) -> str:

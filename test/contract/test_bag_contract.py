@@ -225,6 +225,30 @@ def test_stamps_before_and_after_the_others_are_left_out() -> None:
     assert compare_stamps([1500], others).missing == [1500]
 
 
+def test_a_broken_message_is_counted_and_the_rest_checked(tmp_path: Path) -> None:
+    bag = sound_drive().write(tmp_path / 'bag')
+    file = bag / 'bag.mcap'
+    whole = file.read_bytes()
+    encoding = whole.index(b'mono8', whole.index(b'mono8') + 1) - 4  # of the second label
+    file.write_bytes(whole[:encoding] + b'\xff' * 4 + whole[encoding + 4:])
+    found = check(observe_bag(bag, TOPICS), 'mono8')
+    assert [finding.level for finding in found] == ['ok'] * 4 + ['warning']
+    assert found[0].text.startswith(f'{FRAMES - 1} messages, mono8')
+    assert found[-1].topic.startswith(f'bag.mcap, {LABEL}, first at ')
+    assert found[-1].text.startswith("not checked (1 message): messages can't be deserialised")
+
+
+@pytest.mark.parametrize('plugin', list(StoragePlugin))
+def test_a_cut_bag_is_checked_as_far_as_it_goes(tmp_path: Path, plugin: StoragePlugin) -> None:
+    bag = sound_drive().write(tmp_path / 'bag', plugin)
+    file = next(path for path in bag.iterdir() if path.suffix != '.yaml')
+    file.write_bytes(file.read_bytes()[:-600])
+    found = check(observe_bag(bag, TOPICS), 'nav2')
+    levels = [finding.level for finding in found]
+    assert 'ok' in levels and 'error' not in levels and levels[-1] == 'warning'
+    assert found[-1].text.startswith('not checked')
+
+
 def test_another_consumer_is_refused(tmp_path: Path) -> None:
     observation = observe_bag(sound_drive().write(tmp_path / 'bag'), TOPICS)
     with pytest.raises(ValueError, match="'mono16' is not known: take nav2 or mono8"):

@@ -39,9 +39,29 @@ def test_an_error_exits_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert run(monkeypatch, '--bag', bag, '--prefix', 'front', '--consumer', 'mono8') == 0
 
 
+def test_the_only_label_topic_of_a_bag_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                capsys: pytest.CaptureFixture) -> None:
+    bag = sound_drive().write(tmp_path / 'bag')
+    for words in ([], ['--camera-topic', 'image']):
+        assert run(monkeypatch, '--bag', bag, *words) == 0
+        assert f'ok       {LABEL} ' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('words', [[], ['--prefix', 'middle']])
+def test_the_label_topics_that_there_are_are_listed(tmp_path: Path, words: list[str],
+                                                    monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture) -> None:
+    drive = sound_drive()
+    rear = LABEL.replace('front', 'rear')
+    drive.messages[rear] = drive.messages[LABEL]
+    bag = drive.write(tmp_path / 'bag')
+    assert run(monkeypatch, '--bag', bag, *words) == 2
+    assert f'name one of {LABEL}, {rear} with --label-topic' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(('words', 'text'), [
     (['--bag', 'nowhere'], 'nowhere: no such bag'),
-    (['--bag', __file__], f'{__file__}: not a readable bag'),
+    (['--bag', __file__], f'{__file__}: no bag: it begins neither'),
     (['--label-topic', 'label'], "label topic 'label' is in no folder"),
     (['--seconds', '0'], '--seconds is 0: listen for longer than 0'),
     (['--seconds', 'nan'], '--seconds is nan: listen for longer than 0')])
