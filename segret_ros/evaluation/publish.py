@@ -19,8 +19,9 @@ from segret_ros.evaluation.pictures import Labelled, read_labelled, Wanted
 from segret_ros.evaluation.report import columns_needed, write_report
 from segret_ros.evaluation.run import Run
 from segret_ros.evaluation.selection import select, write_selection
-from segret_ros.evaluation.thumbnails import frames_to_show, Thumb, thumbnail
+from segret_ros.evaluation.thumbnails import frames_to_show, thumbnail
 from segret_ros.evaluation.truth import open_truth
+from segret_ros.reporting.panels import Thumb
 from segret_ros.share import package_version
 
 PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from segret_ros.evaluation.report_plots import (areas_plot, calibration_plot, confidence_plot,
                                                 frame_plots, LARGEST_AREAS)
-from segret_ros.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, Thumb, WORST
+from segret_ros.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, WORST
 from segret_ros.evaluation.timeline import time_text, timeline
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.reporting.charts import confusion_chart
-from segret_ros.reporting.page import data_url, hex_color, write_page
+from segret_ros.reporting.page import embedded, hex_color, write_page
+from segret_ros.reporting.panels import Thumb
 
 STAGES = {'decode': 'read the picture', 'check': 'is the camera in order?',
           'resize': "to the network's size", 'network': 'the network itself',
@@ -307,12 +308,9 @@ def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> lis
     groups = []
     for name, thumbs in pictures.items():
         title, note = texts.get(name, (name.capitalize(), ''))
-        frames = [{'caption': thumb.caption,
-                   'panels': {text: data_url(file) for text, file in thumb.panels.items()}}
-                  for thumb in thumbs]
-        if frames:
+        if thumbs:
             groups.append({'title': title, 'note': note, 'film': name == FILMSTRIP,
-                           'frames': frames})
+                           'frames': embedded(thumbs)})
     return groups
 
 

@@ -123,6 +123,7 @@ class Player:
     :param waits: a camera's next image, and the drive's time, wait until the node is done with
         the last one: a demo shows every frame. Else the images go out as they were recorded.
     :param on_message: gets all that is played and received, in the order of the drive's time.
+    :ivar engine: what the node tells of its model, device and engine on /diagnostics, by name.
     """
 
     def __init__(self, cameras: list[CameraTopic], outputs: dict[str, type], waits: bool,
@@ -145,6 +146,7 @@ class Player:
                                for camera in cameras for output, kind in outputs.items()]
         self._get_state = self._node.create_client(GetState, f'{NODE}/get_state')
         self._state: Future | None = None
+        self.engine: dict[str, str] = {}
         self._problem = ''  # why the node could not be configured or activated
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 1)
 
@@ -238,7 +240,7 @@ class Player:
         """Wait for the last labels, and for what follows them."""
         self._time.run_to(math.inf)
         end = time.monotonic() + ANSWER_TIMEOUT_S
-        while self._in_work and time.monotonic() < end:
+        while (self._in_work or not self.engine) and time.monotonic() < end:
             self._spin_once(CLOCK_PERIOD_S, node)
         end = time.monotonic() + SETTLE_S
         while time.monotonic() < end:
@@ -262,8 +264,10 @@ class Player:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == f'{NODE}: node' and status.level == DiagnosticStatus.ERROR:
-                self._problem = status.message
+            if status.name == f'{NODE}: node':
+                self.engine = {item.key: item.value for item in status.values}
+                if status.level == DiagnosticStatus.ERROR:
+                    self._problem = status.message
 
     def _on_output(self, camera: str, output: str, recorded: Recorded) -> None:
         if output in ('label', 'status'):  # an image that is rejected has no label

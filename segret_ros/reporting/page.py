@@ -1,6 +1,7 @@
 """What the HTML reports share: each one file that needs nothing outside."""
 
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
@@ -8,6 +9,7 @@ import numpy as np
 from segret_ros.atomic import atomic_path
 from segret_ros.label_set import LabelSet
 from segret_ros.metrics import ConfusionMatrix
+from segret_ros.reporting.panels import Thumb
 
 TEMPLATE = 'report.html.j2'
 
@@ -32,6 +34,13 @@ def data_url(picture: bytes) -> str:
     """Give a PNG or JPEG file as what an `img` shows without fetching anything."""
     kind = 'png' if picture.startswith(b'\x89PNG') else 'jpeg'
     return f'data:image/{kind};base64,{base64.b64encode(picture).decode()}'
+
+
+def embedded(thumbs: Iterable[Thumb]) -> list[dict]:
+    """Return frames as the macros `film` and `frames` show them."""
+    return [{'caption': thumb.caption,
+             'panels': {text: data_url(file) for text, file in thumb.panels.items()}}
+            for thumb in thumbs]
 
 
 def hex_color(color: tuple[int, int, int]) -> str:

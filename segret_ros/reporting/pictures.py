@@ -1,5 +1,7 @@
 """Pictures of a labelled drive."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from segret_ros.label_set import LabelSet
@@ -37,14 +39,15 @@ def frame_panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarra
     return panels
 
 
-def contact_sheet(overlays: dict[str, np.ndarray], labels: LabelSet, columns: int) -> np.ndarray:
+def contact_sheet(overlays: Sequence[tuple[str, np.ndarray]], labels: LabelSet,
+                  columns: int) -> np.ndarray:
     """
     Give captioned overlays in a grid, with the classes' legend below.
 
-    :param overlays: (H, W, 3) uint8 RGB of one size, by caption.
+    :param overlays: captions with (H, W, 3) uint8 RGB of one size.
     :return: (height, width, 3) uint8 RGB.
     """
-    cells = [captioned(image, caption) for caption, image in overlays.items()]
+    cells = [captioned(image, caption) for caption, image in overlays]
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     rows = [np.hstack(cells[start:start + columns]) for start in range(0, len(cells), columns)]
     return np.vstack([*rows, legend(labels, rows[0].shape[1])])

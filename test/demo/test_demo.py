@@ -69,7 +69,10 @@ def test_pictures_and_report_are_there(demo: tuple[Path, str]) -> None:
     assert len(list((demo[0] / 'overlays').glob('*.jpg'))) == 101
     assert (demo[0] / 'contact_sheet.png').is_file()
     report = (demo[0] / 'report.html').read_text()
-    assert report.count('<img') == 5
+    assert report.count('<img') == 12 + 4 * 4  # the film, and the panels of four frames
+    assert 'The node labelled all 101 frames' in report and '<pre><code>segret_demo ' in report
+    for fact in ('device', 'engine', 'machine', 'ended'):
+        assert f'<th scope="row">{fact}</th>' in report
     assert 'src="http' not in report and 'href="http' not in report
 
 
