@@ -37,11 +37,13 @@ soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak
 
 $(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
-	$(BIN)/pip install --quiet --editable '.[cpu,ros,openvino,demo,evaluate]'
+	@echo 'Installing the runtime into $(VENV), without PyTorch: about 200 MB to download, 0.7 GB on disk, a minute or two'
+	$(BIN)/pip install --editable '.[cpu,ros,openvino,demo,evaluate]'
 	@touch $@
 
 $(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
-	$(BIN)/pip install --quiet --editable '.[cpu,ros,openvino,demo,evaluate,ray,train,teacher,test]'
+	@echo 'Installing training and tests into $(VENV): 2 GB on disk with PyTorch for CPUs, several more with CUDA, minutes'
+	$(BIN)/pip install --editable '.[cpu,ros,openvino,demo,evaluate,ray,train,teacher,test]'
 	@touch $@
 
 $(VENV)/made:
