@@ -63,6 +63,7 @@ setup(
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.commands:node',
+        'segret_label = segret_ros.commands:label',
         'segret_bench = segret_ros.commands:bench',
         'segret_check_contract = segret_ros.commands:check_contract',
         'segret_demo = segret_ros.commands:demo',

@@ -37,6 +37,11 @@ def evaluate() -> int:
     return run('segret_evaluate', 'segret_ros.evaluation.main', 'evaluate')
 
 
+def label() -> int:
+    """Run segret_label and return its exit code."""
+    return run('segret_label', 'segret_ros.labelling.main', 'evaluate')
+
+
 def run(name: str, module: str, extra: str, stopped: int | None = None) -> int:
     """
     Run a command and return its exit code.

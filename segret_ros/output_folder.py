@@ -31,7 +31,7 @@ class Layout:
     What a command writes into its folder.
 
     :param command: as the user calls it.
-    :param files: patterns of their paths, such as `overlays/*.jpg`.
+    :param files: patterns of their paths, such as `overlays/*.jpg`, or `overlays/**` at any depth.
     :param signatures: sets of files, one of which is in each folder that a version of the command
         without lists has filled.
     :param live: those that are written in place, such as a log that a failed run leaves.
@@ -131,8 +131,9 @@ class OutputFolder:
                            'its own folders alone: name another, or move that away')
 
     def _is_written(self, name: str) -> bool:
+        depth = name.count('/')
         return not (self.path / name).is_symlink() and any(
-            name.count('/') == pattern.count('/') and _meets(name, pattern)
+            _meets(name, pattern) and (depth == pattern.count('/') or pattern.endswith('/**'))
             for pattern in self._layout.files)
 
     def _write_list(self, files: Set[str]) -> None:

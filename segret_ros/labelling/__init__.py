@@ -1,0 +1,1 @@
+"""Photos and videos, labelled from the shell."""
