@@ -6,12 +6,13 @@ import signal
 import cv2
 import numpy as np
 from segret_train.augmentation import augment
-from segret_train.datasets import Sample
+from segret_train.datasets import DataError, Sample
 from segret_train.recipe import Recipe
+from segret_train.training.step import Batch
 from segret_train.training.world import World
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -61,15 +62,45 @@ class Batches:
             yield range(start, start + size)
 
 
-def load_views(views: Views, world: World, first_step: int, workers: int) -> DataLoader:
+class ErrorsAsItems(Dataset):
     """
-    Give the batches from a step on, made by worker processes: (B, H, W, 3) and (B, H, W) uint8.
+    Views, or the errors of making them: of one that is raised PyTorch makes a page of text.
+
+    :param views: a data set of views.
+    """
+
+    def __init__(self, views: Dataset) -> None:
+        self.views = views
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor] | DataError:
+        """Return view `number`, or why there is none."""
+        try:
+            return self.views[number]
+        except DataError as error:
+            return error
+
+
+def load_views(views: Views, world: World, first_step: int, workers: int) -> Iterator[Batch]:
+    """
+    Yield the batches from a step on, made by worker processes.
 
     :param workers: processes; 0 makes views in this one.
+    :return: (B, H, W, 3) and (B, H, W) uint8.
+    :raises DataError: for a file that can't be read.
     """
-    return DataLoader(views, batch_sampler=Batches(views.recipe, world, first_step),
-                      num_workers=workers, multiprocessing_context='fork' if workers else None,
-                      worker_init_fn=_start_worker, pin_memory=world.device.type == 'cuda')
+    loader = DataLoader(ErrorsAsItems(views), collate_fn=_collate,
+                        batch_sampler=Batches(views.recipe, world, first_step),
+                        num_workers=workers, multiprocessing_context='fork' if workers else None,
+                        worker_init_fn=_start_worker, pin_memory=world.device.type == 'cuda')
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
+
+
+def _collate(items: list[tuple[Tensor, Tensor] | DataError]) -> Batch | DataError:
+    error = next((item for item in items if isinstance(item, DataError)), None)
+    return error or default_collate(items)
 
 
 def _start_worker(worker: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from segret_ros.label_set import load_label_set
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
 from segret_ros.output_folder import LIST, OutputError
-from segret_train.datasets import DataSet, open_data_set
+from segret_train.datasets import DataError, DataSet, open_data_set
 from segret_train.recipe import Recipe
 from segret_train.training.run import Run
 from segret_train.training.step import NonFiniteLoss
@@ -37,6 +37,16 @@ def assert_equal_states(one: Path, other: Path) -> None:
         for number, moments in own['state'].items():
             for name, value in moments.items():
                 assert torch.equal(value, other['state'][number][name]), (number, name)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_damaged_image_is_one_line(camvid: DataSet, tmp_path: Path, recipe: Recipe,
+                                     workers: int) -> None:
+    for path in camvid.root.glob('images/train/*.jpg'):
+        path.write_bytes(path.read_bytes()[:-100])
+    run = Run(recipe, camvid, tmp_path / 'run', World('cpu'), workers)
+    with pytest.raises(DataError, match='^/.*.jpg: not a readable image: [^\n]*truncated[^\n]*$'):
+        run.train()
 
 
 @pytest.mark.parametrize(('accumulate', 'muon_rate'), [(1, 0.0), (2, 4.0)])
