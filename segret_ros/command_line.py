@@ -11,6 +11,7 @@ What all commands share: their exit codes, `--version`, and how they end.
 
 import argparse
 from collections.abc import Callable
+from io import TextIOWrapper
 import os
 import signal
 import sys
@@ -48,6 +49,8 @@ def run_command(name: str, load: Callable[[], Callable[[], int]], stopped: int |
     :param stopped: exit code of a command that signals are meant to stop; its `main` handles
         them itself.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')  # for file names that are no text
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: os._exit(128 + number if stopped is None
                                                          else stopped))

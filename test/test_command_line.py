@@ -49,6 +49,14 @@ sys.exit(run_command('segret_test', load, stopped))
 """
 
 
+def test_a_file_name_that_is_no_text_can_be_printed() -> None:
+    code = ('import os; from segret_ros.command_line import run_command; '
+            "run_command('segret_test', lambda: lambda: print(os.fsdecode(b'stra\\xdfe')))")
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                         env={**os.environ, 'PYTHONIOENCODING': 'utf-8:strict'})
+    assert (ran.stdout, ran.stderr) == ('stra\\udcdfe\n', '')
+
+
 @pytest.mark.parametrize(('package', 'name'), COMMANDS)
 def test_a_command_tells_its_version_and_a_wrong_option(package: str, name: str) -> None:
     if package == 'segret_train':
