@@ -1,140 +1,219 @@
 """
-From image messages to arrays; every rule of sensor_msgs/Image is here and nowhere else.
+From image messages to pixels; every rule of sensor_msgs/Image is here and nowhere else.
 
 Messages are taken by their fields: those of a ROS installation and those of rosbags alike.
 """
 
-from io import BytesIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+import re
 from reprlib import repr as short_repr
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from segret_ros.image_error import ImageError
+from segret_ros.jpeg_and_png import file_extent, WAY_OUT
+from segret_ros.reason import reason
 
-try:
-    from cv_bridge import CvBridge
-    to_cv_image = CvBridge().imgmsg_to_cv2
-except ImportError:  # a pip installation
-    from rosbags.image import message_to_cvimage as to_cv_image
 
-BYTES_PER_PIXEL = {
-    'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1,
-    'rgb16': 6, 'bgr16': 6, 'rgba16': 8, 'bgra16': 8, 'mono16': 2,
-    'yuv422': 2, 'uyvy': 2, 'yuv422_yuy2': 2, 'yuyv': 2,
-    **{f'bayer_{pattern}8': 1 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-    **{f'bayer_{pattern}16': 2 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-}
-PAIRED = ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')  # two pixels share their colour
-# How a file starts, what reads its header, and how it ends.
-FILES = {'JPEG': (b'\xff\xd8\xff', JpegImageFile, b'\xff\xd9'),
-         'PNG': (b'\x89PNG\r\n\x1a\n', PngImageFile, b'IEND\xaeB`\x82')}
-OTHER_FILES = {b'GIF8': 'GIF', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF', b'RIFF': 'WebP'}
-HEADER_BYTES = 2**20  # read no further for the size: a file of filling bytes would take seconds
-WAY_OUT = 'send whole JPEG or PNG files'
-# A label is of the size that the camera stores, so a note to turn the picture is passed over.
-AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+class Packed(NamedTuple):
+    """
+    An encoding whose pixels lie side by side.
+
+    :param channels: of a pixel; YUV 4:2:2 has two, its brightness and one half of the colour.
+    :param bits: of a channel.
+    :param to_rgb: OpenCV's conversion, or None where there is nothing to convert.
+    """
+
+    channels: int
+    bits: int
+    to_rgb: int | None
+
+
+COLORS = {
+    'rgb': (3, None), 'bgr': (3, cv2.COLOR_BGR2RGB), 'mono': (1, cv2.COLOR_GRAY2RGB),
+    'rgba': (4, cv2.COLOR_RGBA2RGB), 'bgra': (4, cv2.COLOR_BGRA2RGB),
+    # OpenCV names a pattern by the second row's second and third pixel.
+    'bayer_rggb': (1, cv2.COLOR_BayerBG2RGB), 'bayer_bggr': (1, cv2.COLOR_BayerRG2RGB),
+    'bayer_gbrg': (1, cv2.COLOR_BayerGR2RGB), 'bayer_grbg': (1, cv2.COLOR_BayerGB2RGB)}
+PACKED = {
+    **{f'{name}{bits}': Packed(channels, bits, to_rgb)
+       for name, (channels, to_rgb) in COLORS.items() for bits in (8, 16)},
+    'uyvy': Packed(2, 8, cv2.COLOR_YUV2RGB_UYVY), 'yuyv': Packed(2, 8, cv2.COLOR_YUV2RGB_YUY2)}
+# Brightness first, then the colours of 2 x 2 pixels, or in nv24 those of each pixel.
+PLANES = {'nv12': cv2.COLOR_YUV2RGB_NV12, 'nv21': cv2.COLOR_YUV2RGB_NV21, 'nv24': None}
+# Other names, in small letters. Unnamed channels are in OpenCV's order, as cv_bridge sends them.
+ALIASES = {'yuv422': 'uyvy', 'yuv422_yuy2': 'yuyv',
+           '8uc1': 'mono8', '8uc3': 'bgr8', '8uc4': 'bgra8',
+           '16uc1': 'mono16', '16uc3': 'bgr16', '16uc4': 'bgra16'}
+ENCODINGS = (*PACKED, *PLANES, *ALIASES)
+MOSAICS = {packed.to_rgb for name, packed in PACKED.items() if name.startswith('bayer')}
+
+# What is rather measured than seen; 16 bit grey may be an infrared camera's, but mostly is depth.
+DEPTH = re.compile('16uc1|mono16|(8|16|32)sc|(32|64)fc', re.IGNORECASE)
+WANTED = ('send rgb8, bgr8, rgba8, bgra8, mono8, a Bayer pattern, their 16 bit forms, uyvy, yuyv, '
+          'nv12, nv21 or nv24, or a JPEG or PNG file as sensor_msgs/CompressedImage')
+
+OTHER_FILES = {b'GIF8': 'GIF', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF', b'RIFF': 'WebP',
+               b'qoif': 'QOI', b'\xff\x0a': 'JPEG XL', b'\0\0\0\x0cJXL ': 'JPEG XL',
+               b'\0\0\0\1': 'H.264 or H.265', b'\0\0\1': 'H.264 or H.265'}
+# Labels have the camera's size, so a note in the file to turn the image is passed over; and the
+# depth and the single channel of a file are kept, for a mosaic may be in it.
+AS_STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def decode_image(message, max_pixels: int) -> np.ndarray:
     """
-    Give the pixels of an image message.
+    Return the pixels of an image message.
 
-    :param message: sensor_msgs/Image of any encoding of `BYTES_PER_PIXEL`, rows padded or not;
-        its byte order counts for 16 bit alone.
+    :param message: sensor_msgs/Image of one of `ENCODINGS`, in letters of any case, rows padded
+        or not; its byte order counts for 16 bits alone.
     :param max_pixels: width times height at most.
     :return: (H, W, 3) uint8 RGB; a view of the message's data where it is rgb8 already.
     :raises ImageError: for another encoding, sizes that do not fit the data, or too many pixels;
         before memory is taken for the image.
     """
-    encoding = message.encoding
-    pixels = _rows_without_padding(message, max_pixels)  # (H, W * bytes) uint8
-    if encoding.endswith('16'):
-        pixels, encoding = _to_8_bit(pixels, message.is_bigendian), encoding[:-2] + '8'
-    if encoding == 'rgb8':
-        return pixels.reshape(message.height, message.width, 3)
-    plain = SimpleNamespace(height=message.height, width=message.width, encoding=encoding,
-                            is_bigendian=0, step=pixels.shape[1],
-                            data=np.ascontiguousarray(pixels).reshape(-1))
-    try:
-        return to_cv_image(plain, 'rgb8')
-    except Exception as error:  # cv2.error, CvBridgeError or rosbags' ImageError
-        raise ImageError(f"{encoding} of {message.width} x {message.height} pixels can't be "
-                         f'converted to rgb8: {error}') from error
+    with _image_errors():
+        encoding = message.encoding.lower()
+        encoding = ALIASES.get(encoding, encoding)
+        if encoding in PLANES:
+            return _decode_planes(message, encoding, max_pixels)
+        if encoding in PACKED:
+            return _to_rgb(_packed_pixels(message, PACKED[encoding], max_pixels),
+                           PACKED[encoding].to_rgb)
+        if not encoding:
+            raise ImageError('the encoding is empty', WANTED)
+        raise ImageError(f'encoding {short_repr(message.encoding)} is not supported', WANTED)
 
 
 def decode_compressed(message, max_pixels: int) -> np.ndarray:
     """
-    Give the pixels of a compressed image message.
+    Return the pixels of a compressed image message.
 
-    :param message: sensor_msgs/CompressedImage that holds a JPEG or PNG file, whatever its
-        format says; zeros may follow the file.
+    :param message: sensor_msgs/CompressedImage that holds a JPEG or PNG file, with anything
+        behind its end. Its format counts for Bayer patterns alone: colours are the file's own.
     :param max_pixels: width times height at most.
     :return: (H, W, 3) uint8 RGB, as stored: EXIF does not turn it.
-    :raises ImageError: for other content, a file that is damaged or not whole, or too many
-        pixels; the latter before memory is taken for the image.
+    :raises ImageError: for other content, a file that is damaged or cut, or too many pixels; the
+        latter before memory is taken for the image.
     """
-    content = bytes(message.data)
-    what = f'{len(content)} bytes of format {short_repr(message.format)}'
-    _check_size(*_size_in_file(content, what), max_pixels)
+    with _image_errors():
+        content = memoryview(message.data).cast('B')
+        extent = file_extent(content)
+        if extent is None:
+            raise _no_file(content, message.format)
+        _check_size(extent.width, extent.height, max_pixels)
+        image = cv2.imdecode(np.frombuffer(content[:extent.length], np.uint8), AS_STORED)
+        if image is None:
+            raise ImageError('a damaged JPEG or PNG file', WAY_OUT)
+        if image.ndim == 3:
+            return _to_rgb(image, cv2.COLOR_BGR2RGB)
+        return _to_rgb(image, _grey_conversion(message.format))
+
+
+def holds_depth(encoding: str) -> bool:
+    """Tell whether an image's encoding, or a compressed image's format, is that of no picture."""
+    return DEPTH.match(encoding) is not None
+
+
+@contextmanager
+def _image_errors() -> Iterator[None]:
+    """Turn whatever a message of odd fields or content raises into an `ImageError`."""
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), AS_STORED)
-    except cv2.error as error:  # more pixels than OpenCV's own limit
-        raise ImageError(f"{what} can't be decoded ({error.err}): {WAY_OUT}") from error
-    if image is None:
-        raise ImageError(f'{what} are a damaged file: {WAY_OUT}')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        yield
+    except ImageError:
+        raise
+    except Exception as error:  # cv2.error, and anything for fields of other types
+        raise ImageError("the image can't be converted", reason(error)) from error
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
-        raise ImageError(f'the image is {width} x {height} pixels: it must have at least one')
+        raise ImageError('the image has no pixels', f'its size is {width} x {height}')
     if width * height > max_pixels:
-        raise ImageError(f'the image is {width} x {height} pixels, {width * height} in all: the '
-                         f'parameter max_pixels is {max_pixels}; raise it if the camera is right')
+        raise ImageError('the image is larger than max_pixels', f'it is {width} x {height} pixels,'
+                         f' {width * height} in all, and the parameter max_pixels is {max_pixels}'
+                         '; raise it if the camera is right')
 
 
-def _size_in_file(content: bytes, what: str) -> tuple[int, int]:
-    """Give (width, height) as the header of a whole file says."""
-    name = next((name for name in FILES if content.startswith(FILES[name][0])), None)
-    if name is None:
-        other = next((f' of a {OTHER_FILES[start]} file' for start in OTHER_FILES
-                      if content.startswith(start)), '')
-        raise ImageError(f'{what}{other} are no JPEG or PNG file: {WAY_OUT}')
-    _, header_of, end = FILES[name]
-    if not content.rstrip(b'\0').endswith(end):  # some cameras pad
-        raise ImageError(f'{what} are a {name} file without its end, or with something behind '
-                         f'it: {WAY_OUT}')
-    try:
-        with header_of(BytesIO(content[:HEADER_BYTES])) as header:
-            return header.size
-    except Exception as error:  # Pillow raises anything from SyntaxError to struct.error
-        raise ImageError(f'{what} are a {name} file whose header is damaged or holds no size '
-                         f'({error}): {WAY_OUT}') from error
+def _packed_pixels(message, packed: Packed, max_pixels: int) -> np.ndarray:
+    """Return (H, W) or (H, W, channels), uint8 or uint16."""
+    height, width = message.height, message.width
+    _check_size(width, height, max_pixels)
+    if packed.channels == 2 and width % 2:
+        raise ImageError(f'{message.encoding} of odd width', f'it is {width} x {height} pixels, '
+                         'but two pixels share their colour')
+    length = width * packed.channels * packed.bits // 8
+    rows = _rows(message, message.step, height, length)[:, :length]
+    if packed.bits == 16:
+        rows = np.ascontiguousarray(rows).view('>u2' if message.is_bigendian else '<u2')
+        rows = rows.astype(np.uint16, copy=False)
+    if packed.channels == 1:
+        return rows.reshape(height, width)
+    return rows.reshape(height, width, packed.channels)
 
 
-def _rows_without_padding(message, max_pixels: int) -> np.ndarray:
-    bytes_per_pixel = BYTES_PER_PIXEL.get(message.encoding)
-    if bytes_per_pixel is None:
-        raise ImageError(f'encoding {short_repr(message.encoding)} is not supported: send one of '
-                         f'{", ".join(BYTES_PER_PIXEL)}')
-    _check_size(message.width, message.height, max_pixels)
-    if message.encoding in PAIRED and message.width % 2:
-        raise ImageError(f'{message.encoding} of {message.width} x {message.height} pixels: its '
-                         'width must be even, for two pixels share their colour')
-    row = message.width * bytes_per_pixel
-    if message.step < row:
-        raise ImageError(f'step is {message.step}: a row of {message.width} pixels of '
-                         f'{message.encoding} takes {row} bytes')
-    if len(message.data) != message.step * message.height:
-        raise ImageError(f'there are {len(message.data)} bytes of data: {message.height} rows of '
-                         f'step {message.step} take {message.step * message.height}')
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    return rows[:, :row]
+def _decode_planes(message, encoding: str, max_pixels: int) -> np.ndarray:
+    height, width = message.height, message.width
+    _check_size(width, height, max_pixels)
+    if encoding != 'nv24' and (height % 2 or width % 2):
+        raise ImageError(f'{message.encoding} of odd size', f'it is {width} x {height} pixels, '
+                         'but 2 x 2 pixels share their colour')
+    count = 3 * height if encoding == 'nv24' else 3 * height // 2
+    step = message.step
+    if step * height == len(message.data) == width * count:
+        step = width  # the bytes of both planes, shared out among the rows of one
+    rows = _rows(message, step, count, width)
+    if encoding != 'nv24':
+        return cv2.cvtColor(rows[:, :width], PLANES[encoding])
+    # OpenCV converts no colours of single pixels: let each be a pair of two equal pixels.
+    brightness = rows[:height, :width]
+    colors = rows[height:].reshape(height, -1, 2)[:, :width]  # (H, W, 2)
+    pairs = cv2.merge((colors[..., 0], brightness, colors[..., 1], brightness))  # (H, W, 4)
+    doubled = cv2.cvtColor(pairs.reshape(height, 2 * width, 2), cv2.COLOR_YUV2RGB_UYVY)
+    return np.ascontiguousarray(doubled[:, ::2])
 
 
-def _to_8_bit(pixels: np.ndarray, is_bigendian: int) -> np.ndarray:
-    wide = np.ascontiguousarray(pixels).view('>u2' if is_bigendian else '<u2')
-    return cv2.convertScaleAbs(wide.astype(np.uint16), alpha=255 / 65535)
+def _rows(message, step: int, count: int, length: int) -> np.ndarray:
+    """Return a message's rows, padding and all: (count, step) uint8."""
+    if step < length:
+        raise ImageError('step is shorter than a row', f'it is {step}, and {message.width} '
+                         f'pixels of {message.encoding} take {length} bytes')
+    if len(message.data) != step * count:
+        raise ImageError('the data do not fit the size', f'there are {len(message.data)} bytes of '
+                         f'data: {count} rows of step {step} take {step * count}')
+    return np.frombuffer(message.data, np.uint8).reshape(count, step)
+
+
+def _to_rgb(pixels: np.ndarray, conversion: int | None) -> np.ndarray:
+    if conversion in MOSAICS and min(pixels.shape) < 3:
+        raise ImageError('a Bayer mosaic too small for colours', 'it is '
+                         f'{pixels.shape[1]} x {pixels.shape[0]} pixels; 3 x 3 are the least')
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
+    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+
+
+def _grey_conversion(message_format: str) -> int:
+    """
+    Return the conversion of a file of one channel.
+
+    image_transport writes `bayer_rggb8; jpeg compressed ` or names the pattern last, too, where
+    it has compressed the mosaic, and `bayer_rggb8; jpeg compressed mono8` where it has made grey
+    of it.
+    """
+    encoding, _, codec = message_format.lower().partition(';')
+    packed = PACKED.get(encoding.strip())
+    if packed is None or packed.to_rgb not in MOSAICS or 'compressed mono' in codec:
+        return cv2.COLOR_GRAY2RGB
+    return packed.to_rgb
+
+
+def _no_file(content: memoryview, message_format: str) -> ImageError:
+    if not content:
+        return ImageError('the message holds no data', WAY_OUT)
+    name = next((OTHER_FILES[start] for start in OTHER_FILES if content[:len(start)] == start),
+                'no JPEG or PNG')
+    return ImageError(f'data of format {short_repr(message_format)} are {name}',
+                      f'{len(content)} bytes; {WAY_OUT}')

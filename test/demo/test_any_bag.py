@@ -47,8 +47,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         for index, picture in enumerate(pictures()):
             time_ns = 10**18 + index * 50_000_000
             for topic, pixels, encoding in (
-                    (LEFT, picture[..., ::-1], 'bgr8'),
-                    (RIGHT, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:90], 'mono8'),
+                    (LEFT, picture[..., ::-1], '8UC3'),
+                    (RIGHT, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:90], '8UC1'),
                     (DEPTH, picture[..., 0].astype(np.uint16), '16UC1')):
                 writer.write(serialize(topic, time_ns, image(
                     time_ns - 7, np.ascontiguousarray(pixels), encoding)))

@@ -8,12 +8,12 @@ import zlib
 
 import cv2
 from node_process import new_header, street
-from segret_ros.image_codec import BYTES_PER_PIXEL
+from pixel_layouts import BYTES_PER_PIXEL, PAIRED
 from sensor_msgs.msg import CompressedImage, Image
 
 MAX_PIXELS = 200 * 300  # the parameter of the node that is to reject them
-UNKNOWN_ENCODINGS = ('', 'RGB8', 'rgb8 ', '8UC3', '32FC1', 'nv12', 'jpeg', 'rgb', '\U0001f4f7',
-                     '%s%n', 'x' * 50_000)
+UNKNOWN_ENCODINGS = ('', 'rgb8 ', '8UC2', '8SC3', '32FC1', 'nv42', 'jpeg', 'h264', 'rgb',
+                     '\U0001f4f7', '%s%n', 'x' * 50_000)
 FORMATS = ('jpeg', 'png', '', 'bgr8; jpeg compressed bgr8', '%s%n', 'x' * 50_000)
 PICTURE = street(48, 64)
 JPEG, PNG, BMP, TIFF, WEBP = (cv2.imencode(suffix, PICTURE)[1].tobytes()
@@ -101,7 +101,7 @@ def half_a_big_endian_sample(message: Image, random: Random) -> None:
 
 
 def half_a_pair(message: Image, random: Random) -> None:
-    message.encoding = random.choice(('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'))
+    message.encoding = random.choice(PAIRED)
     message.width += 1
     message.step = 2 * message.width
     fill(message, random)
@@ -159,8 +159,8 @@ def end_alone(random: Random) -> bytes:
     return random.choice((b'\xff\xd8\xff\xd9', PNG_START + PNG_END, PNG_START + PNG_END[:3]))
 
 
-def surplus_content(random: Random) -> bytes:
-    return random.choice((JPEG, PNG)) + random.randbytes(random.randint(1, 5000)) + b'!'
+def truncated_before_another(random: Random) -> bytes:
+    return truncated(random) + random.choice((JPEG, PNG))
 
 
 def jpeg_claim(random: Random) -> bytes:
@@ -185,7 +185,7 @@ def damaged_png(random: Random) -> bytes:
 
 COMPRESSED_FAULTS: list[Callable[[Random], bytes]] = [
     nothing, noise, other_content, truncated, truncated_and_padded, without_start, end_alone,
-    surplus_content, jpeg_claim, png_claim, bomb, damaged_png]
+    truncated_before_another, jpeg_claim, png_claim, bomb, damaged_png]
 
 
 def jpeg_of_size(width: int, height: int) -> bytes:

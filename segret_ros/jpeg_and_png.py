@@ -1,0 +1,102 @@
+"""Where a JPEG or PNG file ends and how large its image is, read without decoding it."""
+
+from collections.abc import Iterator
+import re
+import struct
+from typing import NamedTuple
+
+from segret_ros.image_error import ImageError
+
+JPEG_START = b'\xff\xd8\xff'
+PNG_START = b'\x89PNG\r\n\x1a\n'
+PNG_END = b'\0\0\0\0IEND\xaeB`\x82'
+WAY_OUT = 'send whole JPEG or PNG files'
+MOST_PARTS = 100_000  # segments or chunks: a file of small ones would take seconds
+
+# The next marker but for those within a scan: stuffed bytes, filling bytes and restarts.
+MARKER = re.compile(rb'\xff[^\x00\x01\xd0-\xd7\xff]')
+START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN = 0xd8, 0xd9, 0xda
+START_OF_FRAME = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
+
+
+class Extent(NamedTuple):
+    """
+    What a file takes.
+
+    :param length: bytes to the file's end; what follows is not the file's.
+    """
+
+    width: int
+    height: int
+    length: int
+
+
+def file_extent(content: memoryview) -> Extent | None:
+    """
+    Return the size and end of a JPEG or PNG file, or None where the content is neither.
+
+    :param content: the file, of format B, and whatever lies behind its end.
+    :raises ImageError: for a file that is cut, or whose head is damaged.
+    """
+    if content[:len(JPEG_START)] == JPEG_START:
+        return _jpeg_extent(content)
+    if content[:len(PNG_START)] == PNG_START:
+        return _png_extent(content)
+    return None
+
+
+def _jpeg_extent(content: memoryview) -> Extent:
+    size, in_scan = None, False
+    for marker, position in _jpeg_markers(content):
+        if marker == END_OF_IMAGE and size is not None:
+            return Extent(*size, position)
+        if in_scan and (marker == START_OF_IMAGE or marker in START_OF_FRAME):
+            break  # another picture begins where the end of this one is missing
+        if marker in (START_OF_IMAGE, END_OF_IMAGE):
+            raise _damaged_head('JPEG')
+        if marker in START_OF_FRAME and position + 7 <= len(content):
+            height, width = struct.unpack_from('>HH', content, position + 3)
+            size = width, height
+        in_scan = in_scan or marker == START_OF_SCAN
+    raise _cut('JPEG')
+
+
+def _jpeg_markers(content: memoryview) -> Iterator[tuple[int, int]]:
+    """Yield the markers behind the first, each with the position behind it, as libjpeg does."""
+    position = 2
+    for _ in range(MOST_PARTS):
+        found = MARKER.search(content, position)
+        if found is None:
+            return
+        marker, position = content[found.end() - 1], found.end()
+        yield marker, position
+        if position + 2 > len(content):
+            return
+        length, = struct.unpack_from('>H', content, position)
+        if length < 2:
+            raise _damaged_head('JPEG')
+        position += length
+
+
+def _png_extent(content: memoryview) -> Extent:
+    position = len(PNG_START)
+    if len(content) < position + 16:
+        raise _cut('PNG')
+    length, name, width, height = struct.unpack_from('>I4sII', content, position)
+    if (length, name) != (13, b'IHDR'):
+        raise _damaged_head('PNG')
+    for _ in range(MOST_PARTS):
+        if position + len(PNG_END) > len(content):
+            break
+        if content[position:position + len(PNG_END)] == PNG_END:
+            return Extent(width, height, position + len(PNG_END))
+        position += struct.unpack_from('>I', content, position)[0] + 12
+    raise _cut('PNG')
+
+
+def _cut(name: str) -> ImageError:
+    return ImageError(f'a {name} file without its end', f'it is cut: {WAY_OUT}')
+
+
+def _damaged_head(name: str) -> ImageError:
+    return ImageError(f'a {name} file whose head is damaged', WAY_OUT)
