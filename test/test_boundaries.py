@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROS = {'rclpy', 'cv_bridge', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'lifecycle_msgs',
+ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'lifecycle_msgs',
        'vision_msgs', 'rcl_interfaces', 'rosgraph_msgs', 'launch', 'launch_ros'}
 # Loaded only for a device `torch`; it reads the weights out of the model file.
 TORCH_ENGINE = 'segret_ros/inference/torch_engine.py', 'segret_ros/inference/torch_weights.py'
@@ -41,9 +41,8 @@ def outside(files: set[str], *folders: str) -> set[str]:
 
 def test_only_the_node_and_the_demo_import_ros() -> None:
     assert importers(ROS)
-    assert not outside(importers(ROS - {'cv_bridge'}), 'segret_ros/node/', 'segret_ros/demo/',
+    assert not outside(importers(ROS), 'segret_ros/node/', 'segret_ros/demo/',
                        'segret_ros/replay/', 'segret_ros/contract/live.py')
-    assert not outside(importers({'cv_bridge'}), 'segret_ros/image_codec.py')  # or rosbags-image
 
 
 def test_only_the_network_its_engine_and_the_training_import_torch() -> None:
