@@ -7,6 +7,7 @@ import re
 
 from segret_ros.bags import Bag, BagError
 from segret_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
+from segret_ros.image_codec import holds_depth
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED = '/compressed'
@@ -14,10 +15,8 @@ COMPRESSED = '/compressed'
 OTHER_TRANSPORTS = re.compile('/(zstd|theora|ffmpeg|compressedDepth|draco|h26[45]|rle|avif|jxl)$',
                               re.IGNORECASE)
 OTHER_IMAGES = re.compile('(Image|Video|FFMPEGPacket|theora_image_transport/msg/Packet)$')
-# Images that are no pictures, by the names that drivers and this package's node give them, and
-# by the encoding of their messages.
+# Images that are no pictures, by the names that drivers and this package's node give them.
 NO_PICTURES = re.compile('segmentation/|label|depth|disparity', re.IGNORECASE)
-DEPTH_ENCODINGS = ('16UC1', '32FC1', 'mono16')
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _sends_depth(bag: Bag, camera: CameraTopic) -> bool:
         except BagError:
             continue
         encoding = message.format if camera.is_compressed else message.encoding
-        return encoding.startswith(DEPTH_ENCODINGS)
+        return holds_depth(encoding)
     return False
 
 
