@@ -1,6 +1,6 @@
 """Plays a drive to the node over DDS and hands on what comes back."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,6 +16,7 @@ from lifecycle_msgs.srv import GetState
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from segret_ros.bags import BagError, Recorded
@@ -28,8 +29,11 @@ START_TIMEOUT_S = 30
 ANSWER_TIMEOUT_S = 5
 CLOCK_PERIOD_S = 0.01
 SETTLE_S = 0.3
+LONGEST_PAUSE_S = 10  # in a drive; of a longer one the rest is passed over
+LATEST_NS = 2**31 * 10**9 - 1  # that a message has room for
 QUEUE = 10  # of each of the node's topics
 SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+LABELLED = 'processing_time_ms'  # key of the status of images that were labelled
 OUTPUTS = {'label': Image, 'confidence': Image, 'camera_info': CameraInfo,
            'status': DiagnosticArray}
 
@@ -54,6 +58,29 @@ class Answer(NamedTuple):
 
 
 @dataclass
+class ImageInWork:
+    """
+    A camera's last image, until the node is done with it.
+
+    Its status comes for every image, but not always behind its label: both are awaited, so that
+    the answers to images of one stamp are not mistaken for each other's.
+    """
+
+    stamp: int
+    awaited: set[str] = field(default_factory=lambda: {'label', 'status'})
+
+    def note(self, output: str, stamp: int, is_labelled: bool) -> None:
+        """
+        Take one of the node's messages.
+
+        :param stamp: of its header, in ns.
+        :param is_labelled: whether the image of the message gets a label.
+        """
+        if stamp == self.stamp:
+            self.awaited -= {output} if is_labelled else {'label', 'status'}
+
+
+@dataclass
 class CameraLog:
     """
     What came of a camera's images.
@@ -61,11 +88,15 @@ class CameraLog:
     :param frames: images published.
     :param late_ms: how much later than it was recorded each image was published.
     :param answers: the labels that arrived.
+    :param rejected: images that the node did not label, counted by the fault.
+    :param reasons: of each fault the first text.
     """
 
     frames: int = 0
     late_ms: list[float] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
     _awaited: deque[tuple[int, float]] = field(default_factory=deque)  # stamp and `sent_s`
 
     def note_image(self, stamp: int, late_ns: int) -> None:
@@ -82,6 +113,12 @@ class CameraLog:
         while (sent := self._awaited.popleft())[0] != stamp:
             pass
         self.answers.append(Answer(sent[1], arrived_s, (now_ns - stamp) / 1e6))
+
+    def note_rejected(self, problem: str) -> None:
+        """Count an image that got no label; texts of one fault begin alike."""
+        kind = problem.partition(':')[0]
+        self.rejected[kind] += 1
+        self.reasons.setdefault(kind, problem)
 
 
 class DriveClock:
@@ -104,6 +141,10 @@ class DriveClock:
             self._start_ns, self._started_ns = self._limit_ns, machine_ns
             return self._limit_ns
         return now_ns
+
+    def jump_to(self, now_ns: int) -> None:
+        """Go on from a time in ns, that is later than now."""
+        self._start_ns, self._started_ns = now_ns, time.monotonic_ns()
 
     def run_to(self, limit_ns: float) -> None:
         """Let time pass, from where it is now to a limit in ns."""
@@ -132,7 +173,7 @@ class Player:
         self.logs = {camera.topic: CameraLog() for camera in cameras}
         self._waits = waits
         self._on_message = on_message
-        self._in_work: dict[str, int] = {}  # stamp of each camera's last image, until it is done
+        self._in_work: dict[str, ImageInWork] = {}  # by the topic of its camera
         self._time = DriveClock(0)
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
@@ -173,14 +214,14 @@ class Player:
         """
         Publish the cameras of a drive; `logs` and `on_message` get what the node answers.
 
-        :param drive: messages in order of time, read while they are played. Those of other topics
-            only go to `on_message`, when their time has come; broken ones are passed over.
+        :param drive: messages of a bag in order of time, read while they are played. Those of
+            other topics only go to `on_message`, when their time has come.
         :param progress: called after each image.
         :raises BagError: when there is no image among them.
         :raises NodeError: when the node does not listen or ends.
         """
         connected = False
-        with closing(_read_ahead(_readable(drive))) as messages:
+        with closing(_read_ahead(drive)) as messages:
             for recorded in messages:
                 if not connected:
                     self._connect(recorded.time_ns, node)
@@ -233,6 +274,9 @@ class Player:
         end = time.monotonic() + ANSWER_TIMEOUT_S
         while (left_ns := recorded.time_ns - self._time.now_ns()) > 0 or (
                 self._waits and recorded.topic in self._in_work and time.monotonic() < end):
+            is_idle = not self._in_work or time.monotonic() > end
+            if left_ns > LONGEST_PAUSE_S * 1e9 and is_idle:
+                self._time.jump_to(recorded.time_ns - LONGEST_PAUSE_S * 10**9)
             due_s = left_ns / 1e9 if left_ns > 0 else CLOCK_PERIOD_S
             self._spin_once(min(due_s, CLOCK_PERIOD_S), node)
 
@@ -251,12 +295,14 @@ class Player:
         node.check()
         self._executor.spin_once(timeout_sec=timeout_s)
         clock = Clock()
-        clock.clock.sec, clock.clock.nanosec = divmod(self._time.now_ns(), 1_000_000_000)
+        now_ns = min(max(self._time.now_ns(), 0), LATEST_NS)
+        clock.clock.sec, clock.clock.nanosec = divmod(now_ns, 1_000_000_000)
         self._clock.publish(clock)
 
     def _play(self, recorded: Recorded) -> None:
         if recorded.topic in self.logs:
-            stamp = self._in_work[recorded.topic] = serialized_stamp_ns(recorded.data)
+            stamp = serialized_stamp_ns(recorded.data)
+            self._in_work[recorded.topic] = ImageInWork(stamp)
             self.logs[recorded.topic].note_image(stamp, self._time.now_ns() - recorded.time_ns)
         if recorded.topic in self._publishers:
             self._publishers[recorded.topic].publish(recorded.data)
@@ -270,13 +316,28 @@ class Player:
                     self._problem = status.message
 
     def _on_output(self, camera: str, output: str, recorded: Recorded) -> None:
-        if output in ('label', 'status'):  # an image that is rejected has no label
-            stamp = serialized_stamp_ns(recorded.data)
-            if self._in_work.get(camera) == stamp:
-                del self._in_work[camera]
-            if output == 'label':
-                self.logs[camera].note_label(stamp, recorded.time_ns)
         self._on_message(recorded)
+        if output not in ('label', 'status'):
+            return
+        stamp, log = serialized_stamp_ns(recorded.data), self.logs[camera]
+        problem = None
+        if output == 'label':
+            log.note_label(stamp, recorded.time_ns)
+        else:
+            problem = why_unlabelled(deserialize_message(recorded.data, DiagnosticArray))
+            if problem is not None:
+                log.note_rejected(problem)
+        if image := self._in_work.get(camera):
+            image.note(output, stamp, problem is None)
+            if not image.awaited:
+                del self._in_work[camera]
+
+
+def why_unlabelled(message: DiagnosticArray) -> str | None:
+    """Return why the node did not label an image, by its status; None where it did."""
+    if any(pair.key == LABELLED for status in message.status for pair in status.values):
+        return None
+    return message.status[0].message if message.status else 'no reason given'
 
 
 def rate_hz(logs: Iterable[CameraLog]) -> float:
@@ -300,16 +361,6 @@ def _kinds(cameras: list[CameraTopic]) -> dict[str, type]:
     kinds = {camera.topic: CompressedImage if camera.is_compressed else Image
              for camera in cameras}
     return kinds | {camera.camera_info: CameraInfo for camera in cameras if camera.camera_info}
-
-
-def _readable(drive: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Give the messages that are whole: no publisher makes others."""
-    for recorded in drive:
-        try:
-            recorded.message()
-        except BagError:
-            continue
-        yield recorded
 
 
 def _read_ahead(drive: Iterable[Recorded]) -> Iterator[Recorded]:

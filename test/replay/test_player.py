@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
 import pytest
 from segret_ros.bags import BagError, serialize, stamp_ns, TYPESTORE
 from segret_ros.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
 from segret_ros.replay.node_process import node_arguments, node_process, NodeError
-from segret_ros.replay.player import CameraLog, DriveClock, serialized_stamp_ns
+from segret_ros.replay.player import (
+    CameraLog, DriveClock, ImageInWork, serialized_stamp_ns, why_unlabelled)
 
 TIMEOUT_S = 60
 Header = TYPESTORE.types['std_msgs/msg/Header']
@@ -35,6 +37,44 @@ def test_images_of_one_stamp_are_answered_each() -> None:
         log.note_label(5, now_ns=5)
     assert log.frames == len(log.answers) == 2
     assert log.answers[0].sent_s <= log.answers[1].sent_s
+
+
+def test_images_that_get_no_label_are_counted_by_their_fault() -> None:
+    log = CameraLog()
+    for number in range(3):
+        log.note_rejected(f'not a readable image: {number} bytes')
+    log.note_rejected('too large an image')
+    assert log.rejected == {'not a readable image': 3, 'too large an image': 1}
+    assert log.reasons['not a readable image'] == 'not a readable image: 0 bytes'
+
+
+def test_an_image_is_done_with_its_label_and_status_in_any_order() -> None:
+    for outputs in (('label', 'status'), ('status', 'label')):
+        image = ImageInWork(5)
+        image.note(outputs[0], 5, is_labelled=True)
+        image.note(outputs[1], 4, is_labelled=True)  # of an earlier image
+        assert image.awaited == {outputs[1]}
+        image.note(outputs[1], 5, is_labelled=True)
+        assert not image.awaited
+    image = ImageInWork(5)
+    image.note('status', 5, is_labelled=False)
+    assert not image.awaited
+
+
+def test_the_status_tells_why_there_is_no_label() -> None:
+    labelled, given_up = (
+        DiagnosticArray(status=[DiagnosticStatus(message='reason', values=[
+            KeyValue(key=key, value='1') for key in keys])])
+        for keys in (['age_ms', 'processing_time_ms'], ['age_ms']))
+    assert why_unlabelled(labelled) is None
+    assert why_unlabelled(given_up) == 'reason'
+
+
+def test_the_drives_time_jumps_to_the_end_of_a_pause() -> None:
+    clock = DriveClock(1000)
+    clock.run_to(10**16)
+    clock.jump_to(10**15)
+    assert 10**15 <= clock.now_ns() < 10**16
 
 
 def test_the_drives_time_passes_to_its_limit() -> None:
