@@ -130,9 +130,9 @@ def _image_errors() -> Iterator[None]:
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
-        raise ImageError('the image has no pixels', f'its size is {width} x {height}')
+        raise ImageError('the image has no pixels', f'its size is {height} x {width}')
     if width * height > max_pixels:
-        raise ImageError('the image is larger than max_pixels', f'it is {width} x {height} pixels,'
+        raise ImageError('the image is larger than max_pixels', f'it is {height} x {width} pixels,'
                          f' {width * height} in all, and the parameter max_pixels is {max_pixels}'
                          '; raise it if the camera is right')
 
@@ -142,7 +142,7 @@ def _packed_pixels(message, packed: Packed, max_pixels: int) -> np.ndarray:
     height, width = message.height, message.width
     _check_size(width, height, max_pixels)
     if packed.channels == 2 and width % 2:
-        raise ImageError(f'{message.encoding} of odd width', f'it is {width} x {height} pixels, '
+        raise ImageError(f'{message.encoding} of odd width', f'it is {height} x {width} pixels, '
                          'but two pixels share their colour')
     length = width * packed.channels * packed.bits // 8
     rows = _rows(message, message.step, height, length)[:, :length]
@@ -158,7 +158,7 @@ def _decode_planes(message, encoding: str, max_pixels: int) -> np.ndarray:
     height, width = message.height, message.width
     _check_size(width, height, max_pixels)
     if encoding != 'nv24' and (height % 2 or width % 2):
-        raise ImageError(f'{message.encoding} of odd size', f'it is {width} x {height} pixels, '
+        raise ImageError(f'{message.encoding} of odd size', f'it is {height} x {width} pixels, '
                          'but 2 x 2 pixels share their colour')
     count = 3 * height if encoding == 'nv24' else 3 * height // 2
     step = message.step
@@ -189,7 +189,7 @@ def _rows(message, step: int, count: int, length: int) -> np.ndarray:
 def _to_rgb(pixels: np.ndarray, conversion: int | None) -> np.ndarray:
     if conversion in MOSAICS and min(pixels.shape) < 3:
         raise ImageError('a Bayer mosaic too small for colours', 'it is '
-                         f'{pixels.shape[1]} x {pixels.shape[0]} pixels; 3 x 3 are the least')
+                         f'{pixels.shape[0]} x {pixels.shape[1]} pixels; 3 x 3 are the least')
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
     return pixels if conversion is None else cv2.cvtColor(pixels, conversion)

@@ -85,13 +85,13 @@ def test_an_encoding_that_is_not_read_is_named_with_a_way_out(encoding: str, kin
 def test_shared_colors_take_even_sizes(encoding: str, size: tuple[int, int]) -> None:
     message = SimpleNamespace(height=size[0], width=size[1], encoding=encoding, is_bigendian=0,
                               step=12, data=bytes(12 * 9))
-    with pytest.raises(ImageError, match=f'^{encoding} of odd (size|width): it is {size[1]} x '):
+    with pytest.raises(ImageError, match=f'^{encoding} of odd (size|width): it is {size[0]} x '):
         decode_image(message, MAX_PIXELS)
 
 
 @pytest.mark.parametrize('size', [(2, 8), (8, 2), (1, 1)])
 def test_a_mosaic_too_small_for_colors_is_no_black_image(size: tuple[int, int]) -> None:
-    with pytest.raises(ImageError, match=f'^a Bayer mosaic too small .* {size[1]} x {size[0]} '):
+    with pytest.raises(ImageError, match=f'^a Bayer mosaic too small .* {size[0]} x {size[1]} '):
         decode_image(raw_image(quarters(*size), 'bayer_rggb8'), MAX_PIXELS)
 
 

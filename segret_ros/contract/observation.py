@@ -61,7 +61,7 @@ class Frame:
     @property
     def size(self) -> str:
         """Give the size as people write it."""
-        return f'{self.width} x {self.height}'
+        return f'{self.height} x {self.width}'
 
 
 @dataclass

@@ -108,7 +108,7 @@ class CameraMemory:
 
 
 def _size_text(size: tuple[int, ...]) -> str:
-    return f'{size[1]} x {size[0]}'
+    return f'{size[0]} x {size[1]}'
 
 
 class Evaluator:

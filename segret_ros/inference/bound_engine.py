@@ -22,7 +22,7 @@ class BoundEngine:
     come back as (H, W) uint8 in one copy each. The logits stay where they are, but for `run`.
 
     While it labels, a head holds classes * H * W * 4 bytes; twice that for the confidence, and 16
-    to 24 bytes a pixel besides. 19 classes at 1920 x 1080: 0.2 and 0.35 GB; at 3840 x 2160 four
+    to 24 bytes a pixel besides. 19 classes at 1080 x 1920: 0.2 and 0.35 GB; at 2160 x 3840 four
     times that.
 
     :param network: takes `image` and gives `logits`.

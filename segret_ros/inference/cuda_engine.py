@@ -20,7 +20,7 @@ from segret_ros.reason import reason
 
 BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 # Of the GPU's memory, at most. Whole attention over many cells takes gigabytes: a fixed limit
-# would keep it from any GPU. A head of 150 classes comes to 2.5 GB at 1920 x 1080: a quarter of
+# would keep it from any GPU. A head of 150 classes comes to 2.5 GB at 1080 x 1920: a quarter of
 # a GPU with 12 GB.
 NETWORK_SHARE, HEAD_SHARE = 1 / 2, 1 / 4
 Providers = list[tuple[str, dict[str, str]]]

@@ -121,7 +121,7 @@ class VideoWriter:
                                      self._size)
             if not writer.isOpened():
                 raise VideoError(f"OpenCV {cv2.__version__} can't write an MP4 of "
-                                 f'{self._size[1]} x {self._size[0]} pixels (height, width)')
+                                 f'{self._size[1]} x {self._size[0]} pixels')
             os.replace(partial, self._path)
             return writer
         finally:

@@ -100,7 +100,7 @@ def main() -> int:
     if not frames:
         print('no label came back; is the rate more than the model manages?', file=sys.stderr)
         return 1
-    print(f'{len(frames)} of {sent} frames of {arguments.size[1]} x {arguments.size[0]} at '
+    print(f'{len(frames)} of {sent} frames of {arguments.size[0]} x {arguments.size[1]} at '
           f'{arguments.rate:g} Hz labelled by {arguments.model.stem}\n{table(frames)}')
     return 0
 

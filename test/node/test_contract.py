@@ -59,7 +59,7 @@ def test_the_node_gives_what_a_reader_of_mono8_demands(image: Publisher, peer: P
     code, lines = check_contract(peer, lambda: image.publish(frame()), '--consumer', 'mono8')
     assert (code, lines[-1]) == (0, 'mono8 gets what it demands: 0 errors, 0 warnings'), lines
     assert any('have the stamp of a message on /image' in line for line in lines)
-    assert any('mono8, 61 x 45 pixels, no padding' in line for line in lines)
+    assert any('mono8, 45 x 61 pixels, no padding' in line for line in lines)
 
 
 def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
@@ -104,7 +104,7 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
     assert found == [('error', 'label'), ('warning', 'label'), ('error', 'confidence'),
                      ('error', 'label'), ('error', 'confidence'), ('error', 'label_info')], text
     for part in ('step is 64 for rows of 61 pixels', 'offered as best effort',
-                 "encoding is '8UC1'", ' is 1 ns beside ', '60 x 45 pixels, but',
+                 "encoding is '8UC1'", ' is 1 ns beside ', '45 x 60 pixels, but',
                  'is of type sensor_msgs/msg/CameraInfo'):
         assert part in text
 

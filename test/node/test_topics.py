@@ -177,7 +177,7 @@ def test_images_of_every_encoding_are_labelled(topics: Topics, segmenter: Segmen
 @pytest.mark.parametrize('change, problem', [
     ({'encoding': '32FC1'}, "encoding '32FC1' is not supported: send rgb8, bgr8"),
     ({'step': 3}, 'step is shorter than a row: it is 3, and 61 pixels of rgb8 take 183 bytes'),
-    ({'width': 0}, 'the image has no pixels: its size is 0 x 45')])
+    ({'width': 0}, 'the image has no pixels: its size is 45 x 0')])
 def test_a_bad_frame_is_counted_and_the_next_is_labelled(
         topics: Topics, diagnostics: Diagnostics, change: dict[str, object], problem: str) -> None:
     before = diagnostics.counts('camera')

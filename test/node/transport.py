@@ -196,7 +196,7 @@ def main() -> int:
     for _ in range(arguments.runs):
         for name, way in ways.items():
             runs[name].append(measure(way, *what))
-    print(f'{arguments.size[1]} x {arguments.size[0]} rgb8 at {arguments.rate:g} Hz, '
+    print(f'{arguments.size[0]} x {arguments.size[1]} rgb8 at {arguments.rate:g} Hz, '
           f'{arguments.runs} runs of {arguments.frames} images, publish to callback\n'
           f'{"ms":<24}{"median":>9}{"of the runs":>16}{"p99":>9}{"lost":>9}{"CPU":>9}')
     print('\n'.join(row(name, results) for name, results in runs.items()))
