@@ -1,5 +1,6 @@
 """Class names and colours of a data set."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,14 @@ class LabelSet:
         table = np.zeros((256, 3), np.uint8)
         table[:len(self)] = self.colors
         return table
+
+
+def class_difference(there: Sequence[str], here: Sequence[str]) -> str:
+    """Return in a few words how two lists of class names differ; empty for equal ones."""
+    if len(there) != len(here):
+        return f'{len(there)} there, {len(here)} here'
+    return next((f'class {number} is {theirs!r} there, {ours!r} here'
+                 for number, (theirs, ours) in enumerate(zip(there, here)) if theirs != ours), '')
 
 
 def load_label_set(name_or_path: str | Path) -> LabelSet:

@@ -1,13 +1,16 @@
 """Make the sample drive from CamVid's val split: `python -m segret_train.sample_drive --help`."""
 
 from pathlib import Path
+import shutil
 import sys
 
 import cv2
 import numpy as np
 from segret_ros.bags import BagWriter, serialize, TYPESTORE
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.label_names import CLASSES
 from segret_ros.output_folder import OutputError
+from segret_ros.share import share_directory
 from segret_train.datasets import open_data_set, Sample
 from tqdm import tqdm
 
@@ -44,6 +47,7 @@ def write_drive(samples: list[Sample], bag: Path) -> None:
                         header, 'jpeg', np.fromfile(sample.image_path, np.uint8))),
                     ('/camera/label/compressed', CompressedImage(header, 'png', label_png))):
                 writer.write(serialize(topic, time_ns, message))
+    shutil.copy(share_directory() / 'config' / 'label_sets' / 'camvid.yaml', bag / CLASSES)
 
 
 def camera_info(header, height: int, width: int):

@@ -1,6 +1,7 @@
 """A recorded message, and the messages that this project reads and writes itself."""
 
 from dataclasses import dataclass, field
+import struct
 
 import numpy as np
 from segret_ros import image_file
@@ -48,6 +49,19 @@ def serialize(topic: str, time_ns: int, message) -> Recorded:
 def stamp_ns(header) -> int:
     """Give the stamp of a std_msgs/Header in nanoseconds."""
     return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def serialized_stamp_ns(data: bytes) -> int | None:
+    """
+    Return the stamp in ns of a serialised message (CDR) that starts with a header.
+
+    None where it is too short for one.
+    """
+    try:
+        seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+    except (struct.error, IndexError):
+        return None
+    return seconds * 1_000_000_000 + nanoseconds
 
 
 def decode_label(message) -> np.ndarray:

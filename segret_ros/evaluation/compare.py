@@ -11,6 +11,7 @@ from segret_ros.evaluation.comparison.folder import Evaluation, Frames, read_eva
 from segret_ros.evaluation.comparison.pairing import pair
 from segret_ros.evaluation.comparison.result import bounds, Comparison, Difference, Side
 from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.label_set import class_difference
 
 WITHOUT_LABELS = 'a gate needs true labels: evaluate with --labels TOPIC or --labels FOLDER'
 ROUNDING = 1e-9  # points that binary fractions may be off
@@ -124,15 +125,9 @@ def _missing_labels(comparison: Comparison) -> str:
 
 
 def _check_classes(a: Evaluation, b: Evaluation) -> None:
-    if a.classes == b.classes:
-        return
-    other = f'{len(a.classes)} there, {len(b.classes)} here'
-    for number, names in enumerate(zip(a.classes, b.classes)):
-        if len(a.classes) == len(b.classes) and names[0] != names[1]:
-            other = f'class {number} is {names[0]!r} there, {names[1]!r} here'
-            break
-    raise EvaluationError(f'{b.folder} has other classes than {a.folder} ({other}): only models '
-                          'of the same classes can be compared')
+    if difference := class_difference(a.classes, b.classes):
+        raise EvaluationError(f'{b.folder} has other classes than {a.folder} ({difference}): only '
+                              'models of the same classes can be compared')
 
 
 def _cameras(frames: Frames) -> str:
@@ -170,6 +165,11 @@ def _consistency(first: Evaluation, second: Evaluation) -> Iterator[Difference]:
 
 
 def _notes(first: Evaluation, second: Evaluation) -> Iterator[str]:
+    for letter, one in zip('AB', (first, second)):
+        count = (one.metrics['all'].get('scores') or {}).get('matched_by_recording_time')
+        if count:
+            yield (f'{count:,} frames of {letter} have their true labels by the time of '
+                   'recording, for their header stamps can not be relied on.')
     hashes = [one.model.get('hash') for one in (first, second)]
     if hashes[0] is not None and hashes[0] == hashes[1]:
         yield 'A and B are of the same model file.'

@@ -8,30 +8,31 @@ import os
 from pathlib import Path
 
 import numpy as np
-from segret_ros.bags import Bag, open_bag, Recorded
+from segret_ros.bags import Bag, Damage, open_bag, Recorded
 from segret_ros.bags.cameras import bag_cameras, CameraTopic
 from segret_ros.engine_cache.proven import open_proven_engine
-from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.faults import REJECTED, short, UNSCORED
 from segret_ros.evaluation.frames import decode, Frame, in_order, read_messages, Span
+from segret_ros.evaluation.matching import AMBIGUOUS, BY_TIME, RESTART_NS
 from segret_ros.evaluation.parts import Part, Parts
 from segret_ros.evaluation.result import new_header, ResultTopics
 from segret_ros.evaluation.rows import BY_CLASS, row
 from segret_ros.evaluation.stability import Stability, Step
-from segret_ros.evaluation.tally import histogram, Tally
-from segret_ros.evaluation.truth import open_truth, Truth
+from segret_ros.evaluation.tally import histogram
+from segret_ros.evaluation.truth import open_truth, Truth, UNMATCHED
 from segret_ros.inference import Segmentation, Segmenter
 from segret_ros.inference.device import gpu_of
 from segret_ros.inference.devices import devices_of_auto
 from segret_ros.inference.model_file import model_hash
-from segret_ros.metrics import ConfusionMatrix, MetricError
+from segret_ros.metrics import ConfusionMatrix
 from segret_ros.stopwatch import Stopwatch
 from segret_ros.validity import CameraCheck, Limits
 
 MOST_STREAMS = 16
 GPU_STREAMS = 2  # one image is decoded while another is labelled; all share the GPU's memory
 PART_FRAMES = 250  # an interrupted run repeats no more than so many
-REJECTED, REPEATED, DISORDERED, RESIZED = (
-    'rejected', 'stamp repeated', 'stamp out of order', 'size changed')
+UNSET, REPEATED, DISORDERED, RESIZED = (
+    'stamp zero', 'stamp repeated', 'stamp out of order', 'size changed')
 FROZEN = 'frozen'  # of `CameraCheck`: its labels would count as perfectly steady
 
 
@@ -96,8 +97,11 @@ class CameraMemory:
     def _oddity(self, frame: Frame) -> tuple[str, str]:
         last, stamp = self._stamp_ns, frame.stamp_ns
         last_size, size = self._size, frame.image_rgb.shape[:2]
-        self._stamp_ns = stamp if last is None else max(stamp, last)
         self._size = size
+        if not stamp:
+            return UNSET, 'the stamp is zero'
+        is_restart = last is not None and stamp < last - RESTART_NS
+        self._stamp_ns = stamp if last is None or is_restart else max(stamp, last)
         if stamp == last:
             return REPEATED, 'an earlier frame has the same stamp'
         if last is not None and stamp < last:
@@ -156,13 +160,23 @@ class Evaluator:
         with open_bag(job.bag) as bag:
             cameras = bag_cameras(bag, list(self.options.topics))
             truth = None if self.options.labels is None else open_truth(
-                self.options.labels, job.bag, cameras)
+                self.options.labels, job.bag, cameras, self.segmenter.info.labels.names)
             drive = _Drive(self, job, cameras, truth, parts)
             drive.evaluate(bag, progress)
             parts.finish({
                 'label_topics': {topic: topics.label for topic, topics in drive.topics.items()},
-                'labels': {} if truth is None else truth.counts(),
-                'damage': [vars(damage) for damage in bag.damage]})
+                'damage': [vars(damage) for damage in all_damage(bag, truth)],
+                **({} if truth is None else {
+                    'labels': truth.counts(), 'odd_stamps': truth.oddities(),
+                    'classes_named': truth.named})})
+
+
+def all_damage(bag: Bag, truth: Truth | None) -> list[Damage]:
+    """Return what could not be read of a bag, with the topics of its true labels."""
+    found = {(damage.place, damage.problem): damage for damage in bag.damage}
+    for damage in truth.damage if truth else ():
+        found.setdefault((damage.place, damage.problem), damage)
+    return list(found.values())
 
 
 def streams_on(device: str) -> int:
@@ -220,22 +234,24 @@ class _Drive:
 
     def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
         names, tally = self._segmenter.info.labels.names, part.tally(frame.camera)
+        reason = short(frame.reason)
         if result is None:
             kind, text, label, values = REJECTED, frame.problem, None, {}
+            part.faults.add(frame.camera, REJECTED, reason, short(f'{_place(frame)}: {text}'))
         else:
-            kind, text, values = self._judge(tally, frame, result)
+            kind, text, values = self._judge(part, frame, result)
             label = result.label
         tally.add(kind)
-        values['decode_ms'] = frame.decode_ms
+        values |= {'decode_ms': frame.decode_ms, 'reason': reason}
         place = {'bag': self._name, 'camera': frame.camera, 'stamp_ns': frame.stamp_ns,
                  'time_ns': frame.time_ns, 'problem': kind}
         header = new_header(frame.stamp_ns, frame.frame_id)
         status = {name: value for name, value in values.items()
-                  if not name.startswith(BY_CLASS)}
+                  if value != '' and not name.startswith(BY_CLASS)}
         part.add(row(place | values, names), self.topics[frame.camera].messages(
             header, frame.time_ns, label, text, status))
 
-    def _judge(self, tally: Tally, frame: Frame,
+    def _judge(self, part: Part, frame: Frame,
                result: Segmentation) -> tuple[str, str, dict[str, object]]:
         """Count a frame; give kind and text of its problem, and its values by column."""
         watch, memory = Stopwatch(), self._memory[frame.camera]
@@ -243,29 +259,36 @@ class _Drive:
         watch.lap('check_ms')
         step = None if kind == FROZEN else memory.step(frame, result.label)
         labels, confidence = histogram(result.label), histogram(result.confidence)
-        tally.add_labels(labels, confidence, step)
+        part.tally(frame.camera).add_labels(labels, confidence, step)
         values = watch.laps_ms | {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
         values |= label_values(labels, confidence, step, self._segmenter.info.labels.names)
-        return kind, text, values | self._score(tally, frame, result)
+        return kind, text, values | self._score(part, frame, result)
 
-    def _score(self, tally: Tally, frame: Frame, result: Segmentation) -> dict[str, object]:
-        """Give a frame's scores by column; none where it has no true label."""
+    def _score(self, part: Part, frame: Frame, result: Segmentation) -> dict[str, object]:
+        """Give a frame's scores by column; none where it has no true label of use."""
         if self._truth is None:
             return {}
-        matched = self._truth.matched(frame.camera)
-        true_label = self._truth.nearest(frame.camera, frame.stamp_ns)
-        if true_label is None:
-            return {}
+        tally = part.tally(frame.camera)
+        found = self._truth.find(frame.camera, frame.stamp_ns, frame.time_ns,
+                                 result.label.shape)
+        how = short(found.how)
+        if found.label is None:
+            if how != UNMATCHED:
+                tally.ambiguous += how == AMBIGUOUS
+                tally.unusable += how != AMBIGUOUS
+                part.faults.add(frame.camera, UNSCORED, how, short(found.fault or _place(frame)))
+            return {'truth': how}
         tally.matched += 1
-        tally.matched_labels += self._truth.matched(frame.camera) - matched
+        tally.by_time += how == BY_TIME
         before = tally.scores.confusion.counts.copy()
-        try:
-            tally.scores.add(true_label, result.label, result.confidence)
-        except MetricError as error:
-            raise EvaluationError(f'{frame.camera} at {frame.time_ns} ns: {error}') from error
+        tally.scores.add(found.label, result.label, result.confidence)
         confusion = ConfusionMatrix(tally.scores.confusion.num_classes)
         confusion.counts = tally.scores.confusion.counts - before
-        return score_values(confusion, self._segmenter.info.labels.names)
+        return {'truth': how, **score_values(confusion, self._segmenter.info.labels.names)}
+
+
+def _place(frame: Frame) -> str:
+    return f'{frame.camera} at {frame.time_ns} ns'
 
 
 def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,

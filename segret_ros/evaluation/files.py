@@ -2,7 +2,7 @@
 
 from segret_ros.output_folder import Layout, WORK
 
-FORMAT = 1  # of metrics.json; another one when its content or that of frames.csv changes
+FORMAT = 2  # of metrics.json; another one when its content or that of frames.csv changes
 METRICS, FRAMES, RUN, REALTIME = 'metrics.json', 'frames.csv', 'run.json', 'realtime.json'
 RESULT, REPORT, SELECT = 'result.mcap', 'report.html', 'select'
 NODE_LOG = 'node.log'

@@ -72,7 +72,7 @@ def _workers(ray, run: Run) -> list:
     device = run.options.device
     on_gpu = device.split(':')[0] in GPU_DEVICES and device != 'torch:cpu'
     resource = 'GPU' if on_gpu else 'CPU'
-    count = min(int(ray.cluster_resources().get(resource, 0)), len(run.jobs))
+    count = min(int(ray.cluster_resources().get(resource, 0)), len(run.open_jobs()))
     if not count:
         raise EvaluationError(f'--ray: the cluster has no {resource}, which --device '
                               f'{run.options.device} needs')
@@ -82,7 +82,7 @@ def _workers(ray, run: Run) -> list:
 
 def _share(ray, run: Run, workers: list, done: Callable[[Job], None]) -> None:
     """Give each worker a bag whenever it has ended one."""
-    waiting, idle, running = list(run.jobs), list(workers), {}
+    waiting, idle, running = run.open_jobs(), list(workers), {}
     while waiting or running:
         while waiting and idle:
             job, worker = waiting.pop(0), idle.pop()

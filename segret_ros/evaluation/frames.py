@@ -4,12 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 from segret_ros.bags import Bag, Recorded, stamp_ns
 from segret_ros.bags.cameras import CameraTopic, COMPRESSED_IMAGE
-from segret_ros.image_codec import decode_compressed, decode_image, ImageError
+from segret_ros.image_codec import decode_compressed, decode_image
+from segret_ros.image_error import ImageError
 from segret_ros.stopwatch import Stopwatch
 
 MAX_PIXELS = 33_177_600  # as the node's parameter max_pixels has it
@@ -27,7 +29,7 @@ class Frame:
     :param stamp_ns, frame_id: of its header; the time of recording where that can't be read.
     :param time_ns: when it was recorded.
     :param image_rgb: (H, W, 3) uint8, or None where the message holds no usable image.
-    :param problem: why there is none, or empty.
+    :param problem: why there is none, or empty; `reason` is its kind, by which frames are counted.
     :param decode_ms: wall time.
     """
 
@@ -37,6 +39,7 @@ class Frame:
     time_ns: int
     image_rgb: np.ndarray | None
     problem: str
+    reason: str
     decode_ms: float
 
 
@@ -63,18 +66,19 @@ class Span:
 def decode(recorded: Recorded) -> Frame:
     """Give a message's frame, without an image where it holds no usable one."""
     watch = Stopwatch()
-    stamp, frame_id, image, problem = recorded.time_ns, '', None, ''
+    stamp, frame_id, image, problem, reason = recorded.time_ns, '', None, '', ''
     try:
         message = recorded.message()
         stamp, frame_id = stamp_ns(message.header), message.header.frame_id
         decoder = decode_compressed if recorded.type_name == COMPRESSED_IMAGE else decode_image
         image = decoder(message, MAX_PIXELS)
     except ImageError as error:
-        problem = str(error)
+        problem, reason = str(error), error.kind
     except Exception as error:  # what deserialising broken bytes raises is anything
-        problem = f'no message of {recorded.type_name}: {type(error).__name__}: {error}'
+        reason = f'no message of {recorded.type_name}'
+        problem = f'{reason}: {type(error).__name__}: {error}'
     watch.lap('decode')
-    return Frame(recorded.topic, stamp, frame_id, recorded.time_ns, image, problem,
+    return Frame(recorded.topic, stamp, frame_id, recorded.time_ns, image, problem, reason,
                  watch.laps_ms['decode'])
 
 
@@ -85,14 +89,20 @@ def read_messages(bag: Bag, cameras: list[CameraTopic], span: Span,
 
     :param skip: so many of the first that would be given are passed over.
     """
-    seen = dict.fromkeys([camera.topic for camera in cameras], 0)
-    for recorded in bag.messages(list(seen), *span.limits_ns(bag)):
-        seen[recorded.topic] += 1
-        if (seen[recorded.topic] - 1) % span.every:
-            continue
-        if skip:
-            skip -= 1
-            continue
+    topics = [camera.topic for camera in cameras]
+    messages = bag.messages(topics, *span.limits_ns(bag))
+    return islice(every_nth(messages, topics, span.every), skip, None)
+
+
+def every_nth(messages: Iterable[Recorded], topics: Iterable[str],
+              every: int) -> Iterator[Recorded]:
+    """Yield messages, of each of some topics the first of so many."""
+    seen = dict.fromkeys(topics, 0)
+    for recorded in messages:
+        if recorded.topic in seen:
+            seen[recorded.topic] += 1
+            if (seen[recorded.topic] - 1) % every:
+                continue
         yield recorded
 
 

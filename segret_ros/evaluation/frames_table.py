@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from segret_ros.evaluation.errors import EvaluationError
 
-TEXTS = ('bag', 'camera', 'problem')
+TEXTS = ('bag', 'camera', 'problem', 'reason', 'truth')
 TIMES = ('stamp_ns', 'time_ns')
 LINES = 4096  # that are held as text at once
 

@@ -15,6 +15,7 @@ from segret_ros.evaluation.evaluate import Options
 from segret_ros.evaluation.files import NODE_LOG
 from segret_ros.evaluation.fleet import evaluate_on_ray
 from segret_ros.evaluation.frames import Span
+from segret_ros.evaluation.notes import failures_of, notes
 from segret_ros.evaluation.progress import Progress
 from segret_ros.evaluation.publish import check_selectable, publish
 from segret_ros.evaluation.run import evaluate_here, Run
@@ -96,8 +97,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """
     Evaluate the bags of a command line; give the exit code.
 
-    :raises ValueError: for a model, an option or a folder that can't be used, or when no bag could
-        be evaluated.
+    :raises ValueError: for a model, an option or a folder that can't be used.
     """
     if arguments.realtime and len(arguments.bags) > 1:
         raise EvaluationError('--realtime plays one bag: name one')
@@ -105,23 +105,25 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.select:
         check_selectable(run.output)
     run.prepare(arguments.resume)
-    with Progress(run) as progress:
-        if arguments.ray is None:
-            engine = evaluate_here(run, progress)
-        else:
-            engine = evaluate_on_ray(run, arguments.ray, progress.finish)
-    tell(f'{name}: {error}' for name, error in run.errors.items())
+    run.survey()
+    engine = {}
+    if len(run.errors) < len(run.jobs):
+        with Progress(run) as progress:
+            engine = evaluate_here(run, progress) if arguments.ray is None else \
+                evaluate_on_ray(run, arguments.ray, progress.finish)
+    tell(error if name in error else f'{name}: {error}' for name, error in run.errors.items())
     if len(run.errors) == len(run.jobs):
-        raise EvaluationError('no bag could be evaluated')
+        return FAILED
     metrics = run.metrics(engine)
     realtime = as_driven(run) if arguments.realtime else None
     publish(run, metrics, realtime, arguments.select)
     print(text_of(metrics, realtime))
     print(f'\n{run.output}/report.html shows it')
+    failed = tell(failures_of(metrics)) or run.errors
     limit = arguments.fail_under
     if limit is not None and tell(failures(metrics, limit)):
         return REFUSED
-    return int(bool(run.errors))
+    return FAILED if failed else 0
 
 
 def tell(sentences: Iterable[str]) -> int:
@@ -142,11 +144,12 @@ def as_driven(run: Run) -> dict:
     (job,), options = run.jobs, run.options
     with open_bag(job.bag) as bag:
         cameras = bag_cameras(bag, list(options.topics))
-        span = options.span.limits_ns(bag)
-    truth = None if options.labels is None else open_truth(options.labels, job.bag, cameras)
+    truth = None if options.labels is None else open_truth(options.labels, job.bag, cameras,
+                                                           run.info.labels.names)
     with tqdm(desc='as driven', unit='frame') as bar:
         return replay_realtime(job.bag, options.model, options.device, list(options.topics), truth,
-                               run.output / NODE_LOG, bar.update, *span, options.min_confidence)
+                               run.output / NODE_LOG, bar.update, options.span,
+                               options.min_confidence)
 
 
 def text_of(metrics: dict, realtime: dict | None) -> str:
@@ -156,7 +159,7 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
             'problem frames': f'{sum(found["problems"].values()):,}',
             'confidence, mean': percent(found['mean_confidence'])}
     if found['stability']:
-        rows |= {'pixels that keep their class': percent(found['stability']['pixel_consistency']),
+        rows |= {'stability': percent(found['stability']['pixel_consistency']),
                  'flicker': percent(found['stability']['flicker'])}
     if found['scores']:
         rows |= {'frames with true labels': f'{found["scores"]["matched"]:,}',
@@ -165,11 +168,18 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
     if realtime:
         rows |= {'as driven, dropped': f'{realtime["dropped"]:,} of {realtime["frames"]:,}',
                  'as driven, latency, median': ms(realtime['latency_ms']['median']),
-                 'as driven, latency, p99': ms(realtime['latency_ms']['p99']),
-                 'as driven, streaming mean IoU': percent(realtime['streaming_miou'])}
+                 'as driven, latency, p99': ms(realtime['latency_ms']['p99'])}
+        if realtime['untimed']:
+            rows |= {'as driven, without latency': f'{realtime["untimed"]:,} labels of a stamp '
+                                                   'that several waiting images had'}
+        if found['scores']:
+            rows |= {'as driven, scored':
+                     f'{realtime["scored"]:,} of {realtime["answered"]:,} labels',
+                     'as driven, streaming mean IoU': percent(realtime['streaming_miou'])}
     damage = sum(len(bag['damage']) for bag in metrics['bags'])
     rows |= {'damaged places': f'{damage:,}'} if damage else {}
-    return '\n'.join(f'{name:<32} {value}' for name, value in rows.items())
+    table = '\n'.join(f'{name:<32} {value}' for name, value in rows.items())
+    return '\n\n'.join([table, *notes(metrics)])
 
 
 def percent(share: float | None) -> str:

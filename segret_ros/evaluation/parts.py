@@ -14,9 +14,11 @@ import shutil
 
 import numpy as np
 from segret_ros.bags import BagWriter, open_bag, Recorded
+from segret_ros.evaluation.faults import Faults
 from segret_ros.evaluation.tally import Tally
 
 ROWS, COUNTS, RESULT, MEMORY = 'frames.csv', 'counts.npz', 'result', 'memory.pickle'
+FAULTS = 'faults.json'
 DONE = 'done.json'
 PARTIAL = 'partial'
 
@@ -34,6 +36,7 @@ class Part:
         self._num_classes = num_classes
         self._rows: list[str] = []
         self.tallies: dict[str, Tally] = {}
+        self.faults = Faults()
         self._writer = BagWriter(folder / RESULT)
 
     @property
@@ -60,7 +63,8 @@ class Part:
 
     def save(self, memory: object) -> None:
         """Write all but the results, which are written already."""
-        (self._folder / ROWS).write_text(''.join(self._rows))
+        (self._folder / ROWS).write_text(''.join(self._rows), encoding='utf-8')
+        (self._folder / FAULTS).write_text(json.dumps(self.faults.as_json()))
         np.savez(self._folder / COUNTS, **{
             f'{camera}\n{name}': array for camera, tally in self.tallies.items()
             for name, array in tally.arrays().items()})
@@ -122,6 +126,13 @@ class Parts:
                 total.setdefault(camera, Tally(self._num_classes)).merge(tally)
         return total
 
+    def faults(self) -> Faults:
+        """Return why frames have no labels, and labels no score, over all parts."""
+        total = Faults()
+        for folder in self.folders():
+            total.add_json(json.loads((folder / FAULTS).read_text()))
+        return total
+
     def rows(self) -> Iterator[str]:
         """Give the lines of frames.csv, a part at a time."""
         return map(self._rows, self.folders())
@@ -133,7 +144,7 @@ class Parts:
                 yield from bag.messages(list(bag.topics))
 
     def _rows(self, folder: Path) -> str:
-        return (folder / ROWS).read_text()
+        return (folder / ROWS).read_text(encoding='utf-8')
 
     def _tallies(self, folder: Path) -> dict[str, Tally]:
         cameras: dict[str, dict[str, np.ndarray]] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from segret_ros.bags import Bag, open_bag, Recorded
+from segret_ros.bags import Bag, open_bag, Recorded, serialized_stamp_ns
 from segret_ros.evaluation.frames import decode
 from segret_ros.evaluation.truth import Truth
 from segret_ros.image_codec import decode_image
@@ -45,24 +45,26 @@ class Labelled:
 def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: Truth | None,
                   wanted: Iterable[Wanted]) -> Iterator[Labelled]:
     """
-    Give some frames of a bag with their labels, in order of their stamps.
+    Give some frames of a bag with their labels, in the order of recording.
 
     :param result: the evaluation's result.mcap.
     :param label_topics: its topics by camera.
     :param truth: true labels of the bag, or None without any.
     """
     with open_bag(bag) as frames, open_bag(result) as results:
-        for one in sorted(wanted, key=lambda one: one.stamp_ns):
+        for one in sorted(wanted, key=lambda one: one.time_ns):
             recorded = _find(frames, one.camera, one)
             labelled = _find(results, label_topics[one.camera], one)
-            if recorded is None or labelled is None:
-                continue  # of two messages of one moment the other one was meant
+            image = recorded and decode(recorded).image_rgb
+            if image is None or labelled is None:
+                continue  # of two messages of one moment and stamp the other one was meant
             message = labelled.message()
             label = decode_image(message, message.width * message.height)[..., 0]
-            yield Labelled(one.row, decode(recorded).image_rgb, np.ascontiguousarray(label),
-                           truth and truth.nearest(one.camera, one.stamp_ns))
+            found = truth and truth.find(one.camera, one.stamp_ns, one.time_ns, label.shape)
+            yield Labelled(one.row, image, np.ascontiguousarray(label), found and found.label)
 
 
 def _find(bag: Bag, topic: str, wanted: Wanted) -> Recorded | None:
     return next((recorded for recorded in
-                 bag.messages([topic], wanted.time_ns, wanted.time_ns + 1)), None)
+                 bag.messages([topic], wanted.time_ns, wanted.time_ns + 1)
+                 if serialized_stamp_ns(recorded.data) == wanted.stamp_ns), None)

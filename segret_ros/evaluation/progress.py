@@ -16,29 +16,37 @@ class Progress:
     """
 
     def __init__(self, run: Run) -> None:
-        self._spans = {job.name: self._span(job, run) for job in run.jobs}
-        total = sum(stop - start for start, stop in self._spans.values()) / 1e9
+        self._spans = {job.name: self._span(job, run) for job in run.open_jobs()}
+        self._total_ns = sum(stop - start for start, stop in self._spans.values())
         self._done = {name: start for name, (start, _) in self._spans.items()}
-        self._bar = tqdm(total=total or None, unit=' s of drive',
-                         bar_format=BAR if total else None)
+        self._done_ns = 0
+        self._bar: tqdm | None = None  # until there is something to show
 
     def __enter__(self) -> 'Progress':
         return self
 
     def __exit__(self, *exception) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def __call__(self, job: Job, frame: Frame) -> None:
         """Note a frame."""
-        passed = max(0, min(frame.time_ns, self._spans[job.name][1]) - self._done[job.name])
-        self._done[job.name] += passed
-        self._bar.update(passed / 1e9)
+        self._pass_to(job, min(frame.time_ns, self._spans[job.name][1]))
 
     def finish(self, job: Job) -> None:
         """Note the end of a bag."""
-        end = self._spans[job.name][1]
-        self._bar.update((end - self._done[job.name]) / 1e9)
-        self._done[job.name] = end
+        self._pass_to(job, self._spans[job.name][1])
+
+    def _pass_to(self, job: Job, time_ns: int) -> None:
+        passed = max(0, time_ns - self._done[job.name])
+        self._done[job.name] += passed
+        self._done_ns += passed
+        total_s = self._total_ns / 1e9
+        if self._bar is None:
+            self._bar = tqdm(total=total_s or None, unit=' s of drive',
+                             bar_format=BAR if total_s else None)
+        # Sums of fractions pass the total, and tqdm warns of that.
+        self._bar.update(min(self._done_ns / 1e9, total_s) - self._bar.n)
 
     def _span(self, job: Job, run: Run) -> tuple[int, int]:
         """Give begin and end of what is evaluated of a bag, in ns; the same where not known."""

@@ -101,8 +101,11 @@ def write_selected(run: Run, metrics: dict, made: Path, count: int) -> None:
 def _named(frames: Iterable[Labelled],
            columns: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     for frame in frames:
-        place = [str(columns[name][frame.row]) for name in ('bag', 'camera', 'stamp_ns')]
-        yield '_'.join(place), frame.image_rgb, frame.label
+        bag, camera, stamp_ns, time_ns = (columns[name][frame.row] for name in PLACE)
+        alike = (columns['stamp_ns'] == stamp_ns) & (columns['camera'] == camera)
+        is_sound = stamp_ns and np.count_nonzero(alike & (columns['bag'] == bag)) == 1
+        yield (f'{bag}_{camera}_{stamp_ns if is_sound else time_ns}', frame.image_rgb,
+               frame.label)
 
 
 def read_rows(run: Run, metrics: dict, columns: dict[str, np.ndarray], rows: Iterable[int],
@@ -120,5 +123,5 @@ def read_rows(run: Run, metrics: dict, columns: dict[str, np.ndarray], rows: Ite
         if run.options.labels is not None:
             with open_bag(job.bag) as bag:
                 cameras = bag_cameras(bag, list(run.options.topics))
-            truth = open_truth(run.options.labels, job.bag, cameras)
+            truth = open_truth(run.options.labels, job.bag, cameras, run.info.labels.names)
         yield from read_labelled(job.bag, result, topics[job.name], truth, wanted[job.name])

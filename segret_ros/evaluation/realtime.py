@@ -9,6 +9,7 @@ not in it.
 """
 
 from collections.abc import Callable, Iterable
+import math
 from pathlib import Path
 import tempfile
 from typing import Protocol
@@ -16,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from segret_ros.bags import BagWriter, open_bag, Recorded, stamp_ns
 from segret_ros.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.evaluation.frames import every_nth, Span
 from segret_ros.inference import read_model_info
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.replay.node_process import (
@@ -33,14 +35,14 @@ class Truth(Protocol):
     def nearest(self, camera: str, stamp: int,
                 tolerance_ns: int | None = None) -> np.ndarray | None:
         """
-        Give the true label nearest to a time, (H, W) uint8; None when none is near enough.
+        Return the true label at a time, (H, W) uint8; None where there is none to score against.
 
         Later calls ask for later times, but for a few seconds.
 
         :param camera: topic of its images.
         :param stamp: in ns.
-        :param tolerance_ns: how far the true label's stamp may be off; None: as far as that of a
-            frame's own may.
+        :param tolerance_ns: how far off the nearest true label may be; None for that of the only
+            frame that has the stamp.
         """
 
 
@@ -70,8 +72,8 @@ class LabelScore:
 
 
 def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], truth: Truth | None,
-                    log: Path, progress: Callable[[], object], start_ns: int | None = None,
-                    stop_ns: int | None = None, min_confidence: float = 0.0) -> dict:
+                    log: Path, progress: Callable[[], object], span: Span = Span(),
+                    min_confidence: float = 0.0) -> dict:
     """
     Give how the node does on a drive that does not wait for it.
 
@@ -81,7 +83,7 @@ def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], trut
     :param truth: None leaves the labels unscored.
     :param log: file that gets what the node prints; the labels wait beside it for their score.
     :param progress: called after each image.
-    :param start_ns, stop_ns: of the part of the bag to play; None for the bag's own.
+    :param span: frames of the bag to play.
     :param min_confidence: 0..1; less probable pixels become unknown.
     :return: the content of realtime.json: what `summary` gives for all cameras together, and for
         each under `cameras`, by topic.
@@ -92,7 +94,8 @@ def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], trut
     num_classes = len(read_model_info(model).labels)
     with open_bag(bag) as reader, tempfile.TemporaryDirectory(dir=log.parent) as folder:
         cameras = bag_cameras(reader, topics)
-        drive = reader.messages(played_topics(cameras), start_ns, stop_ns)
+        drive = every_nth(reader.messages(played_topics(cameras), *span.limits_ns(reader)),
+                          [camera.topic for camera in cameras], span.every)
         labels = Path(folder) / 'labels'
         arguments = node_arguments(model, device, cameras, min_confidence)
         logs = _play(drive, cameras, labels, arguments, log, progress)
@@ -113,11 +116,13 @@ def summary(logs: list[CameraLog], score: LabelScore) -> dict:
     `latency_ms` is the time from an image's publication to its label's arrival, `age_ms` from a
     label's stamp to the drive's time at its arrival: with what the image took to be recorded.
     `late_ms` tells how much later than recorded the images were published: the player's own fault.
+    `untimed` are labels of a stamp that several waiting images had: nothing tells which one's.
     """
     answers = [answer for log in logs for answer in log.answers]
     frames = sum(log.frames for log in logs)
     return {
         'frames': frames, 'answered': len(answers), 'dropped': frames - len(answers),
+        'untimed': sum(math.isnan(answer.sent_s) for answer in answers),
         'latency_ms': _distribution(answer.latency_ms for answer in answers),
         'age_ms': _distribution(answer.age_ms for answer in answers),
         'late_ms': _distribution(late_ms for log in logs for late_ms in log.late_ms),
@@ -127,7 +132,7 @@ def summary(logs: list[CameraLog], score: LabelScore) -> dict:
 
 
 def _distribution(values: Iterable[float]) -> dict[str, float | None]:
-    values = list(values)
+    values = [value for value in values if not math.isnan(value)]
     quantiles = {'median': 50, 'p90': 90, 'p99': 99, 'max': 100}
     return {name: float(np.percentile(values, percent)) if values else None
             for name, percent in quantiles.items()}

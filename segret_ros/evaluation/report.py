@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+from segret_ros.evaluation.notes import notes
 from segret_ros.evaluation.report_plots import (areas_plot, calibration_plot, confidence_plot,
                                                 frame_plots, LARGEST_AREAS)
 from segret_ros.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, WORST
@@ -58,7 +59,8 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
         path, 'segret_ros.evaluation', model=metrics['model'], summary=summary,
         drive=bag_text(metrics['bags']), sentences=sentences(metrics, duration),
         tiles=tiles(metrics, duration), cameras=camera_rows(metrics['cameras']),
-        damage=damage_rows(metrics['bags']), bags=metrics['bags'], most=MOST_LINES,
+        damage=damage_rows(metrics['bags']), faults=fault_rows(metrics['bags']),
+        bags=metrics['bags'], most=MOST_LINES,
         drives=drive_plots(metrics, columns, colors), histogram=confidence_plot(summary),
         sure=sure_text(summary), classes=class_rows(summary, colors), many=MANY_CLASSES,
         colors=colors, scores=scores,
@@ -91,15 +93,17 @@ def sentences(metrics: dict, duration: str) -> list[str]:
     summary = metrics['all']
     return [f'{metrics["model"]["name"]} labelled {count_text(summary["frames"], "frame")} of '
             f'{count_text(len(metrics["cameras"]), "camera")}: {duration} of driving.',
-            *_quality(summary), *_stability(summary), _problems(summary),
+            *_quality(summary), *_stability(summary), _problems(summary), *notes(metrics),
             *_damage(metrics['bags'])]
 
 
 def _quality(summary: dict) -> list[str]:
     scores = summary['scores']
     if not scores or not scores['matched']:
-        return ['There are no true labels, so this page tells how stable and how certain the '
-                'labels are, and not how right.']
+        start = 'No frame has a true label to score against' if scores else \
+            'There are no true labels'
+        return [f'{start}, so this page tells how stable and how certain the labels are, and not '
+                'how right.']
     text = (f'Against the true labels of {count_text(scores["matched"], "frame")} the mean IoU is '
             f'{share(scores["mean_iou"])}, and {share(scores["pixel_accuracy"])} of the pixels '
             'are right.')
@@ -151,7 +155,7 @@ def tiles(metrics: dict, duration: str) -> list[dict[str, str]]:
         _tile('Driven', duration, f'{count_text(summary["frames"], "frame")}, {bags}'),
         _tile('Mean IoU', share(scores.get('mean_iou')), 'overlap with the true labels, mean of '
               'the classes') if scores.get('matched') else
-        _tile('Mean IoU', 'unknown', 'no true labels'),
+        _tile('Mean IoU', 'unknown', 'no frame could be scored' if scores else 'no true labels'),
         _tile('Stability', share(stability.get('pixel_consistency')),
               'pixels that keep their class in the next frame'),
         _tile('Confidence', share(summary['mean_confidence']), 'mean of all pixels'),
@@ -177,6 +181,11 @@ def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
 def damage_rows(bags: list[dict]) -> list[dict]:
     """Give what is damaged in all bags: `bag`, `place`, `problem`, `count`."""
     return [{'bag': bag['name'], **damage} for bag in bags for damage in bag['damage']]
+
+
+def fault_rows(bags: list[dict]) -> list[dict]:
+    """Return why frames have no labels or no score: `bag`, and what `Faults.as_json` returns."""
+    return [{'bag': bag['name'], **fault} for bag in bags for fault in bag['faults']]
 
 
 def drive_plots(metrics: dict, columns: dict[str, np.ndarray],
@@ -206,12 +215,12 @@ def sure_text(summary: dict) -> str:
 
 
 def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
-    """Give each class: name, colour, area, stability, and the scores or None without labels."""
+    """Give each class: name, colour, area, consistency, and the scores or None without labels."""
     scored = {item['name']: item for item in (summary['scores'] or {}).get('classes', [])}
-    stable = (summary['stability'] or {}).get('classes', {})
+    consistency = (summary['stability'] or {}).get('classes', {})
     return [{'name': name, 'color': color, 'area': summary['class_areas'].get(name),
-             'stable': stable.get(name), 'iou': None, 'accuracy': None, 'boundary_f_score': None,
-             **scored.get(name, {})} for name, color in colors.items()]
+             'consistency': consistency.get(name), 'iou': None, 'accuracy': None,
+             'boundary_f_score': None, **scored.get(name, {})} for name, color in colors.items()]
 
 
 def score_content(summary: dict, names: list[str]) -> dict | None:

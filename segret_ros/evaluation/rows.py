@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import csv
 from io import StringIO
 
-PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns', 'problem')
+PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns', 'problem', 'reason', 'truth')
 TIMES = ('decode_ms', 'check_ms', 'resize_ms', 'network_ms', 'labels_ms', 'confidence_ms')
 VALUES = ('confidence', 'unknown', 'stability', 'flicker', 'change')
 SCORES = ('miou', 'pixel_accuracy')

@@ -9,15 +9,17 @@ import shutil
 import time
 
 from segret_ros.atomic import atomic_path
-from segret_ros.bags import BagWriter
+from segret_ros.bags import BagWriter, open_bag
+from segret_ros.bags.cameras import bag_cameras
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
+from segret_ros.evaluation.faults import counts, REJECTED, UNSCORED
 from segret_ros.evaluation.files import FORMAT, JOBS, LAYOUT, RESULT
 from segret_ros.evaluation.frames import Frame
+from segret_ros.evaluation.matching import TOLERANCE_NS
 from segret_ros.evaluation.parts import Parts
 from segret_ros.evaluation.rows import head
 from segret_ros.evaluation.tally import Tally
-from segret_ros.evaluation.truth import TOLERANCE_NS
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.output_folder import OutputFolder, WORK
 
@@ -75,6 +77,19 @@ class Run:
         options['model'] = hashlib.sha256(self.options.model.read_bytes()).hexdigest()
         return {'options': options, 'bags': [[job.name, _size(job.bag)] for job in self.jobs]}
 
+    def survey(self) -> None:
+        """Note the bags that can't be evaluated, before a model is loaded for them."""
+        for job in self.jobs:
+            try:
+                with open_bag(job.bag) as bag:
+                    bag_cameras(bag, list(self.options.topics))
+            except (ValueError, OSError) as error:
+                self.errors[job.name] = str(error)
+
+    def open_jobs(self) -> list[Job]:
+        """Return the bags that nothing is known to be wrong with."""
+        return [job for job in self.jobs if job.name not in self.errors]
+
     def parts(self) -> Iterator[tuple[Job, Parts]]:
         """Give the finished bags."""
         for job in self.jobs:
@@ -96,6 +111,8 @@ class Run:
             everything.merge(tally)
         span = self.options.span
         known = None if self.options.labels is None else labels
+        bags = [self._bag(job) for job in self.jobs]
+        faults = [fault for bag in bags for fault in bag['faults']]
         return {
             'format': FORMAT,
             'model': {'name': self.options.model.stem, 'variant': self.info.variant,
@@ -103,9 +120,11 @@ class Run:
                       **engine},
             'options': {'every': span.every, 'start': span.start_s, 'stop': span.stop_s,
                         'min_confidence': self.options.min_confidence},
-            'bags': [self._bag(job) for job in self.jobs],
-            'all': _summary(everything, names, None if known is None else sum(known.values())),
-            'cameras': {topic: _summary(tally, names, None if known is None else known[topic])
+            'bags': bags,
+            'all': _summary(everything, names, None if known is None else sum(known.values()),
+                            faults),
+            'cameras': {topic: _summary(tally, names, None if known is None else known[topic],
+                                        faults, topic)
                         for topic, tally in sorted(cameras.items())}}
 
     def _cameras(self) -> tuple[dict[str, Tally], dict[str, int]]:
@@ -114,18 +133,18 @@ class Run:
         for _, parts in self.parts():
             for topic, tally in parts.tallies().items():
                 tallies.setdefault(topic, Tally(len(self.info.labels))).merge(tally)
-            for topic, count in parts.told()['labels'].items():
+            for topic, count in parts.told().get('labels', {}).items():
                 labels[topic] = labels.get(topic, 0) + count
         return tallies, labels
 
     def _bag(self, job: Job) -> dict:
         if job.name in self.errors:
-            return {'name': job.name, 'frames': 0, 'damage': [], 'label_topics': {},
+            return {'name': job.name, 'frames': 0, 'damage': [], 'label_topics': {}, 'faults': [],
                     'error': self.errors[job.name]}
         parts = Parts(job.folder, len(self.info.labels))
-        told = parts.told()
-        return {'name': job.name, 'frames': parts.frames(), 'damage': told['damage'],
-                'label_topics': told['label_topics']}
+        told = {name: value for name, value in parts.told().items() if name != 'labels'}
+        return {'name': job.name, 'frames': parts.frames(), 'faults': parts.faults().as_json(),
+                **told}
 
     def write_frames(self, path: Path) -> None:
         """Write frames.csv."""
@@ -145,8 +164,10 @@ class Run:
         shutil.rmtree(folder)
 
 
-def _summary(tally: Tally, names: Sequence[str], labels: int | None) -> dict:
-    return tally.as_json(names, labels, TOLERANCE_NS / 1e6)
+def _summary(tally: Tally, names: Sequence[str], labels: int | None, faults: Sequence[dict],
+             camera: str | None = None) -> dict:
+    return tally.as_json(names, labels, TOLERANCE_NS / 1e6, counts(faults, REJECTED, camera),
+                         counts(faults, UNSCORED, camera))
 
 
 def _size(bag: Path) -> int:
@@ -179,7 +200,7 @@ def evaluate_here(run: Run,
     :return: what the evaluator tells of its engine.
     """
     evaluator = Evaluator(run.options)
-    for job in run.jobs:
+    for job in run.open_jobs():
         error = evaluator.evaluate_or_tell(job, lambda frame, job=job: progress(job, frame))
         if error:
             run.errors[job.name] = error

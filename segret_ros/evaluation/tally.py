@@ -26,7 +26,9 @@ class Tally:
         self.stability = StabilityTally(num_classes)
         self.scores = Scores(num_classes)
         self.matched = 0  # frames with a true label
-        self.matched_labels = 0  # true labels of frames
+        self.by_time = 0  # of these, matched by the time of recording
+        self.unusable = 0  # frames with a true label that is of no use
+        self.ambiguous = 0  # frames that several true labels fit, or a label of several frames
         self._num_classes = num_classes
 
     def add(self, problem: str) -> None:
@@ -59,7 +61,8 @@ class Tally:
         """Give all counts as int64 arrays by name."""
         scores = self.scores
         return {
-            'counts': np.array([self.frames, self.matched, self.matched_labels], np.int64),
+            'counts': np.array([self.frames, self.matched, self.by_time, self.unusable,
+                                self.ambiguous], np.int64),
             **{PROBLEM + kind: np.array(count, np.int64)
                for kind, count in self.problems.items()},
             'confidence': self.confidence, 'labels': self.labels,
@@ -78,7 +81,8 @@ class Tally:
         return tally
 
     def _set(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.frames, self.matched, self.matched_labels = map(int, arrays['counts'])
+        (self.frames, self.matched, self.by_time, self.unusable,
+         self.ambiguous) = map(int, arrays['counts'])
         self.problems = Counter({name.removeprefix(PROBLEM): int(array)
                                  for name, array in arrays.items() if name.startswith(PROBLEM)})
         self.confidence, self.labels = arrays['confidence'], arrays['labels']
@@ -92,13 +96,16 @@ class Tally:
         scores.calibration.counts, scores.calibration.hits, scores.calibration.sums = (
             arrays[f'calibration {name}'] for name in ('counts', 'hits', 'sums'))
 
-    def as_json(self, names: Sequence[str], labels: int | None, tolerance_ms: float) -> dict:
+    def as_json(self, names: Sequence[str], labels: int | None, tolerance_ms: float,
+                rejected: Mapping[str, int], unscored: Mapping[str, int]) -> dict:
         """
         Give the summary of metrics.json.
 
         :param names: of the classes.
         :param labels: true labels that there are, or None without any.
         :param tolerance_ms: within which frames and true labels are matched.
+        :param rejected, unscored: frames without labels, and with a true label that can't be
+            scored against, by reason.
         """
         pixels = int(self.labels.sum())
         classes = self.labels[:self._num_classes].tolist()
@@ -106,6 +113,7 @@ class Tally:
         return {
             'frames': self.frames,
             'problems': dict(sorted(self.problems.items())),
+            'rejected': dict(rejected),
             'mean_confidence': confidence / (255 * pixels) if pixels else None,
             'unknown_share': 1 - sum(classes) / pixels if pixels else None,
             'class_areas': {name: count / pixels if pixels else None
@@ -113,8 +121,11 @@ class Tally:
             'confidence_histogram': self._bars(),
             'stability': self.stability.as_json(names),
             'scores': None if labels is None else {
-                'matched': self.matched, 'unmatched': self.frames - self.matched,
-                'unmatched_labels': labels - self.matched_labels, 'tolerance_ms': tolerance_ms,
+                'matched': self.matched, 'matched_by_recording_time': self.by_time,
+                'unmatched': self.frames - self.matched - self.unusable - self.ambiguous,
+                'unscored': dict(unscored),
+                'unmatched_labels': labels - self.matched - self.unusable,
+                'tolerance_ms': tolerance_ms,
                 **self.scores.as_json(names)}}
 
     def _bars(self) -> list[int]:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 import math
-import struct
 import time
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
-from segret_ros.bags import BagError, Recorded
+from segret_ros.bags import BagError, Recorded, serialized_stamp_ns
 from segret_ros.bags.cameras import CameraTopic
 from segret_ros.replay.node_process import node_topic, NodeError, NodeProcess
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -42,9 +41,9 @@ class Answer(NamedTuple):
     """
     One label; times of the monotonic clock.
 
-    :param sent_s: when its image was published.
+    :param sent_s: when its image was published; NaN where several of its stamp were waiting.
     :param arrived_s: when it arrived here.
-    :param age_ms: from its stamp to the drive's time at its arrival.
+    :param age_ms: from its stamp to the drive's time at its arrival; NaN for a stamp of zero.
     """
 
     sent_s: float
@@ -108,11 +107,13 @@ class CameraLog:
     def note_label(self, stamp: int, now_ns: int) -> None:
         """Count a label that arrives now; what was published before its image was dropped."""
         arrived_s = time.monotonic()
-        if all(stamp != awaited for awaited, _ in self._awaited):
+        alike = sum(stamp == awaited for awaited, _ in self._awaited)
+        if not alike:
             return
         while (sent := self._awaited.popleft())[0] != stamp:
             pass
-        self.answers.append(Answer(sent[1], arrived_s, (now_ns - stamp) / 1e6))
+        self.answers.append(Answer(sent[1] if alike == 1 else math.nan, arrived_s,
+                                   (now_ns - stamp) / 1e6 if stamp else math.nan))
 
     def note_rejected(self, problem: str) -> None:
         """Count an image that got no label; texts of one fault begin alike."""
@@ -345,15 +346,9 @@ def rate_hz(logs: Iterable[CameraLog]) -> float:
     answers = [answer for log in logs for answer in log.answers]
     if not answers:
         return 0.0
-    passed_s = max(answer.arrived_s for answer in answers) - min(
-        answer.sent_s for answer in answers)
-    return len(answers) / passed_s
-
-
-def serialized_stamp_ns(data: bytes) -> int:
-    """Give the stamp in ns of a serialised message (CDR) that starts with a header."""
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return seconds * 1_000_000_000 + nanoseconds
+    first_s = min(min(answer.arrived_s, answer.sent_s) for answer in answers)  # NaN is no less
+    passed_s = max(answer.arrived_s for answer in answers) - first_s
+    return len(answers) / passed_s if passed_s else 0.0
 
 
 def _kinds(cameras: list[CameraTopic]) -> dict[str, type]:

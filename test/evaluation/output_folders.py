@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from segret_ros.evaluation.files import FORMAT
 from segret_ros.evaluation.rows import head, row, TIMES
 
 DELAY_NS = 7  # from a frame's stamp to its recording
@@ -55,7 +56,7 @@ def write_folder(folder: Path, classes: Sequence[str], frames: Sequence[Frame],
     ious = [line['miou'] for line in lines if 'miou' in line]
     scores = {'mean_iou': float(np.mean(ious))} if ious else None  # right for one frame
     metrics = {
-        'format': 1,
+        'format': FORMAT,
         'model': {'name': folder.name, 'hash': folder.name, 'variant': 'nano',
                   'classes': list(classes), 'colors': [[9, 9, index] for index in
                                                        range(len(classes))],

@@ -17,6 +17,7 @@ from segret_ros.evaluation.compare import compare, failures, gate
 from segret_ros.evaluation.comparison.page import write_comparison
 from segret_ros.evaluation.comparison.result import Comparison
 from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.files import FORMAT
 from segret_ros.evaluation.result import label_message, new_header
 
 CLASSES = ('road', 'car')
@@ -135,15 +136,37 @@ def test_frames_are_paired_by_bag_camera_and_stamp(tmp_path: Path) -> None:
     a = [frame('x', '/rear', 5, 10), frame('x', '/front', 5, 20), frame('x', '/front', 4, 30),
          frame('y', '/front', 5, 40), frame('y', '/front', 5, 50)]
     b = [frame('z', '/front', 5, 1), frame('y', '/front', 5, 39), frame('x', '/front', 4, 29),
-         frame('x', '/front', 6, 1), frame('x', '/rear', 5, 9)]
+         frame('x', '/front', 6, 1), frame('x', '/rear', 5, 9), frame('y', '/front', 5, 49)]
     found = compared(tmp_path, a, b)
-    assert (found.frames, found.only_a, found.only_b) == (3, 2, 2)
-    pairs = {(one.bag, one.camera, one.stamp_ns): (one.miou_a, one.miou_b)
+    assert (found.frames, found.only_a, found.only_b) == (4, 1, 2)
+    pairs = {(one.bag, one.camera, one.stamp_ns, round(one.miou_a, 5)): one.miou_b
              for one in found.changed}
-    # Of the stamp that y repeats, the first frame is paired.
-    assert pairs == {key: pytest.approx((hits / (100 - hits), (hits - 1) / (101 - hits)), 1e-5)
-                     for key, hits in ((('x', '/rear', 5), 10), (('x', '/front', 4), 30),
-                                       (('y', '/front', 5), 40))}
+    # What y has twice in both is paired in its order.
+    assert pairs == {(*key, round(hits / (100 - hits), 5)): pytest.approx(
+        (hits - 1) / (101 - hits), 1e-5) for key, hits in (
+            (('x', '/rear', 5), 10), (('x', '/front', 4), 30), (('y', '/front', 5), 40),
+            (('y', '/front', 5), 50))}
+
+
+@pytest.mark.parametrize('stamp_ns', [0, 5 * SECOND])
+def test_frames_of_one_stamp_are_paired_by_the_time_of_recording(tmp_path: Path,
+                                                                 stamp_ns: int) -> None:
+    def frame(number: int, hits: int) -> Frame:
+        return Frame(stamp_ns, HALF, (hits, hits), (100 - hits, 100 - hits),
+                     {'time_ns': number * SECOND})
+
+    a = [frame(number, 40 - number) for number in range(6)]
+    found = compared(tmp_path, a, [frame(number, 39 - number) for number in (0, 2, 4)])
+    assert (found.frames, found.only_a, found.only_b) == (3, 3, 0)
+    assert {one.time_ns // SECOND: round(one.miou_a, 5) for one in found.changed} == {
+        number: round((40 - number) / (60 + number), 5) for number in (0, 2, 4)}
+
+
+def test_frames_that_nothing_tells_apart_are_not_paired(tmp_path: Path) -> None:
+    twice = [Frame(5 * SECOND, HALF, (hits, hits), (50, 50)) for hits in (40, 10)]
+    last = Frame(6 * SECOND, HALF, (30, 30), (50, 50))
+    found = compared(tmp_path, [*twice, last], [twice[1], last])
+    assert (found.frames, found.only_a, found.only_b) == (1, 2, 1)
 
 
 def test_only_frames_labelled_in_both_are_scored(tmp_path: Path) -> None:
@@ -257,7 +280,7 @@ def test_folders_that_are_not_finished(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda metrics: metrics.update(format=2), 'is of format 2, this version reads 1'),
+    (lambda metrics: metrics.update(format=1), f'is of format 1, this version reads {FORMAT}'),
     (lambda metrics: metrics.pop('format'), 'is of format None'),
     (lambda metrics: metrics.pop('options'), 'tells no classes, colours, options or number'),
     (lambda metrics: metrics['model'].pop('classes'), 'tells no classes'),
@@ -280,7 +303,7 @@ def test_metrics_of_another_kind(tmp_path: Path, change, message: str) -> None:
     ('flicker', 'stability', "lacks column 'flicker'"),
     ('union_car\n', 'union_car,boundary\n', "has an unknown column 'boundary'"),
     ('union_car\n', 'union_car,bag\n', "repeats column 'bag'"),
-    ('50,50,50,50\n', '50,50,50,50,50\n', 'line 2 has 25 values for 24 columns: it is cut'),
+    ('50,50,50,50\n', '50,50,50,50,50\n', 'line 2 has 27 values for 26 columns: it is cut'),
     ('drive', '"drive', 'line . has .* it is cut or damaged'),
     ('drive', '\udcff', 'is cut or damaged'),
     (',0.95,', ',much,', "column stability up to line 4 has no number .*'much'"),

@@ -1,9 +1,13 @@
 """segret_evaluate on real bags: what it finds, what it writes, and what it does with damage."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
 import json
 import multiprocessing
 import os
 from pathlib import Path
+import shutil
 import signal
 import time
 
@@ -19,6 +23,7 @@ from segret_ros.evaluation.evaluate import Options
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.run import evaluate_here, Run
 from segret_ros.inference import Segmenter
+from segret_ros.label_set import load_label_set
 from segret_ros.scores import Scores
 from segret_ros.share import default_model
 
@@ -60,7 +65,8 @@ def test_the_scores_are_those_of_the_labels(output: Path, segmenter: Segmenter) 
     found = metrics(output)['all']
     assert found['frames'] == FRAMES and not found['problems']
     assert found['scores'] == {
-        'matched': FRAMES, 'unmatched': 0, 'unmatched_labels': 0, 'tolerance_ms': 10.0,
+        'matched': FRAMES, 'matched_by_recording_time': 0, 'unmatched': 0, 'unscored': {},
+        'unmatched_labels': 0, 'tolerance_ms': 10.0,
         **json.loads(json.dumps(scores.as_json(segmenter.info.labels.names)))}
     assert found['mean_confidence'] == pytest.approx(np.mean(confidences) / 255, abs=1e-9)
     assert sum(found['confidence_histogram']) == FRAMES * 480 * 360
@@ -173,6 +179,167 @@ def test_labels_are_matched_by_the_nearest_stamp(tmp_path: Path) -> None:
     assert np.isnan(miou).tolist() == [False, False, True, False, True, True]
 
 
+def sparse(stamp: Callable[[int], int], label: Callable[[int, bytes], bytes] = lambda _, png: png,
+           encoding: str = 'jpeg') -> list:
+    """Give a drive of five frames that look different, with the stamps and labels to be tried."""
+    found = []
+    for topic, step in ((CAMERA, 'image'), (TRUE_LABEL, 'label')):
+        own = [item for item in sample_drive() if item.topic == topic][::25]
+        for number, item in enumerate(own):
+            message = item.message()
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp(number), 10 ** 9)
+            if step == 'label':
+                message.data = np.frombuffer(label(number, message.data.tobytes()), np.uint8)
+            else:
+                message.format = encoding
+            found.append(serialize(topic, item.time_ns, message))
+    return sorted(found, key=lambda item: item.time_ns)
+
+
+def seconds(number: int) -> int:
+    """Give stamps that are sound."""
+    return (number + 1) * 10 ** 9
+
+
+def scores_of(folder: Path, drive: list, *arguments: object, code: int = 0) -> tuple[dict, str]:
+    """Evaluate a drive with its labels; give the scores and what is printed."""
+    told = evaluate(write_bag(folder / 'drive', drive), '--labels', TRUE_LABEL, '--device', 'cpu',
+                    '--output', folder / 'out', *arguments, code=code)
+    return metrics(folder / 'out')['all']['scores'], told
+
+
+@pytest.fixture(scope='module')
+def sound(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Give the scores of the frames that `sparse` takes."""
+    return scores_of(tmp_path_factory.mktemp('sound'), sparse(seconds))[0]
+
+
+@pytest.mark.parametrize('stamp', [lambda _: 0, lambda _: 1_700_000_000 * 10 ** 9,
+                                   lambda number: 10 ** 9 * max(number, 2)],
+                         ids=['zero', 'equal', 'stuck at first'])
+def test_stamps_that_say_nothing_score_as_sound_ones(stamp: Callable[[int], int], sound: dict,
+                                                     tmp_path: Path) -> None:
+    scores, told = scores_of(tmp_path, sparse(stamp))
+    assert scores['matched_by_recording_time'] >= 3
+    assert {**scores, 'matched_by_recording_time': 0} == sound
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    for text in (told, page):
+        assert 'by the time of recording (within 10 ms), for their header stamps can not' in text
+    table = read_columns(tmp_path / 'out' / 'frames.csv')
+    assert list(table['truth']).count('time of recording') == scores['matched_by_recording_time']
+
+
+def cut(number: int, png: bytes) -> bytes:
+    """Give the labels, the third of them cut in its middle."""
+    return png[:len(png) // 2] if number == 2 else png
+
+
+def relabelled(change: Callable[[np.ndarray], np.ndarray],
+               ending: str = '.png') -> Callable[[int, bytes], bytes]:
+    """Give what makes another file of the third label."""
+    def made(number: int, png: bytes) -> bytes:
+        if number != 2:
+            return png
+        label = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        return cv2.imencode(ending, change(label))[1].tobytes()
+    return made
+
+
+@pytest.mark.parametrize('label, reason', [
+    (lambda number, png: b'' if number == 2 else png, 'empty'),
+    (cut, ''),
+    (relabelled(lambda label: label, '.jpg'), 'lossy'),
+    (relabelled(lambda label: label[::2, ::2]), 'another size than its frame'),
+    (relabelled(lambda label: label + np.uint8(11)), "ids beyond the model's classes"),
+], ids=['empty', 'cut', 'lossy', 'small', 'beyond'])
+def test_a_label_of_no_use_costs_its_frame_alone(label: Callable[[int, bytes], bytes],
+                                                 reason: str, tmp_path: Path) -> None:
+    scores, told = scores_of(tmp_path, sparse(seconds, label))
+    (kind, count), = scores['unscored'].items()
+    assert reason in kind and count == 1
+    assert (scores['matched'], scores['unmatched'], scores['unmatched_labels']) == (4, 0, 0)
+    table = read_columns(tmp_path / 'out' / 'frames.csv')
+    assert list(table['truth']) == ['stamp', 'stamp', kind, 'stamp', 'stamp']
+    assert np.isnan(table['miou']).tolist() == [False, False, True, False, False]
+    time_ns = table['time_ns'][2]
+    for text in (told, (tmp_path / 'out' / 'report.html').read_text()):
+        assert f'{TRUE_LABEL} at {time_ns} ns' in text
+
+
+def test_labels_that_are_all_lossy_give_no_score(tmp_path: Path) -> None:
+    def lossy(_: int, png: bytes) -> bytes:
+        return relabelled(lambda label: label, '.jpg')(2, png)
+
+    scores, told = scores_of(tmp_path, sparse(seconds, lossy), code=1)
+    assert scores['mean_iou'] is None and sum(scores['unscored'].values()) == 5
+    assert 'no frame could be scored' in told and 'lossy' in told
+
+
+def test_a_broken_message_is_counted_and_the_next_bag_evaluated(bag: Path, tmp_path: Path) -> None:
+    drive = [replace(item, data=item.data[:60]) if number in (2, 5) else item
+             for number, item in enumerate(sparse(seconds))]
+    evaluate(write_bag(tmp_path / 'broken', drive), bag, '--labels', TRUE_LABEL, '--device', 'cpu',
+             '--output', tmp_path / 'out')
+    broken, whole = metrics(tmp_path / 'out')['bags']
+    assert whole['frames'] == FRAMES and not whole['damage'] and not whole['faults']
+    lost = sum(item['count'] for item in broken['damage'] + broken['faults'])
+    assert lost == 2 and metrics(tmp_path / 'out')['all']['scores']['matched'] == FRAMES + 3
+
+
+def test_frames_that_all_are_rejected_end_with_their_reason(bag: Path, tmp_path: Path) -> None:
+    drive = []
+    for item in first(3):
+        message = item.message()
+        message.data = np.frombuffer(b'\0\0\0\1' * 99, np.uint8)  # as h264 begins
+        drive += [serialize(CAMERA, item.time_ns, message)] * (item.topic == CAMERA)
+    told = evaluate(write_bag(tmp_path / 'video', drive), bag, '--device', 'cpu', '--output',
+                    tmp_path / 'out', code=1)
+    (reason, count), = metrics(tmp_path / 'out')['all']['rejected'].items()
+    assert count == 3
+    (line,) = [line for line in told.splitlines() if 'could be labelled' in line]
+    assert line.startswith('segret_evaluate: video: none of its 3 frames') and reason in line
+    assert reason in unescape((tmp_path / 'out' / 'report.html').read_text())
+    table = read_columns(tmp_path / 'out' / 'frames.csv')
+    assert table['reason'].tolist() == [reason] * 3 + [''] * FRAMES
+
+
+CLASSES = [f'{{name: class {index}, color: [{index}, 0, 0]}}' for index in range(11)]
+
+
+@pytest.mark.parametrize('names, text', [
+    (CLASSES, "class 0 is 'class 0' there, 'sky' here"), (CLASSES[:2], '2 there, 11 here')])
+def test_labels_of_other_classes_are_refused(bag: Path, names: list[str], text: str,
+                                             tmp_path: Path) -> None:
+    folder = shutil.copytree(bag, tmp_path / 'drive')
+    (folder / 'classes.yaml').write_text(f'classes: [{", ".join(names)}]')
+    told = evaluate(folder, '--labels', TRUE_LABEL, '--output', tmp_path / 'out', code=1)
+    (line,) = [line for line in told.splitlines() if 'other classes' in line]
+    assert text in line and line.startswith('segret_evaluate: ')
+
+
+def test_classes_are_told_where_they_are_assumed(bag: Path, output: Path, tmp_path: Path) -> None:
+    assert metrics(output)['bags'][0]['classes_named'] is False
+    assert 'those of the model are assumed: 0 sky, 1 building' in \
+        (output / 'report.html').read_text()
+    labels = tmp_path / 'labels'
+    labels.mkdir()
+    shutil.copy(DRIVE / 'classes.yaml', labels)
+    for stamp, label in true_labels(first(1)).items():
+        cv2.imwrite(str(labels / f'{stamp}.png'), label)
+    told = evaluate(bag, '--labels', labels, '--device', 'cpu', '--output', tmp_path / 'out')
+    assert 'assumed' not in told
+    assert metrics(tmp_path / 'out')['bags'][0]['classes_named'] is True
+
+
+def test_the_sample_drive_tells_its_classes() -> None:
+    assert load_label_set(DRIVE / 'classes.yaml') == load_label_set('camvid')
+
+
+def test_a_bag_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    assert evaluate(tmp_path / 'nope.bag', '--output', tmp_path / 'out', code=1) == (
+        f'segret_evaluate: {tmp_path / "nope.bag"}: no such bag\n')
+
+
 def test_each_of_two_cameras_has_its_labels(tmp_path: Path) -> None:
     drive = first(4)
     truth = true_labels(drive)
@@ -252,8 +419,9 @@ def test_a_bag_that_is_none_does_not_stop_the_others(bag: Path, tmp_path: Path) 
     assert 'noise.mcap' in done and 'no bag' in done
     first_bag, second = metrics(tmp_path / 'out')['bags']
     assert first_bag['frames'] == FRAMES and 'no bag' in second['error']
-    assert 'no bag could be evaluated' in evaluate(
-        tmp_path / 'noise.mcap', '--output', tmp_path / 'none', code=1)
+    (alone,) = evaluate(tmp_path / 'noise.mcap', '--output', tmp_path / 'none',
+                        code=1).splitlines()
+    assert 'noise.mcap: no bag' in alone
 
 
 @pytest.mark.parametrize('arguments, text', [

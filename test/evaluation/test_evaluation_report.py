@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.evaluation.errors import EvaluationError
+from segret_ros.evaluation.faults import counts, Faults, REJECTED, UNSCORED
+from segret_ros.evaluation.files import FORMAT
 from segret_ros.evaluation.frames_table import read_columns
 from segret_ros.evaluation.report import columns_needed, write_report
 from segret_ros.evaluation.rows import head, row
@@ -56,7 +58,7 @@ class Page(HTMLParser):
 
 
 def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool = False,
-          damage: list | None = None) -> tuple[dict, dict]:
+          damage: list | None = None, faults: list | None = None) -> tuple[dict, dict]:
     """Give metrics and columns of a drive of frames of 8 x 8 pixels, all of the first class."""
     tally = Tally(len(names))
     label = np.zeros((8, 8), np.uint8)
@@ -74,14 +76,17 @@ def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool
                           'time_ns': number * 10 ** 8, 'network_ms': 30.0, **values}, names))
     path = folder / 'frames.csv'
     path.write_text(''.join(lines), encoding='utf-8')
-    summary = tally.as_json(names, len(frames) if scored else None, 10.0)
+    faults = faults or []
+    summary = tally.as_json(names, len(frames) if scored else None, 10.0,
+                            counts(faults, REJECTED), counts(faults, UNSCORED))
     metrics = {
-        'format': 1, 'model': {'name': 'model', 'hash': 'abc', 'variant': 'nano',
-                               'classes': list(names),
-                               'colors': [[index % 256, 9, 9] for index in range(len(names))],
-                               'device': 'cpu', 'engine': 'engine'},
+        'format': FORMAT,
+        'model': {'name': 'model', 'hash': 'abc', 'variant': 'nano', 'classes': list(names),
+                  'colors': [[index % 256, 9, 9] for index in range(len(names))],
+                  'device': 'cpu', 'engine': 'engine'},
         'options': {'every': 1, 'start': None, 'stop': None, 'min_confidence': 0.0},
-        'bags': [{'name': 'night', 'frames': len(frames), 'damage': damage or []}],
+        'bags': [{'name': 'night', 'frames': len(frames), 'damage': damage or [],
+                  'faults': faults}],
         'all': summary, 'cameras': {CAMERA: summary} if frames else {}}
     return metrics, read_columns(path)
 
@@ -120,6 +125,32 @@ def test_any_drive_has_a_page(tmp_path: Path, frames: list[dict]) -> None:
     assert f'{len(frames)} frame' in page.text
     for kind in {values['problem'] for values in frames if 'problem' in values}:
         assert kind in page.text
+
+
+def test_reasons_are_told_by_count_and_first_place(tmp_path: Path) -> None:
+    found = Faults()
+    for number in range(3):
+        found.add(CAMERA, REJECTED, 'encoding h264', f'{CAMERA} at {7 + number} ns: no picture')
+    found.add(CAMERA, UNSCORED, 'an empty file', '/label at 9 ns: an empty file')
+    metrics, columns = drive(tmp_path, ('road',), [{'problem': 'rejected'}] * 3 + [{}],
+                             scored=True, faults=found.as_json())
+    page = page_of(tmp_path, metrics, columns)
+    assert metrics['all']['rejected'] == {'encoding h264': 3}
+    assert metrics['all']['scores']['unscored'] == {'an empty file': 1}
+    for text in ('3 frames were not labelled: encoding h264 (3)', f'{CAMERA} at 7 ns: no picture',
+                 'an empty file (1)', '/label at 9 ns'):
+        assert text in page.text
+
+
+def test_reasons_without_end_are_gathered() -> None:
+    found = Faults()
+    for number in range(1000):
+        found.add(CAMERA, REJECTED, f'encoding {number}', '')
+    assert len(found.as_json()) == 51
+    assert sum(counts(found.as_json(), REJECTED).values()) == 1000
+    again = Faults()
+    again.add_json(found.as_json())
+    assert again.as_json() == found.as_json()
 
 
 def test_damage_is_told_by_place_and_count(tmp_path: Path) -> None:

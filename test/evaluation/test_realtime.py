@@ -12,6 +12,7 @@ import numpy as np
 from playback import IMAGE, images, SampleTruth, write_drive
 import pytest
 from segret_ros.bags import BagError, stamp_ns
+from segret_ros.evaluation.frames import Span
 from segret_ros.evaluation.realtime import replay_realtime, STREAMING_TOLERANCE_NS
 from segret_ros.image_codec import decode_compressed
 from segret_ros.inference import Segmenter
@@ -174,4 +175,4 @@ def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
     bag = write_drive(tmp_path / 'bag', 2, [IMAGE], lambda recorded: recorded.time_ns)
     with pytest.raises(BagError, match=f'the bag has no image on {IMAGE} to play'):
         replay_realtime(bag, default_model(), 'cpu', [], None, tmp_path / 'log', lambda: None,
-                        start_ns=0, stop_ns=1)
+                        span=Span(start_s=60))

@@ -1,15 +1,16 @@
 """What the player counts, its time, and the command line of its node."""
 
+import math
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
 import pytest
-from segret_ros.bags import BagError, serialize, stamp_ns, TYPESTORE
+from segret_ros.bags import BagError, serialize, serialized_stamp_ns, stamp_ns, TYPESTORE
 from segret_ros.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
 from segret_ros.replay.node_process import node_arguments, node_process, NodeError
 from segret_ros.replay.player import (
-    CameraLog, DriveClock, ImageInWork, serialized_stamp_ns, why_unlabelled)
+    CameraLog, DriveClock, ImageInWork, rate_hz, why_unlabelled)
 
 TIMEOUT_S = 60
 Header = TYPESTORE.types['std_msgs/msg/Header']
@@ -36,7 +37,17 @@ def test_images_of_one_stamp_are_answered_each() -> None:
     for _ in range(3):
         log.note_label(5, now_ns=5)
     assert log.frames == len(log.answers) == 2
-    assert log.answers[0].sent_s <= log.answers[1].sent_s
+    assert math.isnan(log.answers[0].latency_ms)  # two were waiting: nothing tells which it is
+    assert log.answers[1].latency_ms >= 0
+
+
+def test_a_stamp_of_zero_has_no_age() -> None:
+    log = CameraLog()
+    log.note_image(0, late_ns=0)
+    log.note_label(0, now_ns=5)
+    (answer,) = log.answers
+    assert math.isnan(answer.age_ms) and answer.latency_ms >= 0
+    assert rate_hz([log]) > 0
 
 
 def test_images_that_get_no_label_are_counted_by_their_fault() -> None:

@@ -29,14 +29,14 @@ class Blocks:
     the truth in 84 % of cases, four in 66 %.
 
     :param drive: (frames,) number of the drive of each frame.
-    :param stamp_ns: (frames,) int64.
+    :param time_ns: (frames,) int64, when each was recorded.
     """
 
-    def __init__(self, drive: np.ndarray, stamp_ns: np.ndarray) -> None:
-        self._order = np.lexsort([stamp_ns, drive])
-        drive, stamp_ns = drive[self._order], stamp_ns[self._order]
+    def __init__(self, drive: np.ndarray, time_ns: np.ndarray) -> None:
+        self._order = np.lexsort([time_ns, drive])
+        drive, time_ns = drive[self._order], time_ns[self._order]
         first = np.searchsorted(drive, drive)  # of the frame's drive
-        number = (stamp_ns - stamp_ns[first]) // BLOCK_NS
+        number = (time_ns - time_ns[first]) // BLOCK_NS
         changes = (np.diff(drive) != 0) | (np.diff(number) != 0)
         self._starts = np.flatnonzero(np.concatenate([np.ones(min(len(number), 1), bool),
                                                       changes]))

@@ -33,7 +33,7 @@ def _blocks(frames: Frames) -> Blocks:
     """Give the blocks of some frames: a bag is a drive."""
     bags = [bag for bag, _ in frames.series]
     drives = np.array([bags.index(bag) for bag in bags])
-    return Blocks(drives[frames.series_index], frames.stamp_ns)
+    return Blocks(drives[frames.series_index], frames.time_ns)
 
 
 def _counts(frames: Frames, blocks: Blocks) -> np.ndarray:

@@ -8,31 +8,57 @@ from segret_ros.evaluation.comparison.folder import Frames
 
 def pair(a: Frames, b: Frames) -> tuple[Frames, Frames]:
     """
-    Give the frames that both have, by bag, camera and stamp.
+    Return the frames that both have, by bag, camera and stamp.
 
-    Of a stamp that a camera repeats, the first is paired with the first, and so on.
+    A stamp that is zero, or that a camera has twice in one of the two, is paired by the time of
+    recording as well. Of frames that are equal in both the first is paired with the first where
+    both have as many; else there is no telling, and none is paired.
 
     :return: those of A and those of B, with the same `series` and in the same order: camera by
         camera, in the order of stamps.
     """
     series = tuple(sorted({*a.series, *b.series}))
-    keys = np.concatenate([_keys(a, series), _keys(b, series)], 1)
-    order = np.lexsort(keys[::-1])  # stable: A's frame comes before B's
-    equal = (np.diff(keys[:, order]) == 0).all(0)
-    in_a, in_b = order[:-1][equal], order[1:][equal] - len(a)
-    index = keys[0, in_a].astype(np.int32)
+    camera, stamp_ns = (np.concatenate(both) for both in zip(*(
+        (_places(one, series), one.stamp_ns) for one in (a, b))))
+    is_b = np.arange(len(stamp_ns)) >= len(a)
+    unsure = (_counts(camera, stamp_ns, is_b) > 1) | (stamp_ns == 0)
+    time_ns = np.where(unsure, np.concatenate([a.time_ns, b.time_ns]), 0)
+    even = _counts(camera, stamp_ns, time_ns, is_b) * 2 == _counts(camera, stamp_ns, time_ns)
+    order = np.lexsort([is_b, _repeats(camera, stamp_ns, time_ns, is_b), time_ns, stamp_ns,
+                        camera])
+    order = order[even[order]]  # of A and B in turns
+    in_a, in_b = order[::2], order[1::2] - len(a)
+    index = camera[in_a].astype(np.int32)
     return (replace(a.take(in_a), series=series, series_index=index),
             replace(b.take(in_b), series=series, series_index=index))
 
 
-def _keys(frames: Frames, series: tuple[tuple[str, str], ...]) -> np.ndarray:
-    """Give camera, stamp and number of its repeats so far of each frame: (3, frames) int64."""
+def _places(frames: Frames, series: tuple[tuple[str, str], ...]) -> np.ndarray:
+    """Return the place in `series` of each frame's camera, (frames,)."""
     places = np.array([series.index(one) for one in frames.series], np.int64)
-    keys = np.stack([places[frames.series_index], frames.stamp_ns,
-                     np.zeros(len(frames), np.int64)])
-    order = np.lexsort(keys[1::-1])
-    number = np.arange(len(frames))
-    repeats = np.zeros(len(frames), bool)
-    repeats[1:] = (np.diff(keys[:2, order]) == 0).all(0)
-    keys[2, order] = number - np.maximum.accumulate(np.where(repeats, 0, number))
-    return keys
+    return places[frames.series_index]
+
+
+def _groups(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an order in which equal frames follow each other, and where each group begins."""
+    order = np.lexsort(keys)
+    changes = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    return order, np.flatnonzero(np.append(True, changes)) if len(order) else order
+
+
+def _counts(*keys: np.ndarray) -> np.ndarray:
+    """Return how many frames have the keys of each, (frames,)."""
+    order, starts = _groups(*keys)
+    sizes = np.diff(np.append(starts, len(order)))
+    counts = np.empty(len(order), np.int64)
+    counts[order] = np.repeat(sizes, sizes)
+    return counts
+
+
+def _repeats(*keys: np.ndarray) -> np.ndarray:
+    """Return how many frames before it have the keys of each, (frames,)."""
+    order, starts = _groups(*keys)
+    sizes = np.diff(np.append(starts, len(order)))
+    repeats = np.empty(len(order), np.int64)
+    repeats[order] = np.arange(len(order)) - np.repeat(starts, sizes)
+    return repeats
