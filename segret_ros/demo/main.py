@@ -1,6 +1,7 @@
 """The command `segret_demo`."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 import sys
 
@@ -8,9 +9,10 @@ from segret_ros.bags import Bag, BagError, BagWriter, open_bag
 from segret_ros.bags.cameras import bag_cameras, CameraTopic
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.demo.drive_pictures import DrivePictures
-from segret_ros.demo.frames import labelled_frames, true_label_topic
+from segret_ros.demo.frames import labelled_frames, open_true_labels, true_label_topic
 from segret_ros.demo.report import write_report
-from segret_ros.demo.summary import summarise, Summary
+from segret_ros.demo.summary import summarise, Summary, told
+from segret_ros.evaluation.truth import Truth
 from segret_ros.inference import DEVICES, ModelError, ModelInfo, read_model_info
 from segret_ros.metrics import ConfusionMatrix, MetricError
 from segret_ros.output_folder import Layout, output_folder, OutputError
@@ -43,34 +45,39 @@ def demo(model: Path, device: str, bag: Path, topics: list[str], output: Path) -
         with output_folder(LAYOUT, output, [bag, model]) as folder:
             player, memory_mb = play(drive, cameras, arguments, folder.made / 'result',
                                      output / 'node.log')
-            confusion, books = picture(player, cameras, info, folder.made)
-            summary = summarise(player, memory_mb, confusion)
+            truths, notes = open_true_labels(folder.made / 'result', cameras, info, bag)
+            confusion, books, matched = picture(player, cameras, info, folder.made, truths)
+            summary = summarise(player, memory_mb, confusion, notes + told(matched))
             write_report(folder.made / 'report.html', bag.resolve().name, summary, info,
                          player.engine, books)
     return summary
 
 
-def picture(player: Player, cameras: list[CameraTopic], info: ModelInfo,
-            folder: Path) -> tuple[ConfusionMatrix, list[DrivePictures]]:
+def picture(player: Player, cameras: list[CameraTopic], info: ModelInfo, folder: Path,
+            truths: dict[str, Truth]
+            ) -> tuple[ConfusionMatrix, list[DrivePictures], Counter[str]]:
     """
     Picture the drive that was played.
 
     :param folder: with its bag, `result`.
-    :return: the labels against the drive's, and the pictures of each camera.
+    :param truths: the true labels of cameras that have any.
+    :return: the labels against the drive's, the pictures of each camera, and how the frames' true
+        labels were found.
     """
     (folder / 'overlays').mkdir()
-    confusion, books = ConfusionMatrix(len(info.labels)), []
+    confusion, books, matched = ConfusionMatrix(len(info.labels)), [], Counter[str]()
     with open_bag(folder / 'result') as result:
         for camera in cameras:
             book = DrivePictures(folder, camera.name if len(cameras) > 1 else '',
                                  len(player.logs[camera.topic].answers), info.labels)
             books.append(book)
-            for frame in labelled_frames(result, camera):
+            for frame in labelled_frames(result, camera, truths.get(camera.topic)):
                 book.add(frame)
+                matched[frame.truth] += 1
                 if frame.true_label is not None:
                     confusion.add(frame.true_label, frame.label)
             book.write_contact_sheet()
-    return confusion, books
+    return confusion, books, matched
 
 
 def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str], result: Path,
@@ -118,6 +125,7 @@ def main() -> int:
         return FAILED
     for name, value in summary.rows().items():
         print(f'{name:<38} {value}')
+    print(*(f'\n{note}' for note in summary.notes), sep='\n', end='\n' if summary.notes else '')
     print(f'\n{arguments.output}/report.html shows it; result/ is the bag, overlays/ the frames')
     if summary.frames_in != summary.frames_out:
         print(f'segret_demo: {summary.dropped} frames were never answered: read '

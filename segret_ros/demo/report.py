@@ -43,12 +43,15 @@ def sentences(summary: Summary) -> list[str]:
              f'took {summary.latency_median_ms:.0f} ms in the median, and for one in a hundred '
              f'more than {summary.latency_p99_ms:.0f} ms. The demo waits for each label; a camera '
              'does not, and then the node drops what it has no time for.')
-    if not summary.confusion.counts.any():
-        return [speed, 'The drive has no true labels, so this page does not tell how right the '
-                       'labels are.']
-    return [speed, f"Against the drive's own labels the mean IoU is "
-                   f'{summary.confusion.mean_iou():.1%}, and '
-                   f'{summary.confusion.pixel_accuracy():.1%} of the pixels are right.']
+    found = [speed, *summary.notes]
+    if summary.confusion.counts.any():
+        found.insert(1, f"Against the drive's own labels the mean IoU is "
+                        f'{summary.confusion.mean_iou():.1%}, and '
+                        f'{summary.confusion.pixel_accuracy():.1%} of the pixels are right.')
+    elif not summary.notes:
+        found.append('The drive has no true labels, so this page does not tell how right the '
+                     'labels are.')
+    return found
 
 
 def tiles(summary: Summary) -> list[dict[str, str]]:

@@ -1,8 +1,13 @@
 """The demo's numbers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
+from segret_ros.evaluation.matching import BY_STAMP, BY_TIME
+from segret_ros.evaluation.notes import listed
+from segret_ros.evaluation.truth import UNMATCHED
 from segret_ros.metrics import ConfusionMatrix
 from segret_ros.replay.player import Player, rate_hz
 
@@ -15,6 +20,7 @@ class Summary:
     :param start_s: from the node's start to the first label.
     :param memory_mb: peak of the node's process.
     :param confusion: of the node's labels against the drive's, empty where it has none.
+    :param notes: what to know of the drive's labels, in sentences.
     """
 
     frames_in: int
@@ -26,6 +32,7 @@ class Summary:
     start_s: float
     memory_mb: float
     confusion: ConfusionMatrix
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> dict[str, str]:
         """Give the table that the terminal and the report show."""
@@ -43,10 +50,30 @@ class Summary:
         return rows
 
 
-def summarise(player: Player, memory_mb: float, confusion: ConfusionMatrix) -> Summary:
+def told(matched: Mapping[str, int]) -> list[str]:
+    """
+    Return in sentences what is odd about how frames found their true labels.
+
+    :param matched: frames by `Frame.truth`.
+    """
+    unscored = {how: count for how, count in matched.items()
+                if how not in ('', BY_STAMP, BY_TIME, UNMATCHED)}
+    notes = []
+    if matched[BY_TIME]:
+        notes.append(f'{matched[BY_TIME]:,} frames were matched with their true labels by the '
+                     'time of recording, for their header stamps can not be relied on.')
+    if unscored:
+        notes.append('True labels that can not be scored against: '
+                     f'{listed(unscored)}.')
+    return notes
+
+
+def summarise(player: Player, memory_mb: float, confusion: ConfusionMatrix,
+              notes: Sequence[str] = ()) -> Summary:
     """Give the numbers of a drive that was played."""
     answers = [answer for log in player.logs.values() for answer in log.answers]
-    latencies = [answer.latency_ms for answer in answers] or [float('nan')]
+    latencies = [answer.latency_ms for answer in answers
+                 if not math.isnan(answer.latency_ms)] or [float('nan')]
     frames = sum(log.frames for log in player.logs.values())
     first_s = min((answer.arrived_s for answer in answers), default=float('nan'))
     return Summary(
@@ -54,4 +81,4 @@ def summarise(player: Player, memory_mb: float, confusion: ConfusionMatrix) -> S
         latency_median_ms=float(np.median(latencies)),
         latency_p99_ms=float(np.percentile(latencies, 99)),
         rate_hz=rate_hz(player.logs.values()), start_s=first_s - player.started_s,
-        memory_mb=memory_mb, confusion=confusion)
+        memory_mb=memory_mb, confusion=confusion, notes=tuple(notes))
