@@ -150,8 +150,9 @@ def read_label_colors(path: Path) -> np.ndarray:
 
 
 def shown(path: Path) -> str:
-    """Return a path as text that can be printed, whatever bytes its name holds."""
-    return os.fsencode(path).decode(errors='backslashreplace')
+    """Return a path as text that can be printed in a line, whatever bytes its name holds."""
+    text = os.fsencode(path).decode(errors='backslashreplace')
+    return ''.join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _walk(folder: Path, recursive: bool, above: tuple[str, ...]) -> Iterator[Path]:

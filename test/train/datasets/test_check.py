@@ -1,6 +1,9 @@
 """The walk through a data set: frequencies by hand, and every kind of damage."""
 
+import dataclasses
+import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -107,6 +110,45 @@ def test_labels_of_another_data_set_are_doubted(yard: DataSet) -> None:
     assert text.endswith('is this CamVid? 9 of its 11 classes never occur: name the data set, or '
                          'the YAML file of your own, with --dataset')
     assert 'is this' not in report(yard, check_data(yard))
+
+
+def spoil(path: Path, other: Path, random: np.random.Generator) -> None:
+    """Do to a file one of the things that happen to files."""
+    content = bytearray(path.read_bytes())
+    place = int(random.integers(len(content)))
+    what = int(random.integers(8))
+    if what < 3:
+        content[place if what else place % 40] ^= 1 << int(random.integers(8))
+        path.write_bytes(content)
+    elif what == 3:
+        path.write_bytes(content[:place])
+    elif what == 4:
+        path.write_bytes(other.read_bytes())
+    elif what == 5:
+        path.rename(path.with_name(os.fsdecode(b'stra\xdfe\n') + path.suffix))
+    elif what == 6:
+        path.unlink()
+        path.symlink_to(path.name)
+    else:
+        path.unlink()
+        path.mkdir()
+
+
+def test_no_damage_is_more_than_a_line(yard: DataSet, tmp_path: Path) -> None:
+    for number, ending in enumerate(('.png', '.tif', '.bmp', '.webp')):
+        path = yard.root / f'images/train/{number}.jpg'
+        cv2.imwrite(str(path.with_suffix(ending)), cv2.imread(str(path)))
+        path.unlink()
+    random = np.random.default_rng(0)
+    for number in range(120):
+        copy = tmp_path / 'copies' / str(number)
+        for kind in ('images', 'labels'):
+            shutil.copytree(yard.root / kind, copy / kind)
+        files = sorted(path for path in copy.rglob('*.*') if path.is_file())
+        spoil(*(files[place] for place in random.choice(len(files), 2, replace=False)), random)
+        data = dataclasses.replace(yard, root=copy)
+        for found in check_data(data).values():
+            assert not any('\n' in str(error) for error in found.errors)
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess:

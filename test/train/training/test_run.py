@@ -140,7 +140,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_its_batch(
     before = run.network.decoder.fuse.weight.clone()
     path = tmp_path / 'run' / 'bad_batch_0.pt'
     with pytest.raises(NonFiniteLoss, match=f'loss is nan at step 0, whose batch is in {path}: '
-                                            r'.*lower --learning_rate \(0.001\)'):
+                                            r'.*lower --learning-rate \(0.001\)'):
         run.train()
     batch = torch.load(path)
     assert (batch['step'], batch['images'].shape, batch['targets'].shape) == (
