@@ -9,7 +9,7 @@ from segret_ros.command_line import FAILED, run_command
 
 def node() -> int:
     """Run segret_node; give its exit code."""
-    return run('segret_node', 'segret_ros.node.main', 'ros', stopped=0)
+    return run('segret_node', 'segret_ros.node.program', 'ros', stopped=0)
 
 
 def bench() -> int:

@@ -1,5 +1,6 @@
 """The lifecycle node `segret`: camera topics in, label topics out."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from segret_ros.inference import Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
 from segret_ros.node.parameters import (
-    as_declared, changed_parameters, declare_parameters, Parameters, read_parameters, unknown_parameters)
+    as_declared, changed_parameters, declare_parameters, Parameters, read_parameters,
+    unknown_parameters)
 from segret_ros.node.worker import Worker
 from segret_ros.share import default_model
 
@@ -57,11 +59,11 @@ class SegretNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         return super().set_parameters_atomically(parameters)
 
-    def start(self) -> None:
-        """Configure and activate, if the parameter `autostart` says so."""
-        if not self.get_parameter('autostart').value:
+    def start(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """Configure and activate, if the parameter `autostart` says so and nobody stops it."""
+        if not self.get_parameter('autostart').value or is_stopped():
             return
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS and not is_stopped():
             self.trigger_activate()
 
     def finalize(self) -> None:

@@ -1,64 +1,10 @@
-"""The executable `segret_node`."""
+"""The executable `segret_node`, which handles signals before it imports rclpy."""
 
-import argparse
-import re
-import signal
 import sys
 
-import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
-from segret_ros.command_line import FAILED, Parser
-from segret_ros.node.lifecycle_node import SegretNode
-from segret_ros.node.parameters import parameter_help
-from segret_ros.node.transport import use_large_image_profile
+from segret_ros.commands import node as main
 
-SIGNAL_PERIOD_S = 0.1  # how long Ctrl-C may take to be seen
-
-
-def main() -> int:
-    """Run the node until SIGINT or SIGTERM; give the exit code."""
-    stopped = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.append(True))
-    try:
-        _argument_parser().parse_args(remove_ros_args(sys.argv)[1:])
-        use_large_image_profile()
-        # rclpy's own handlers would end the context while a transition or a frame still uses it.
-        rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-        node = SegretNode()
-    except (RuntimeError, ValueError, ParameterException) as error:  # rcl's are RuntimeErrors
-        print(f'segret_node: {one_line(error)}', file=sys.stderr)
-        rclpy.try_shutdown()
-        return FAILED
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.start()
-    while not stopped:
-        executor.spin_once(timeout_sec=SIGNAL_PERIOD_S)
-    node.finalize()
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.shutdown()
-    return 0
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's text without line breaks and without the places in rcl's sources."""
-    return re.sub(r',? at \S+\.c:\d+', '', ' '.join(str(error).split()))
-
-
-def _argument_parser() -> Parser:
-    return Parser(
-        prog='segret_node', usage='segret_node [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] ...]',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description='Labels the images of one or several cameras. For a camera driver that '
-                    'publishes /camera/image_raw:\n'
-                    '  segret_node --ros-args -r image:=/camera/image_raw',
-        epilog=f'parameters and their defaults:\n{parameter_help()}')
-
+__all__ = ['main']
 
 if __name__ == '__main__':
     sys.exit(main())

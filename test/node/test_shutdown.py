@@ -1,14 +1,33 @@
 """Ctrl-C and SIGTERM end the program well in every state."""
 
+from collections.abc import Callable
 from pathlib import Path
 import signal
 import time
 
-from node_process import image_message, Peer, running_node, street, WAY_TO
+from node_process import image_message, Peer, running_node, street, WAIT_S, WAY_TO
 import pytest
 from sensor_msgs.msg import Image
 
+# What can be seen of the program as it starts: what it has imported, or what it has logged.
+MOMENTS = {
+    'handler': lambda node: not node.is_deaf_to(signal.SIGTERM),
+    'numpy': lambda node: node.has_loaded('/numpy/'),
+    'cv2': lambda node: node.has_loaded('/cv2/'),
+    'rclpy': lambda node: node.has_loaded('_rclpy_pybind11'),
+    'onnxruntime': lambda node: node.has_loaded('onnxruntime'),
+    'middleware': lambda node: node.has_loaded('/librmw_'),
+    'configured': lambda node: 'classes' in node.log(),
+    'active': lambda node: 'listening to' in node.log(),
+}
 LONGEST_S = 5.0  # far more than a frame takes, less than what a process manager grants
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return as soon as a condition holds."""
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end, f'waited {WAIT_S} s in vain'
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -35,7 +54,7 @@ def test_a_signal_ends_the_program_while_frames_flow(
     def frame() -> Image:
         return image_message(street(120, 160), 'rgb8')
 
-    with running_node(tmp_path, model=str(model_file)) as node:
+    with running_node(tmp_path, model=str(model_file), frozen_frames=0) as node:
         peer.connect(camera, frame, label)
         for _ in range(20):  # faster than it can label
             camera.publish(frame())
@@ -47,6 +66,28 @@ def test_a_signal_ends_the_program_while_frames_flow(
         assert node.wait() == 0
         assert 'Traceback' not in node.log()
         assert '[ERROR]' not in node.log() and '[WARN]' not in node.log()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_a_signal_ends_the_program_well_while_it_starts(
+        model_file: Path, tmp_path: Path, moment: str, number: int) -> None:
+    with running_node(tmp_path, model=str(model_file), device='cpu') as node:
+        wait_until(lambda: MOMENTS[moment](node))
+        node.interrupt(number)
+        assert node.wait() == 0
+        assert 'Traceback' not in node.log()
+        assert '[ERROR]' not in node.log() and '[WARN]' not in node.log()
+
+
+def test_signals_until_the_very_end_do_no_harm(model_file: Path, tmp_path: Path) -> None:
+    with running_node(tmp_path, model=str(model_file), device='cpu') as node:
+        wait_until(lambda: 'listening to' in node.log())
+        while not node.has_ended():
+            node.interrupt(signal.SIGTERM)
+            time.sleep(0.001)
+        assert node.wait() == 0
+        assert 'Traceback' not in node.log()
 
 
 def test_a_second_ctrl_c_does_no_harm(peer: Peer, model_file: Path, tmp_path: Path) -> None:
