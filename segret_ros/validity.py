@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+FAULTS = ('black', 'overexposed', 'frozen', 'blurred')
 SHORT_SIDE = 90  # pixels of the small grey picture that is judged
 SATURATED = 250  # of 255: all three channels are at their end
 ROW_STEP = 4  # of the rows that are compared for a frozen camera
@@ -47,7 +48,7 @@ class Fault:
     """
     What is wrong with a picture.
 
-    :param kind: `frozen`, `black`, `overexposed` or `blurred`.
+    :param kind: one of `FAULTS`.
     :param text: the measured value, the limit and what to do, in one sentence.
     """
 

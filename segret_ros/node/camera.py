@@ -1,6 +1,6 @@
 """The topics of one camera."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -10,10 +10,10 @@ from rclpy.qos import (
     DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy)
 from segret_ros.image_codec import decode_compressed, decode_image
 from segret_ros.inference import ModelInfo, Segmentation
-from segret_ros.node.history import History
+from segret_ros.node.image_topic import image_topic, input_name
 from segret_ros.node.messages import encode_image, key_values
 from segret_ros.node.parameters import Parameters
-from segret_ros.validity import CameraCheck, Fault, Limits
+from segret_ros.node.watch import Watch
 from segret_ros.visualization import colorize, overlay
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -44,12 +44,11 @@ class Camera:
     def __init__(self, node: LifecycleNode, name: str, parameters: Parameters,
                  model: ModelInfo) -> None:
         self.name = name
-        self.history = History()
-        self._check = CameraCheck()
+        self.image = image_topic(node, name, parameters)
         self._node = node
         self._reliability = ReliabilityPolicy[parameters.image_reliability.upper()]
-        self._compressed = parameters.image_transport == 'compressed'
-        self._image = 'image/compressed' if self._compressed else 'image'
+        self._info = input_name(node, name, 'camera_info', parameters)
+        self.watch = self._new_watch()
         self._color_table = model.labels.color_table()
         self._camera_info: CameraInfo | None = None
         self._subscriptions = []
@@ -66,9 +65,10 @@ class Camera:
                 LabelInfo, self.topic('segmentation/label_info'), LATCHED)
 
     @property
-    def image_topic(self) -> str:
-        """Give the full name of the topic that images are received on, remapped."""
-        return self._node.resolve_topic_name(self.topic(self._image))
+    def inputs(self) -> Iterable[str]:
+        """Return the full names of the topics that are received, with their types."""
+        return (f'{self.image.name} ({self.image.type_name})',
+                f'{self._node.resolve_topic_name(self._info)} (sensor_msgs/msg/CameraInfo)')
 
     def topic(self, name: str) -> str:
         """Give the camera's own name of a topic."""
@@ -76,17 +76,15 @@ class Camera:
 
     def subscribe(self, on_image: Callable[[Image | CompressedImage], None]) -> None:
         """Start to listen to the camera, and to count; `on_image` gets each message."""
-        self.history = History()
-        self._check = CameraCheck()
+        self.watch = self._new_watch()
         newest = QoSProfile(depth=1, reliability=self._reliability)
-        kind = CompressedImage if self._compressed else Image
         newest_info = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         # The camera info first: an image never comes before the node can hear of its camera.
         self._subscriptions = [
-            self._node.create_subscription(CameraInfo, self.topic('camera_info'),
-                                           self._on_camera_info, newest_info),
+            self._node.create_subscription(CameraInfo, self._info, self._on_camera_info,
+                                           newest_info),
             self._node.create_subscription(
-                kind, self.topic(self._image), on_image, newest,
+                self.image.kind, self.image.subscribed, on_image, newest,
                 event_callbacks=SubscriptionEventCallbacks(
                     incompatible_qos=self._on_incompatible_camera))]
 
@@ -106,13 +104,9 @@ class Camera:
 
     def decode(self, message: Image | CompressedImage, max_pixels: int) -> np.ndarray:
         """Give the message's pixels, (H, W, 3) uint8 RGB; ImageError for a bad message."""
-        if self._compressed:
+        if self.image.is_compressed:
             return decode_compressed(message, max_pixels)
         return decode_image(message, max_pixels)
-
-    def fault(self, image_rgb: np.ndarray, limits: Limits) -> Fault | None:
-        """Give what is wrong with the camera, by its newest image, (H, W, 3) uint8."""
-        return self._check(image_rgb, limits)
 
     def publish_label_info(self, model: ModelInfo) -> None:
         """Latch what the label ids mean, where vision_msgs is installed."""
@@ -160,6 +154,9 @@ class Camera:
             values=key_values({'valid': str(not problem).lower(), 'reason': problem, **values}))
         self._publishers['status'].publish(DiagnosticArray(header=header, status=[status]))
 
+    def _new_watch(self) -> Watch:
+        return Watch(self._node, self.image, self._reliability == ReliabilityPolicy.RELIABLE)
+
     def _wanted(self, output: str) -> bool:
         return self._publishers[output].get_subscription_count() > 0
 
@@ -169,17 +166,16 @@ class Camera:
     def _on_incompatible_camera(self, event) -> None:
         policy = policy_name(event.last_policy_kind)
         advice = ': set image_reliability to best_effort' if policy == 'RELIABILITY' else ''
-        self._note_qos(f'a publisher on {self.image_topic} offers another {policy} than the node '
-                       f'asks for, so none of its images arrive{advice}')
+        self.watch.note_incompatible_qos(
+            f'a publisher on {self.image.name} offers another {policy} than the node asks for, so '
+            f'none of its images arrive{advice}')
 
     def _on_incompatible_subscriber(self, output: str, event) -> None:
         topic = self._node.resolve_topic_name(self.topic(f'segmentation/{output}'))
-        self._note_qos(f'a subscriber of {topic} asks for another '
-                       f'{policy_name(event.last_policy_kind)} than the node offers, so it '
-                       'receives nothing: let it ask for reliable or best effort, volatile')
-
-    def _note_qos(self, problem: str) -> None:
-        self.history.qos_problem = problem
+        problem = (f'a subscriber of {topic} asks for another '
+                   f'{policy_name(event.last_policy_kind)} than the node offers, so it receives '
+                   'nothing: let it ask for reliable or best effort, volatile')
+        self.watch.history.qos_problem = problem
         self._node.get_logger().warning(problem)
 
 

@@ -38,7 +38,7 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
 
     :param dropped: images that a newer one took the place of.
     """
-    history = camera.history
+    history = camera.watch.history
     allowed = parameters.max_allowed_processing_time_ms
     in_range = not allowed or history.last_processing_ms <= allowed
     status = DiagnosticStatus(name=f'{name}: camera {camera.name}'.rstrip())
@@ -50,7 +50,7 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
         'is_processing_time_ms_in_expected_range': in_range,
         **{f'latency_{key}_ms': value for key, value in history.latency_ms.percentiles().items()},
         'last_problem': history.last_problem, 'qos_problem': history.qos_problem,
-        'topic': camera.image_topic})
+        'stamp_problem': history.stamp_problem, 'topic': camera.image.name})
     return status
 
 
@@ -76,19 +76,18 @@ def _node_summary(segmenter: Segmenter | None, active: bool,
 
 def _camera_summary(camera: Camera, parameters: Parameters, active: bool,
                     in_range: bool) -> tuple[bytes, str]:
-    history, topic = camera.history, camera.image_topic
+    history, topic = camera.watch.history, camera.image.name
     silence_s = history.silence_s()
+    reason = f': {history.silence.reason}' if history.silence else ''
     if not active:
         return WARN, 'not activated'
     if silence_s is None and history.qos_problem:
         return ERROR, history.qos_problem
     if silence_s is None:
-        return WARN, (f'waiting: no image on {topic} yet: check the topic, that its QoS fits '
-                      'image_reliability, and for large raw images the middleware '
-                      '(config/fastdds.xml)')
+        return (ERROR if history.silence and history.silence.is_mismatch else WARN,
+                f'waiting: no image on {topic} yet{reason}')
     if silence_s > parameters.camera_timeout:
-        return ERROR, (f'stale: no image on {topic} for {silence_s:.1f} s: check the camera and '
-                       'its driver')
+        return ERROR, f'stale: no image on {topic} for {silence_s:.1f} s{reason}'
     if problem := history.recent_problem():
         return WARN, problem
     if not in_range:
@@ -96,6 +95,6 @@ def _camera_summary(camera: Camera, parameters: Parameters, active: bool,
                       f'max_allowed_processing_time_ms is '
                       f'{parameters.max_allowed_processing_time_ms:g}: take a smaller model or '
                       'input size, or fewer cameras')
-    if history.qos_problem:
-        return WARN, history.qos_problem
+    if problem := history.qos_problem or history.stamp_problem:
+        return WARN, problem
     return OK, 'labelling'

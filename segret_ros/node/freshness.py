@@ -19,6 +19,9 @@ def staleness(age_s: float, now_s: float, max_age_s: float) -> str:
         return ''
     if not now_s:
         return NO_CLOCK
+    if age_s > max_age_s and age_s == now_s:
+        return ('the stamp of the image is 0, so that its age is unknown, and max_age is '
+                f'{max_age_s:g} s: let the driver stamp its images, or set max_age to 0')
     if age_s > max_age_s:
         return f'the image is {age_s:.3f} s old, and max_age is {max_age_s:g} s'
     if age_s < -max_age_s:

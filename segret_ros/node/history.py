@@ -3,6 +3,7 @@
 from collections import Counter
 import time
 
+from segret_ros.node.silence import Silence
 from segret_ros.node.window import Window
 
 # received: all; of them processed: labelled and published; rejected: no usable image; stale: too
@@ -21,8 +22,11 @@ class History:
         self.latency_ms = Window()  # of each image: from its receipt to its publication
         self.last_processing_ms = 0.0  # from its turn to its publication
         self.qos_problem = ''
+        self.stamp_problem = ''
+        self.silence: Silence | None = None  # while no image comes
         self.last_problem = ''
         self._last_problem_at = -RECENT_S
+        self._started = time.monotonic()
         self._last_received: float | None = None
         self._last_accepted = 0.0
 
@@ -60,6 +64,10 @@ class History:
         """Give the last problem, if it is not long ago."""
         recent = time.monotonic() - self._last_problem_at < RECENT_S
         return self.last_problem if recent else ''
+
+    def waited_s(self) -> float:
+        """Return the seconds since the last image, or since the camera is listened to."""
+        return time.monotonic() - (self._last_received or self._started)
 
     def silence_s(self) -> float | None:
         """Give the seconds since the last image, or None before the first."""

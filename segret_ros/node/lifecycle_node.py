@@ -13,6 +13,7 @@ from segret_ros.engine_cache.serving import ServingEngine
 from segret_ros.inference import Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
+from segret_ros.node.image_topic import image_topic, is_remapped
 from segret_ros.node.parameters import (
     as_declared, changed_parameters, declare_parameters, Parameters, read_parameters,
     unknown_parameters)
@@ -76,7 +77,7 @@ class SegretNode(LifecycleNode):
         self._configure_error = ''
         try:
             parameters = read_parameters(self)
-            self._check_topics(parameters.cameras)
+            self._check_topics(parameters)
             self._segmenter = Segmenter(
                 parameters.model or default_model(), parameters.device,
                 open_engine=partial(self._open_engine, parameters.allow_unproven_engine))
@@ -103,6 +104,8 @@ class SegretNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.publish_label_info(self._segmenter.info)
             camera.subscribe(partial(self._worker.put, camera))
+        inputs = [topic for camera in self._cameras.values() for topic in camera.inputs]
+        self.get_logger().info(f'active, and listening to {", ".join(inputs)}')
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -150,16 +153,22 @@ class SegretNode(LifecycleNode):
         self._engine = ServingEngine(path, device, allow_unproven)
         return self._engine
 
-    def _check_topics(self, cameras: list[str]) -> None:
-        """Raise a ValueError where remapping gives two cameras the same topics."""
-        for topic in ('image', 'image/compressed', 'segmentation/label'):
-            owners: dict[str, str] = {}
-            for name in cameras:
-                full = self.resolve_topic_name(f'{name}/{topic}' if name else topic)
+    def _check_topics(self, parameters: Parameters) -> None:
+        """Raise a ValueError where two cameras have the same topics; warn of unused rules."""
+        owners: dict[str, str] = {}
+        for name in parameters.cameras:
+            label = f'{name}/segmentation/label' if name else 'segmentation/label'
+            for full in (image_topic(self, name, parameters).name,
+                         self.resolve_topic_name(label)):
                 if full in owners:
                     raise ValueError(f'cameras {owners[full]!r} and {name!r} both have the topic '
                                      f'{full}: remap each to a topic of its own')
                 owners[full] = name
+        if is_remapped(self, 'image') and len(parameters.cameras) > 1 \
+                and '' not in parameters.cameras:
+            self.get_logger().warning(
+                'image is remapped, but no camera has a topic of that name: remap '
+                + ' and '.join(f'{name}/image' for name in parameters.cameras))
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Refuse what can't change now; the rest is in force from the next image on."""
@@ -174,6 +183,8 @@ class SegretNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         name, active = self.get_fully_qualified_name(), self._worker is not None
+        for camera in self._cameras.values() if active else ():
+            camera.watch.check_silence(self._configured.camera_timeout)
         dropped = self._worker.frames.dropped if active else self._dropped
         array = DiagnosticArray(status=[
             node_status(name, self._segmenter, active, self._configure_error),

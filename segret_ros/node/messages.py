@@ -22,6 +22,11 @@ def encode_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     return message
 
 
+def stamp_ns(header: Header) -> int:
+    """Return a header's stamp in ns."""
+    return header.stamp.sec * 10**9 + header.stamp.nanosec
+
+
 def key_values(values: dict[str, object]) -> list[KeyValue]:
     """Give diagnostic values; floats with three decimals."""
     return [KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))

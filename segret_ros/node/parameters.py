@@ -50,7 +50,8 @@ class Parameters:
         [''], 'Names of the cameras, which prefix the topics of each (front: front/image, '
         'front/segmentation/label); one empty name: a single camera without prefix.')
     image_transport: str = _parameter(
-        'raw', 'What to subscribe to: raw (image) or compressed (image/compressed).',
+        'raw', 'What to subscribe to: raw (image) or compressed (the topic of image with '
+        '/compressed appended); a topic whose name ends in /compressed is always compressed.',
         choices=('raw', 'compressed'))
     image_reliability: str = _parameter(
         'best_effort', 'Reliability of the image subscription; best_effort also receives from '

@@ -12,6 +12,7 @@ from segret_ros.inference import EngineError, Segmentation, Segmenter
 from segret_ros.label_set import UNKNOWN
 from segret_ros.node.camera import Camera
 from segret_ros.node.freshness import staleness
+from segret_ros.node.messages import stamp_ns
 from segret_ros.node.newest_frames import NewestFrames
 from segret_ros.node.parameters import Parameters
 from segret_ros.stopwatch import Stopwatch
@@ -45,7 +46,8 @@ class Worker:
 
     def put(self, camera: Camera, message) -> None:
         """Let a camera's message wait for its turn."""
-        if camera.history.note_received(self._parameters().max_rate):
+        camera.watch.check_stamp(message.header)
+        if camera.watch.history.note_received(self._parameters().max_rate):
             self.frames.put(camera.name, (message, time.perf_counter()))
 
     def stop(self) -> None:
@@ -87,10 +89,10 @@ class Worker:
             return
         image_rgb = camera.decode(message, parameters.max_pixels)
         watch.lap('decode')
-        fault = camera.fault(image_rgb, parameters.limits())
+        fault = camera.watch.fault(image_rgb, parameters.limits())
         watch.lap('check')
         if fault is not None:
-            camera.history.note_problem('invalid', fault.text)
+            camera.watch.history.note_problem('invalid', fault.text)
             if parameters.invalid_images == 'drop':
                 self._publish_status(camera, header, fault.text, {})
                 return
@@ -101,9 +103,10 @@ class Worker:
         camera.publish_rest(header, image_rgb, result, parameters.overlay_alpha)
         watch.lap('publish')
         published = time.perf_counter()
-        camera.history.note_processed((published - started) * 1e3, (published - received) * 1e3)
+        camera.watch.history.note_processed((published - started) * 1e3,
+                                            (published - received) * 1e3)
         if problem := self._staleness(header, parameters.max_age):
-            camera.history.note_problem('late', problem)
+            camera.watch.history.note_problem('late', problem)
         self._publish_status(camera, header, fault.text if fault is not None else problem, {
             'waiting_ms': (started - received) * 1e3,
             **{f'{stage}_ms': value
@@ -123,23 +126,20 @@ class Worker:
 
     def _give_up(self, camera: Camera, header, count: str, problem: str) -> None:
         """Tell why an image has no labels: in counts and status, now and then in the log."""
-        camera.history.note_problem(count, problem)
+        camera.watch.history.note_problem(count, problem)
         self._publish_status(camera, header, problem, {})
-        self._node.get_logger().warning(
-            f'{camera.image_topic}: frame {camera.history.last_problem} '
-            f'({camera.history.counts[count]} so far)', throttle_duration_sec=WARNING_PERIOD_S)
+        camera.watch.log_lost(count)
 
     def _publish_status(self, camera: Camera, header, problem: str,
                         times: dict[str, object]) -> None:
         camera.publish_status(header, self._segmenter.model_name, problem, {
-            'age_ms': self._age_s(header) * 1e3, **times, 'model': self._segmenter.model_name,
+            'age_ms': self._age_ms(header), **times, 'model': self._segmenter.model_name,
             'model_hash': self._segmenter.engine.model_hash,
             'device': self._segmenter.engine.device})
 
     def _staleness(self, header, max_age_s: float) -> str:
-        now_s = self._node.get_clock().now().nanoseconds / 1e9
-        return staleness(self._age_s(header), now_s, max_age_s)
+        now_ns = self._node.get_clock().now().nanoseconds
+        return staleness((now_ns - stamp_ns(header)) / 1e9, now_ns / 1e9, max_age_s)
 
-    def _age_s(self, header) -> float:
-        stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
-        return (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e9
+    def _age_ms(self, header) -> float:
+        return (self._node.get_clock().now().nanoseconds - stamp_ns(header)) / 1e6

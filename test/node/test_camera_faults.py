@@ -83,3 +83,24 @@ def test_a_frozen_camera_is_told_after_some_frames(peer: Peer, camera: Publisher
 def test_a_lively_picture_is_valid(peer: Peer, camera: Publisher) -> None:
     label, status = ask(peer, camera, lively(1), 'drop')
     assert label is not None and status.message == 'valid'
+
+
+def test_the_log_tells_once_that_a_camera_is_frozen_and_once_that_it_is_not(
+        peer: Peer, model_file: Path, tmp_path: Path) -> None:
+    with running_node(tmp_path, model=str(model_file), cameras=['roof'], frozen_frames=3) as node:
+        status = peer.listen(DiagnosticArray, '/roof/segmentation/status')
+        camera = peer.advertise(Image, '/roof/image')
+
+        def logged(text: str) -> list[str]:
+            return [line for line in node.log().splitlines() if text in line]
+
+        for _ in range(2):  # frozen twice, but within a minute
+            peer.connect(camera, lambda: image_message(lively(len(status)), 'rgb8'), status)
+            for _ in range(6):
+                peer.ask(camera, image_message(lively(77), 'rgb8'), status)
+            peer.ask(camera, image_message(lively(78), 'rgb8'), status)
+        frozen, = logged('frozen_frames is 3')
+        assert '[WARN]' in frozen and ': /roof/image: the last 4 frames are the same' in frozen
+        moving, = logged('frozen no more')
+        assert '[INFO]' in moving and moving.endswith('/roof/image: its images are frozen no more')
+        assert len(logged('[WARN]')) == 1

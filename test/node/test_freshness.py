@@ -18,6 +18,8 @@ PICTURE = street(45, 61)
     (0.1, 100.0, 0.2, ''), (0.2, 100.0, 0.2, ''), (-0.2, 100.0, 0.2, ''),
     (5.0, 100.0, 0.0, ''), (-5.0, 0.0, 0.0, ''),
     (0.3, 100.0, 0.2, 'the image is 0.300 s old, and max_age is 0.2 s'),
+    (100.0, 100.0, 0.2, 'the stamp of the image is 0, so that its age is unknown, and max_age'),
+    (0.1, 0.1, 0.2, ''),
     (-0.3, 100.0, 0.2, 'the stamp is 0.300 s ahead of the clock of the node'),
     (-100.0, 0.0, 0.2, NO_CLOCK)])
 def test_staleness(age_s: float, now_s: float, max_age_s: float, said: str) -> None:

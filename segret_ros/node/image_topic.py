@@ -1,0 +1,75 @@
+"""The topic that a camera's images are received on, found as image_transport finds it."""
+
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from segret_ros.node.parameters import Parameters
+from sensor_msgs.msg import CompressedImage, Image
+
+COMPRESSED = '/compressed'
+IMAGE, COMPRESSED_IMAGE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+
+
+@dataclass(frozen=True)
+class ImageTopic:
+    """
+    Where a camera's images are received.
+
+    :param base: what a user remaps to have them from another topic.
+    :param subscribed: the name to subscribe to, which remapping makes the full one.
+    :param name: the full name.
+    :param kind: type of the messages.
+    """
+
+    base: str
+    subscribed: str
+    name: str
+    kind: type[Image] | type[CompressedImage]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Return whether the messages hold JPEG or PNG files."""
+        return self.kind is CompressedImage
+
+    @property
+    def type_name(self) -> str:
+        """Return the type of the messages as the graph names it."""
+        return COMPRESSED_IMAGE if self.is_compressed else IMAGE
+
+
+def image_topic(node: Node, camera: str, parameters: Parameters) -> ImageTopic:
+    """
+    Return where a camera's images are received.
+
+    image_transport resolves the name of the raw topic and appends the transport's. An explicit
+    rule for `image/compressed` goes before it, and a name that ends so holds compressed images.
+    """
+    base = input_name(node, camera, 'image', parameters)
+    own = input_name(node, camera, f'image{COMPRESSED}', parameters)
+    raw = node.resolve_topic_name(base)
+    compressed = parameters.image_transport == 'compressed'
+    name = base
+    if compressed and is_remapped(node, own):
+        name = own
+    elif compressed and not raw.endswith(COMPRESSED):
+        name = raw + COMPRESSED
+    compressed = compressed or raw.endswith(COMPRESSED)
+    return ImageTopic(base, name, node.resolve_topic_name(name),
+                      CompressedImage if compressed else Image)
+
+
+def input_name(node: Node, camera: str, topic: str, parameters: Parameters) -> str:
+    """
+    Return the name, to be remapped, of a topic that the node receives for a camera.
+
+    A rule for the name without the camera's prefix is meant for the only camera.
+    """
+    prefixed = f'{camera}/{topic}' if camera else topic
+    alone = len(parameters.cameras) == 1
+    bare = alone and not is_remapped(node, prefixed) and is_remapped(node, topic)
+    return topic if bare else prefixed
+
+
+def is_remapped(node: Node, topic: str) -> bool:
+    """Return whether a rule of the command line or launch file gives a topic another name."""
+    return node.resolve_topic_name(topic) != node.resolve_topic_name(topic, only_expand=True)
