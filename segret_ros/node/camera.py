@@ -27,6 +27,8 @@ try:
 except ImportError:  # a pip installation; then there is no label_info topic
     LabelInfo = VisionClass = None
 
+OUTPUTS = {'label': Image, 'confidence': Image, 'color': Image, 'overlay': Image,
+           'camera_info': CameraInfo, 'status': DiagnosticArray}
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                      durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -52,17 +54,7 @@ class Camera:
         self._color_table = model.labels.color_table()
         self._camera_info: CameraInfo | None = None
         self._subscriptions = []
-        self._publishers = {
-            output: node.create_lifecycle_publisher(
-                kind, self.topic(f'segmentation/{output}'), RELIABLE,
-                event_callbacks=PublisherEventCallbacks(
-                    incompatible_qos=partial(self._on_incompatible_subscriber, output)))
-            for output, kind in (('label', Image), ('confidence', Image), ('color', Image),
-                                 ('overlay', Image), ('camera_info', CameraInfo),
-                                 ('status', DiagnosticArray))}
-        if LabelInfo is not None:
-            self._publishers['label_info'] = node.create_lifecycle_publisher(
-                LabelInfo, self.topic('segmentation/label_info'), LATCHED)
+        self._publishers = {}
 
     @property
     def inputs(self) -> Iterable[str]:
@@ -74,19 +66,29 @@ class Camera:
         """Give the camera's own name of a topic."""
         return f'{self.name}/{name}' if self.name else name
 
+    def advertise(self) -> None:
+        """Make the publishers."""
+        for output, kind in OUTPUTS.items():
+            self._publishers[output] = self._node.create_lifecycle_publisher(
+                kind, self.topic(f'segmentation/{output}'), RELIABLE,
+                event_callbacks=PublisherEventCallbacks(
+                    incompatible_qos=partial(self._on_incompatible_subscriber, output)))
+        if LabelInfo is not None:
+            self._publishers['label_info'] = self._node.create_lifecycle_publisher(
+                LabelInfo, self.topic('segmentation/label_info'), LATCHED)
+
     def subscribe(self, on_image: Callable[[Image | CompressedImage], None]) -> None:
         """Start to listen to the camera, and to count; `on_image` gets each message."""
         self.watch = self._new_watch()
         newest = QoSProfile(depth=1, reliability=self._reliability)
         newest_info = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         # The camera info first: an image never comes before the node can hear of its camera.
-        self._subscriptions = [
-            self._node.create_subscription(CameraInfo, self._info, self._on_camera_info,
-                                           newest_info),
-            self._node.create_subscription(
-                self.image.kind, self.image.subscribed, on_image, newest,
-                event_callbacks=SubscriptionEventCallbacks(
-                    incompatible_qos=self._on_incompatible_camera))]
+        self._subscriptions.append(self._node.create_subscription(
+            CameraInfo, self._info, self._on_camera_info, newest_info))
+        self._subscriptions.append(self._node.create_subscription(
+            self.image.kind, self.image.subscribed, on_image, newest,
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible_camera)))
 
     def unsubscribe(self) -> None:
         """Stop listening."""

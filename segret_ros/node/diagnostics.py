@@ -11,15 +11,15 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 
 def node_status(name: str, segmenter: Segmenter | None, active: bool,
-                configure_error: str) -> DiagnosticStatus:
+                problem: str) -> DiagnosticStatus:
     """
     Give the state of the node and its engine.
 
     :param segmenter: on a `ServingEngine`; None while the node is not configured.
-    :param configure_error: why it could not be configured, or empty.
+    :param problem: why its last transition failed, or empty.
     """
     status = DiagnosticStatus(name=f'{name}: node')
-    status.level, status.message = _node_summary(segmenter, active, configure_error)
+    status.level, status.message = _node_summary(segmenter, active, problem)
     if segmenter is not None:
         engine = segmenter.engine
         status.hardware_id = segmenter.model_name
@@ -55,9 +55,9 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
 
 
 def _node_summary(segmenter: Segmenter | None, active: bool,
-                  configure_error: str) -> tuple[bytes, str]:
-    if configure_error:
-        return ERROR, f'not configured: {configure_error}'
+                  problem: str) -> tuple[bytes, str]:
+    if problem:
+        return ERROR, problem
     if segmenter is None:
         return WARN, 'not configured'
     engine = segmenter.engine

@@ -1,8 +1,9 @@
 """The lifecycle node `segret`: camera topics in, label topics out."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
+import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -18,9 +19,35 @@ from segret_ros.node.parameters import (
     as_declared, changed_parameters, declare_parameters, Parameters, read_parameters,
     unknown_parameters)
 from segret_ros.node.worker import Worker
+from segret_ros.reason import reason
 from segret_ros.share import default_model
 
 DIAGNOSTICS_PERIOD_S = 1.0
+
+Transition = Callable[['SegretNode', LifecycleState], TransitionCallbackReturn]
+
+
+def told(failed: str) -> Callable[[Transition], Transition]:
+    """
+    Return a decorator of a transition that logs and keeps what it raises, for rclpy drops it.
+
+    The transition then ends in an error, and `on_error` undoes the half of it that was done.
+
+    :param failed: what to call a node whose transition failed.
+    """
+    def decorate(transition: Transition) -> Transition:
+        @wraps(transition)
+        def run(self: 'SegretNode', state: LifecycleState) -> TransitionCallbackReturn:
+            try:
+                result = transition(self, state)
+            except Exception as error:
+                self.note_problem(failed, error)
+                return TransitionCallbackReturn.ERROR
+            if result == TransitionCallbackReturn.SUCCESS:
+                self.problem = ''
+            return result
+        return run
+    return decorate
 
 
 class SegretNode(LifecycleNode):
@@ -43,7 +70,7 @@ class SegretNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
         self._dropped: dict[str, int] = {}
-        self._configure_error = ''
+        self.problem = ''  # why the last transition failed
         self._finalized = False
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -72,9 +99,15 @@ class SegretNode(LifecycleNode):
         if not self._finalized:
             self.trigger_shutdown()
 
+    def note_problem(self, failed: str, error: Exception) -> None:
+        """Log why a transition failed, and keep it for the diagnostics."""
+        self.problem = f'{failed}: {reason(error)}'
+        self.get_logger().error(self.problem)
+        self.get_logger().debug(traceback.format_exc())
+
+    @told('not configured')
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the model and make the publishers."""
-        self._configure_error = ''
         try:
             parameters = read_parameters(self)
             self._check_topics(parameters)
@@ -82,12 +115,12 @@ class SegretNode(LifecycleNode):
                 parameters.model or default_model(), parameters.device,
                 open_engine=partial(self._open_engine, parameters.allow_unproven_engine))
             self._segmenter.warm_up()
-            self._cameras = {name: Camera(self, name, parameters, self._segmenter.info)
-                             for name in parameters.cameras}
-        except Exception as error:  # rclpy swallows what leaves a transition, without a word
+            for name in parameters.cameras:
+                self._cameras[name] = Camera(self, name, parameters, self._segmenter.info)
+                self._cameras[name].advertise()
+        except Exception as error:  # as of a wrong model: it may be set right and tried again
             self._release()
-            self._configure_error = str(error)
-            self.get_logger().error(f'not configured: {error}')
+            self.note_problem('not configured', error)
             return TransitionCallbackReturn.FAILURE
         self._configured = parameters
         engine = self._segmenter.engine
@@ -96,6 +129,7 @@ class SegretNode(LifecycleNode):
                                f'{len(self._segmenter.info.labels)} classes')
         return TransitionCallbackReturn.SUCCESS
 
+    @told('not activated')
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Latch the labels' meaning, start the worker and listen to the cameras."""
         super().on_activate(state)
@@ -108,16 +142,19 @@ class SegretNode(LifecycleNode):
         self.get_logger().info(f'active, and listening to {", ".join(inputs)}')
         return TransitionCallbackReturn.SUCCESS
 
+    @told('not deactivated')
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening and let the worker end its frame."""
         self._stop()
         return super().on_deactivate(state)
 
+    @told('not cleaned up')
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the publishers down and let go of the model."""
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
+    @told('not shut down')
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Undo everything, from any state."""
         self._stop()
@@ -126,9 +163,14 @@ class SegretNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Undo everything, so that configure can be tried again."""
-        self._stop()
-        self._release()
+        """Undo everything, so that configure can be tried again; the problem stays to be told."""
+        try:
+            self._stop()
+            self._release()
+        except Exception as error:
+            self.note_problem('ended by an error', error)
+            self._finalized = True  # which an error in here leads to
+            return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
     def _stop(self) -> None:
@@ -187,7 +229,7 @@ class SegretNode(LifecycleNode):
             camera.watch.check_silence(self._configured.camera_timeout)
         dropped = self._worker.frames.dropped if active else self._dropped
         array = DiagnosticArray(status=[
-            node_status(name, self._segmenter, active, self._configure_error),
+            node_status(name, self._segmenter, active, self.problem),
             *(camera_status(name, camera, dropped.get(camera.name, 0), self._configured, active)
               for camera in self._cameras.values())])
         array.header.stamp = self.get_clock().now().to_msg()
