@@ -49,6 +49,8 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
         'processing_time_ms': history.last_processing_ms,
         'is_processing_time_ms_in_expected_range': in_range,
         **{f'latency_{key}_ms': value for key, value in history.latency_ms.percentiles().items()},
+        'rejected_for': '; '.join(f'{count} x {kind}' for kind, count in
+                                  history.rejections.most_common()),
         'last_problem': history.last_problem, 'qos_problem': history.qos_problem,
         'stamp_problem': history.stamp_problem, 'topic': camera.image.name})
     return status

@@ -10,6 +10,7 @@ from segret_ros.node.window import Window
 # old to be labelled; late: too old when its labels were published; invalid: of a faulty camera;
 # failed: by the engine; skipped: over max_rate.
 COUNTS = ('received', 'processed', 'rejected', 'stale', 'late', 'invalid', 'failed', 'skipped')
+MOST_KINDS = 8  # of faults that are counted apart
 RECENT_S = 5.0  # for so long a problem is told in the summary
 
 
@@ -18,6 +19,7 @@ class History:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.rejections: Counter[str] = Counter()  # by what was wrong with the images
         self.received = Window()
         self.latency_ms = Window()  # of each image: from its receipt to its publication
         self.last_processing_ms = 0.0  # from its turn to its publication
@@ -53,6 +55,11 @@ class History:
         self.counts['processed'] += 1
         self.last_processing_ms = processing_ms
         self.latency_ms.add(latency_ms)
+
+    def note_rejected(self, kind: str) -> None:
+        """Note what was wrong with a rejected image, without its numbers."""
+        known = kind in self.rejections or len(self.rejections) < MOST_KINDS
+        self.rejections[kind if known else 'other faults'] += 1
 
     def note_problem(self, count: str, problem: str) -> None:
         """Note what became of an image instead, as one of `COUNTS`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+import json
 import threading
 import time
 
@@ -36,6 +37,7 @@ class Worker:
         self._cameras = cameras
         self._segmenter = segmenter
         self._parameters = parameters
+        self._class_names = json.dumps(list(segmenter.info.labels.names), ensure_ascii=False)
         self._warm = threading.Event()
         self._thread = threading.Thread(target=self._work, name='segret_worker', daemon=True)
         self._thread.start()
@@ -75,6 +77,7 @@ class Worker:
         try:
             self._process(camera, message, received)
         except ImageError as error:
+            camera.watch.history.note_rejected(error.kind)
             self._give_up(camera, message.header, 'rejected', str(error))
         except EngineError as error:
             self._give_up(camera, message.header, 'failed', str(error))
@@ -134,7 +137,7 @@ class Worker:
                         times: dict[str, object]) -> None:
         camera.publish_status(header, self._segmenter.model_name, problem, {
             'age_ms': self._age_ms(header), **times, 'model': self._segmenter.model_name,
-            'model_hash': self._segmenter.engine.model_hash,
+            'model_hash': self._segmenter.engine.model_hash, 'class_names': self._class_names,
             'device': self._segmenter.engine.device})
 
     def _staleness(self, header, max_age_s: float) -> str:

@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+import json
+import os
 from pathlib import Path
+import re
+import subprocess
+import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
@@ -152,6 +157,7 @@ def test_status_tells_model_device_and_times(topics: Topics, segmenter: Segmente
     assert values.pop('device') == segmenter.engine.device
     assert (values.pop('valid'), values.pop('reason')) == ('true', '')
     assert len(values.pop('model_hash')) == 12
+    assert json.loads(values.pop('class_names')) == list(segmenter.info.labels.names)
     times = {key: float(value) for key, value in values.items()}
     assert set(times) == {'age_ms', 'waiting_ms', 'decode_ms', 'check_ms', 'resize_ms',
                           'network_ms', 'labels_ms', 'confidence_ms', 'publish_ms',
@@ -192,6 +198,8 @@ def test_a_bad_frame_is_counted_and_the_next_is_labelled(
         'received': 1, 'rejected': 1}
     values = {item.key: item.value for item in diagnostics.newest('camera').values}
     assert values['last_problem'].startswith(f'rejected: {problem}')
+    kind = topics.status.of(bad.header.stamp)[0].status[0].message.partition(':')[0]
+    assert f'1 x {kind}' in values['rejected_for']
     topics.ask(image_message(street(*SIZE), 'rgb8'), 'label')
     assert not topics.label.of(bad.header.stamp)
     status, = topics.status.of(bad.header.stamp)[0].status
@@ -208,6 +216,27 @@ def test_label_info_is_latched_and_names_every_class(topics: Topics,
     info = topics.peer.wait_for(lambda: inbox, 'the label info')[0]
     assert [(item.class_id, item.class_name) for item in info.class_map] == list(
         enumerate(segmenter.info.labels.names))
+
+
+def test_the_reader_of_the_guide_names_the_classes(topics: Topics, segmenter: Segmenter) -> None:
+    guide = (Path(__file__).parents[2] / 'docs' / 'ros2.md').read_text('utf-8')
+    code, = re.findall('```python\n(.*?)```', guide, re.DOTALL)
+    reader = subprocess.Popen([sys.executable, '-u', '-c', code], stdout=subprocess.PIPE)
+    try:
+        os.set_blocking(reader.stdout.fileno(), False)
+
+        def printed() -> str:
+            topics.ask(image_message(street(*SIZE), 'rgb8'), 'label')
+            return (reader.stdout.read() or b'').decode()
+
+        text = topics.peer.wait_for(
+            lambda: [text for text in printed().splitlines() if '%' in text], 'its output')[0]
+    finally:
+        reader.kill()
+        reader.communicate()
+    names = set(re.findall("'([^']+)': '[^']*%'", text))
+    assert names == {segmenter.info.labels.names[index]
+                     for index in np.unique(segmenter(street(*SIZE)).label)}
 
 
 def test_the_label_topic_is_offered_as_reliable(topics: Topics) -> None:
