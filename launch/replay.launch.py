@@ -85,7 +85,8 @@ def start(context: LaunchContext) -> list[Action]:
     if not bag.exists():
         raise FileNotFoundError(f'no bag at {bag}: give its folder with bag:=PATH')
     passed_on = {name: values[name] for name in PASSED_ON}
-    passed_on |= {'image': values['image'] or camera_topic(bag), 'use_sim_time': 'true'}
+    image = values['image'] or ('' if values['cameras'] else camera_topic(bag))
+    passed_on |= {'image': image, 'use_sim_time': 'true'}
     segret = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(LAUNCH / 'segret.launch.py')),
         launch_arguments=passed_on.items())

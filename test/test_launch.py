@@ -213,9 +213,9 @@ def test_arguments_add_cameras_to_a_parameter_file(observer, model_file):
         assert labels[0].header == image.header
         assert (labels[0].height, labels[0].width) == (HEIGHT, WIDTH)
     assert observer.parameters('/segret', [
-        'overlay_alpha', 'model', 'device', 'cameras', 'image_transport',
+        'overlay_alpha', 'model', 'device', 'cameras',
     ]) == {'overlay_alpha': 0.25, 'model': str(model_file), 'device': 'cpu',
-           'cameras': ['front', 'rear'], 'image_transport': 'compressed'}
+           'cameras': ['front', 'rear']}
 
 
 def expand(name: str, **arguments: str) -> tuple['launch.LaunchContext', list]:
@@ -305,6 +305,17 @@ def test_a_placeholder_needs_the_names_of_the_cameras():
     """The message tells what to add; rcl would only say that a rule cannot be parsed."""
     with pytest.raises(ValueError, match='image is /{camera}/raw and cameras is empty.*cameras:='):
         expand('segret.launch.py', image='/{camera}/raw')
+
+
+@pytest.mark.parametrize('where', ['argument', 'file'])
+def test_several_cameras_need_a_topic_each(tmp_path, where):
+    """One topic for two cameras is refused, not passed over, wherever the cameras are named."""
+    file = tmp_path / 'own.yaml'
+    content = '/**: {ros__parameters: {cameras: [front, rear]}}'
+    file.write_text(content if where == 'file' else '{}')
+    arguments = {'cameras': 'front,rear'} if where == 'argument' else {}
+    with pytest.raises(ValueError, match='image is /raw and the cameras are front, rear: give'):
+        expand('segret.launch.py', image='/raw', params_file=str(file), **arguments)
 
 
 def test_replay_refuses_a_bag_that_is_not_there(tmp_path):
