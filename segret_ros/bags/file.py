@@ -15,7 +15,7 @@ from segret_ros.bags import mcap, ros1, sqlite
 from segret_ros.bags.compression import decompress_file, ZSTD_MAGIC
 from segret_ros.bags.message_types import BagError
 from segret_ros.bags.storage import (
-    Channel, full_type_name, Message, Report, Salvage, Selection)
+    Channel, EARLIEST_NS, full_type_name, LATEST_NS, Message, Report, Salvage, Selection)
 
 SUFFIXES = ('.mcap', '.db3', '.bag')
 ZSTD_SUFFIX = '.zstd'  # behind one of them: a rosbag2 file that is compressed as a whole
@@ -88,7 +88,7 @@ def read_file(path: Path, selection: Selection, report: Report) -> Iterator[Mess
         with closing(file_format.salvage(plain)) as salvage:
             given = _Given()
             if salvage.survey():
-                for message in _library_messages(plain, file_format, selection):
+                for message in _library_messages(plain, file_format, selection, report):
                     if message is None:
                         break
                     given.add(message)
@@ -124,10 +124,10 @@ class _Given:
         return True
 
 
-def _library_messages(path: Path, file_format: Format,
-                      selection: Selection) -> Iterator[Message | None]:
+def _library_messages(path: Path, file_format: Format, selection: Selection,
+                      report: Report) -> Iterator[Message | None]:
     """Give the messages that the library reads; None as the last when it fails."""
-    messages = _open_library(path, file_format, selection)
+    messages = _open_library(path, file_format, selection, report)
     while True:
         try:
             message = next(messages, None)
@@ -139,7 +139,9 @@ def _library_messages(path: Path, file_format: Format,
         yield message
 
 
-def _open_library(path: Path, file_format: Format, selection: Selection) -> Iterator[Message]:
+def _open_library(path: Path, file_format: Format, selection: Selection,
+                  report: Report) -> Iterator[Message]:
+    missing = 0
     with file_format.library(path) as reader:
         connections = [item for item in reader.connections if item.topic in selection.topics]
         channels = {item.id: Channel(
@@ -149,7 +151,11 @@ def _open_library(path: Path, file_format: Format, selection: Selection) -> Iter
         if connections:
             for connection, time_ns, data in reader.messages(
                     connections, selection.start_ns, selection.stop_ns):
+                missing -= 1
                 yield channels[connection.id], time_ns, data
+            missing += sum(item.msgcount for item in connections)
+    if missing > 0 and (selection.start_ns, selection.stop_ns) == (EARLIEST_NS, LATEST_NS):
+        report.add(path.name, 'messages that its index counts are not in the file', missing)
 
 
 @contextmanager

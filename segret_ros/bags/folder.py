@@ -37,7 +37,7 @@ def read_metadata(folder: Path, report: Report) -> Metadata | None:
         return _parse(read_yaml(folder / METADATA)['rosbag2_bagfile_information'])
     except FileNotFoundError:
         report.add(METADATA, 'the file is missing: storage files are read in order of their names')
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         report.add(METADATA, 'the file is damaged: storage files are read in order of their names')
     return None
 
@@ -49,20 +49,28 @@ def _parse(info: dict) -> Metadata:
     for topic, count in entries:
         counts[topic['name']] = counts.get(topic['name'], 0) + count
     start_ns = stop_ns = None
+    if sum(counts.values()) != int(info['message_count']):
+        raise ValueError('topics are missing')
     if info['message_count']:
         start_ns = int(info['starting_time']['nanoseconds_since_epoch'])
         stop_ns = start_ns + int(info['duration']['nanoseconds'])
     return Metadata(
         [PurePath(name).name for name in info['relative_file_paths']],
-        [(topic['name'], full_type_name(topic['type']), _encoding(topic),
+        [(_text(topic['name']), full_type_name(_text(topic['type'])), _encoding(topic),
           topic.get('offered_qos_profiles') or '') for topic, _ in entries],
         counts, start_ns, stop_ns)
 
 
 def _encoding(topic: dict) -> str:
     """Return the encoding of a topic's messages; in the files it is what they say themselves."""
-    encoding = topic.get('serialization_format') or 'cdr'
+    encoding = _text(topic.get('serialization_format') or 'cdr')
     return 'ros1' if encoding == ROS1_PLUGIN else encoding
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{value!r} is no text')
+    return value
 
 
 def listed_files(folder: Path, metadata: Metadata, report: Report) -> list[Path]:

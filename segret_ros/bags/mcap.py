@@ -9,7 +9,8 @@ import numpy as np
 from rosbags.interfaces import MessageDefinition
 from segret_ros.bags.chunks import Chunk, ChunkedFile
 from segret_ros.bags.message_types import NO_DEFINITION
-from segret_ros.bags.storage import Channel, FORMATS, full_type_name, Message, Report, Selection
+from segret_ros.bags.storage import (
+    Channel, FORMATS, full_type_name, LATEST_NS, Message, Report, Selection)
 
 MAGIC = b'\x89MCAP0\r\n'
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX, DATA_END = (
@@ -48,7 +49,10 @@ class McapFile(ChunkedFile):
             body = summary[begin:end]
             self._take(opcode, body)
             if opcode == CHUNK_INDEX and (in_chunk := _channels_of_chunk(body)):
-                self._start_at(*struct.unpack_from('<Q', body))
+                start_ns, end_ns = struct.unpack_from('<QQ', body)
+                if not start_ns <= end_ns <= LATEST_NS:
+                    return False
+                self._start_at(start_ns)
                 channel_ids |= in_chunk
         return bool(channel_ids) and channel_ids <= self.channels.keys()
 

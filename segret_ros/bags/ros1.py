@@ -58,7 +58,7 @@ class Ros1File(ChunkedFile):
             if start_ns is not None and record.number(b'count'):
                 self._start_at(start_ns)
             position = record.end
-        return True
+        return len(self.channels) == counts[1]
 
     def _items(self, selection: Selection, report: Report) -> Iterator[Chunk | Message]:
         position = previous = len(MAGIC)

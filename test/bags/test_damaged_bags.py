@@ -174,6 +174,7 @@ def test_a_file_that_came_after_the_metadata_is_read(tmp_path: Path) -> None:
     info['rosbag2_bagfile_information']['relative_file_paths'].pop()
     for topic in info['rosbag2_bagfile_information']['topics_with_message_count']:
         topic['message_count'] -= 2
+        info['rosbag2_bagfile_information']['message_count'] -= 2
     (path / 'metadata.yaml').write_text(yaml.safe_dump(info))
     shutil.copy(path / 'drive_9.mcap', path / 'result.mcap')  # no part of the bag
     recorded, damage = read(path)
