@@ -159,8 +159,8 @@ def tiles(metrics: dict, duration: str) -> list[dict[str, str]]:
         _tile('Stability', share(stability.get('pixel_consistency')),
               'pixels that keep their class in the next frame'),
         _tile('Confidence', share(summary['mean_confidence']), 'mean of all pixels'),
-        _tile('Problem frames', f'{problems:,}', f'of {summary["frames"]:,}: black, frozen, '
-              'blurred or unreadable', 'warn' if problems else 'good'),
+        _tile('Problem frames', f'{problems:,}', f'of {summary["frames"]:,}: unreadable, black, '
+              'blurred, odd stamps, ...', 'warn' if problems else 'good'),
         _tile('Damage', f'{damage:,}' if damage else 'none', 'unreadable places in the bags',
               'bad' if damage else 'good')]
 

@@ -1,8 +1,10 @@
 """segret_evaluate on real bags: what it finds, what it writes, and what it does with damage."""
 
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import replace
 from html import unescape
+from io import StringIO
 import json
 import multiprocessing
 import os
@@ -10,6 +12,7 @@ from pathlib import Path
 import shutil
 import signal
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,7 +23,9 @@ from recordings import (
 from segret_ros.bags import open_bag, serialize, stamp_ns
 from segret_ros.evaluation import evaluate as loop
 from segret_ros.evaluation.evaluate import Options
+from segret_ros.evaluation.frames import every_nth, Span
 from segret_ros.evaluation.frames_table import read_columns
+from segret_ros.evaluation.progress import Progress
 from segret_ros.evaluation.run import evaluate_here, Run
 from segret_ros.inference import Segmenter
 from segret_ros.label_set import load_label_set
@@ -122,6 +127,25 @@ def test_frames_are_selected_for_labelling_once(bag: Path, tmp_path: Path) -> No
     assert 'move it away' in evaluate(*arguments, code=1)
     evaluate(bag, '--every', 4, '--output', tmp_path)
     assert image.exists()  # corrected labels are not lost
+
+
+def test_of_each_camera_every_nth_image_is_played() -> None:
+    drive = [renamed(item, topic) for item in first(4) if item.topic == CAMERA
+             for topic in ('/front', '/rear', '/front/camera_info')]
+    played = [item.topic for item in every_nth(drive, ['/front', '/rear'], 2)]
+    assert played.count('/front') == played.count('/rear') == 2
+    assert played.count('/front/camera_info') == 4
+
+
+@pytest.mark.filterwarnings('error')  # tqdm's, of a bar beyond its end
+@pytest.mark.parametrize('every', [1, 2, 3])
+def test_the_bar_ends_at_its_end(tmp_path: Path, every: int) -> None:
+    run = Run(Options(default_model(), 'cpu', span=Span(every=every)), [DRIVE], tmp_path / 'out')
+    times_ns = [item.time_ns for item in sample_drive() if item.topic == CAMERA]
+    with redirect_stderr(StringIO()), Progress(run) as progress:
+        for time_ns in times_ns[::every]:
+            progress(run.jobs[0], SimpleNamespace(time_ns=time_ns))
+        progress.finish(run.jobs[0])
 
 
 def test_a_span_and_every_nth_frame(bag: Path, tmp_path: Path) -> None:
