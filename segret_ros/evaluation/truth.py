@@ -86,8 +86,8 @@ class CameraTruth:
         """Return a label; raise an ImageError for one that can't be scored against."""
         label = self._read(place)
         if size is not None and label.shape != size:
-            raise ImageError('a label of another size than its frame', '{1} x {0} pixels for '
-                             '{3} x {2}'.format(*label.shape, *size))
+            raise ImageError('a label of another size than its frame', '{} x {} pixels for '
+                             '{} x {}'.format(*label.shape, *size))
         beyond = label[(label >= self._num_classes) & (label != UNKNOWN)]
         if len(beyond):
             raise ImageError("a label with ids beyond the model's classes", f'it holds id '
