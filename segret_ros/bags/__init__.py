@@ -4,8 +4,9 @@ from segret_ros.bags.bag import Bag, open_bag, read_bag
 from segret_ros.bags.message_types import BagError, TYPESTORE
 from segret_ros.bags.recorded import (
     decode_label, Recorded, serialize, serialized_stamp_ns, stamp_ns)
-from segret_ros.bags.storage import Damage
+from segret_ros.bags.storage import Damage, printable
 from segret_ros.bags.writer import BagWriter
 
-__all__ = ['Bag', 'BagError', 'BagWriter', 'Damage', 'decode_label', 'open_bag', 'read_bag',
-           'Recorded', 'serialize', 'serialized_stamp_ns', 'stamp_ns', 'TYPESTORE']
+__all__ = ['Bag', 'BagError', 'BagWriter', 'Damage', 'decode_label', 'open_bag', 'printable',
+           'read_bag', 'Recorded', 'serialize', 'serialized_stamp_ns', 'stamp_ns',
+           'TYPESTORE']

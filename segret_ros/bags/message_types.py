@@ -7,6 +7,7 @@ from rosbags.convert.converter import is_same_wireformat, migrate_bytes
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
+from segret_ros.bags.storage import printable
 from segret_ros.reason import reason
 
 TYPESTORE = get_typestore(Stores.ROS2_HUMBLE)  # of the oldest distribution that is supported
@@ -20,6 +21,9 @@ IMAGE, COMPRESSED_IMAGE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedIm
 
 class BagError(ValueError):
     """A bag that can't be used; the message names it, what is wrong and what would work."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class MessageError(BagError):

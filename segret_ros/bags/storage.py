@@ -47,9 +47,17 @@ class Report:
 
     def damage(self) -> list[Damage]:
         """Return what is listed so far."""
-        return [Damage(place + (f', first at {self._first_ns[place, problem]} ns'
-                                if (place, problem) in self._first_ns else ''), problem, count)
-                for (place, problem), count in self._counts.items()]
+        return [Damage(self._told_place(*key), key[1], count)
+                for key, count in self._counts.items()]
+
+    def _told_place(self, place: str, problem: str) -> str:
+        first_ns = self._first_ns.get((place, problem))
+        return printable(place) + ('' if first_ns is None else f', first at {first_ns} ns')
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, with escapes for the bytes of file names that are no text."""
+    return ''.join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segret_ros.bags import Bag, open_bag
+from segret_ros.bags import Bag, open_bag, printable
 from segret_ros.contract.observation import (
     Fault, MOST_FRAMES, Observation, Offer, Topic, TopicNames)
 
@@ -18,7 +18,7 @@ def observe_bag(path: Path, names: TopicNames) -> Observation:
         names = names.among(bag.topics)
         topics = _topics(bag, names)
         faults = [Fault(damage.place, damage.problem, damage.count) for damage in bag.damage]
-        return Observation.of(topics, names, f'in {path}', bag.topics, faults)
+        return Observation.of(topics, names, f'in {printable(str(path))}', bag.topics, faults)
 
 
 def _topics(bag: Bag, names: TopicNames) -> list[Topic]:

@@ -5,13 +5,13 @@ from collections import Counter
 from pathlib import Path
 import sys
 
-from segret_ros.bags import Bag, BagError, BagWriter, open_bag
-from segret_ros.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.bags import Bag, BagError, BagWriter, open_bag, printable
+from segret_ros.bags.cameras import bag_cameras, CameraTopic, remarks
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.demo.drive_pictures import DrivePictures
 from segret_ros.demo.frames import labelled_frames, open_true_labels, true_label_topic
 from segret_ros.demo.report import write_report
-from segret_ros.demo.summary import summarise, Summary, told
+from segret_ros.demo.summary import lost, summarise, Summary, told
 from segret_ros.evaluation.truth import Truth
 from segret_ros.inference import DEVICES, ModelError, ModelInfo, read_model_info
 from segret_ros.metrics import ConfusionMatrix, MetricError
@@ -47,8 +47,10 @@ def demo(model: Path, device: str, bag: Path, topics: list[str], output: Path) -
                                      output / 'node.log')
             truths, notes = open_true_labels(folder.made / 'result', cameras, info, bag)
             confusion, books, matched = picture(player, cameras, info, folder.made, truths)
-            summary = summarise(player, memory_mb, confusion, notes + told(matched))
-            write_report(folder.made / 'report.html', bag.resolve().name, summary, info,
+            notes += [*told(matched), *lost(player.logs.values(), drive.damage),
+                      *(f'{remark}.' for remark in remarks(drive, cameras))]
+            summary = summarise(player, memory_mb, confusion, notes)
+            write_report(folder.made / 'report.html', printable(bag.resolve().name), summary, info,
                          player.engine, books)
     return summary
 
@@ -128,8 +130,8 @@ def main() -> int:
     print(*(f'\n{note}' for note in summary.notes), sep='\n', end='\n' if summary.notes else '')
     print(f'\n{arguments.output}/report.html shows it; result/ is the bag, overlays/ the frames')
     if summary.frames_in != summary.frames_out:
-        print(f'segret_demo: {summary.dropped} frames were never answered: read '
-              f'{arguments.output / "node.log"}', file=sys.stderr)
+        print(f'segret_demo: {summary.dropped} of {summary.frames_in} frames have no label: what '
+              f'is not told above is in {arguments.output / "node.log"}', file=sys.stderr)
         return FAILED
     return 0
 

@@ -1,15 +1,16 @@
 """The demo's numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import math
 
 import numpy as np
+from segret_ros.bags import Damage
 from segret_ros.evaluation.matching import BY_STAMP, BY_TIME
 from segret_ros.evaluation.notes import listed
 from segret_ros.evaluation.truth import UNMATCHED
 from segret_ros.metrics import ConfusionMatrix
-from segret_ros.replay.player import Player, rate_hz
+from segret_ros.replay.player import CameraLog, Player, rate_hz
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,19 @@ def told(matched: Mapping[str, int]) -> list[str]:
         notes.append('True labels that can not be scored against: '
                      f'{listed(unscored)}.')
     return notes
+
+
+def lost(logs: Iterable[CameraLog], damage: Iterable[Damage]) -> list[str]:
+    """Return in sentences why images have no label, and what of the drive can't be read."""
+    notes = [f'{_frames(log.rejected[fault])} not labelled: {text}.'
+             for log in logs for fault, text in log.reasons.items()]
+    return notes + [f'{item.place}: {item.problem}'
+                    f'{f" ({item.count:,} messages lost)" if item.count else ""}.'
+                    for item in damage]
+
+
+def _frames(count: int) -> str:
+    return '1 frame was' if count == 1 else f'{count:,} frames were'
 
 
 def summarise(player: Player, memory_mb: float, confusion: ConfusionMatrix,

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-from segret_ros.bags import Bag, Damage, open_bag, Recorded
-from segret_ros.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.bags import Bag, Damage, open_bag, printable, Recorded
+from segret_ros.bags.cameras import bag_cameras, CameraTopic, remarks
 from segret_ros.engine_cache.proven import open_proven_engine
 from segret_ros.evaluation.faults import REJECTED, short, UNSCORED
 from segret_ros.evaluation.frames import decode, Frame, in_order, read_messages, Span
@@ -144,7 +144,7 @@ class Evaluator:
         try:
             self(job, progress)
         except (ValueError, OSError) as error:
-            return str(error)
+            return printable(str(error))
         return ''
 
     def __call__(self, job: Job, progress: Callable[[Frame], None] = lambda frame: None) -> None:
@@ -166,6 +166,7 @@ class Evaluator:
             parts.finish({
                 'label_topics': {topic: topics.label for topic, topics in drive.topics.items()},
                 'damage': [vars(damage) for damage in all_damage(bag, truth)],
+                'remarks': remarks(bag, cameras),
                 **({} if truth is None else {
                     'labels': truth.counts(), 'odd_stamps': truth.oddities(),
                     'classes_named': truth.named})})

@@ -15,7 +15,9 @@ def notes(metrics: dict) -> list[str]:
     return [*_faults(metrics, REJECTED, 'was', 'were', 'not labelled'),
             *_faults(metrics, UNSCORED, 'has a true label that', 'have true labels that',
                      'can not be scored against'),
-            *_matching(metrics), *_classes(metrics)]
+            *_matching(metrics), *_classes(metrics),
+            *(f'{bag["name"]}: {remark}.' for bag in metrics['bags']
+              for remark in bag.get('remarks', ()))]
 
 
 def failures_of(metrics: dict) -> list[str]:

@@ -9,7 +9,7 @@ import shutil
 import time
 
 from segret_ros.atomic import atomic_path
-from segret_ros.bags import BagWriter, open_bag
+from segret_ros.bags import BagWriter, open_bag, printable
 from segret_ros.bags.cameras import bag_cameras
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
@@ -188,7 +188,7 @@ def bag_names(bags: Iterable[Path]) -> list[str]:
     length = 1
     while len({path.parts[-length:] for path in paths}) < len(paths):
         length += 1
-    return ['/'.join(path.parts[-length:]) for path in paths]
+    return [printable('/'.join(path.parts[-length:])) for path in paths]
 
 
 def evaluate_here(run: Run,

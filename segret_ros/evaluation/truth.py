@@ -158,6 +158,7 @@ def open_truth(source: str, bag: Path, cameras: list[CameraTopic],
         frames = read_moments(reader, [camera.topic for camera in cameras])
         if Path(source).is_dir():
             return _of_folders(Path(source), cameras, frames, classes)
+        source = reader.renamed.get(source, source)
         topics = {camera.topic: _topic_of(source, camera, cameras, reader.topics)
                   for camera in cameras}
         names = {topic: names_of_topic(reader, bag, topic) for topic in topics.values()}

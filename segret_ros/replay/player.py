@@ -177,7 +177,7 @@ class Player:
         self._in_work: dict[str, ImageInWork] = {}  # by the topic of its camera
         self._time = DriveClock(0)
         self._context = rclpy.Context()
-        rclpy.init(context=self._context)
+        rclpy.init(args=[], context=self._context)
         self._node = rclpy.create_node('drive', context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)

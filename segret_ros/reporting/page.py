@@ -27,7 +27,7 @@ def write_page(path: Path, package: str, **content: object) -> None:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     page = environment.get_template(TEMPLATE).render(content)
     with atomic_path(path) as partial:
-        partial.write_text(page, encoding='utf-8')
+        partial.write_text(page, encoding='utf-8', errors='backslashreplace')
 
 
 def data_url(picture: bytes) -> str:
