@@ -43,6 +43,9 @@ PACKED = {
     'uyvy': Packed(2, 8, cv2.COLOR_YUV2RGB_UYVY), 'yuyv': Packed(2, 8, cv2.COLOR_YUV2RGB_YUY2)}
 # Brightness first, then the colours of 2 x 2 pixels, or in nv24 those of each pixel.
 PLANES = {'nv12': cv2.COLOR_YUV2RGB_NV12, 'nv21': cv2.COLOR_YUV2RGB_NV21, 'nv24': None}
+# Of nv24 alone, which OpenCV does not convert: limited-range BT.601, as it takes for the others.
+YUV_TO_RGB = np.float32([[1.164, 0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.018, 0]])
+YUV_TO_RGB = np.column_stack([YUV_TO_RGB, YUV_TO_RGB @ np.float32([-16, -128, -128])])
 # Other names, in small letters. Unnamed channels are in OpenCV's order, as cv_bridge sends them.
 ALIASES = {'yuv422': 'uyvy', 'yuv422_yuy2': 'yuyv',
            '8uc1': 'mono8', '8uc3': 'bgr8', '8uc4': 'bgra8',
@@ -167,12 +170,9 @@ def _decode_planes(message, encoding: str, max_pixels: int) -> np.ndarray:
     rows = _rows(message, step, count, width)
     if encoding != 'nv24':
         return cv2.cvtColor(rows[:, :width], PLANES[encoding])
-    # OpenCV converts no colours of single pixels: let each be a pair of two equal pixels.
-    brightness = rows[:height, :width]
-    colors = rows[height:].reshape(height, -1, 2)[:, :width]  # (H, W, 2)
-    pairs = cv2.merge((colors[..., 0], brightness, colors[..., 1], brightness))  # (H, W, 4)
-    doubled = cv2.cvtColor(pairs.reshape(height, 2 * width, 2), cv2.COLOR_YUV2RGB_UYVY)
-    return np.ascontiguousarray(doubled[:, ::2])
+    brightness = cv2.max(np.ascontiguousarray(rows[:height, :width]), 16)
+    colors = cv2.split(rows[height:].reshape(height, -1, 2)[:, :width])
+    return cv2.transform(cv2.merge((brightness, *colors)), YUV_TO_RGB)
 
 
 def _rows(message, step: int, count: int, length: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Where a JPEG or PNG file ends and how large its image is, read without decoding it."""
 
-from collections.abc import Iterator
 import re
 import struct
 from typing import NamedTuple
@@ -15,8 +14,10 @@ MOST_PARTS = 100_000  # segments or chunks: a file of small ones would take seco
 
 # The next marker but for those within a scan: stuffed bytes, filling bytes and restarts.
 MARKER = re.compile(rb'\xff[^\x00\x01\xd0-\xd7\xff]')
-START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN = 0xd8, 0xd9, 0xda
+END_OF_IMAGE, START_OF_SCAN = 0xd9, 0xda
 START_OF_FRAME = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
+# Tables, further scans, comments and applications' data; no other marker is within a picture.
+WITHIN_PICTURE = frozenset((0xc4, 0xcc, 0xda, 0xdb, 0xdc, 0xdd, 0xfe, *range(0xe0, 0xf0)))
 
 
 class Extent(NamedTuple):
@@ -46,36 +47,27 @@ def file_extent(content: memoryview) -> Extent | None:
 
 
 def _jpeg_extent(content: memoryview) -> Extent:
-    size, in_scan = None, False
-    for marker, position in _jpeg_markers(content):
-        if marker == END_OF_IMAGE and size is not None:
-            return Extent(*size, position)
-        if in_scan and (marker == START_OF_IMAGE or marker in START_OF_FRAME):
-            break  # another picture begins where the end of this one is missing
-        if marker in (START_OF_IMAGE, END_OF_IMAGE):
-            raise _damaged_head('JPEG')
-        if marker in START_OF_FRAME and position + 7 <= len(content):
-            height, width = struct.unpack_from('>HH', content, position + 3)
-            size = width, height
-        in_scan = in_scan or marker == START_OF_SCAN
-    raise _cut('JPEG')
-
-
-def _jpeg_markers(content: memoryview) -> Iterator[tuple[int, int]]:
-    """Yield the markers behind the first, each with the position behind it, as libjpeg does."""
-    position = 2
+    size, scanned, position = None, False, 2
     for _ in range(MOST_PARTS):
         found = MARKER.search(content, position)
         if found is None:
-            return
+            break
+        if not scanned and content[position] != 0xff:
+            raise _damaged('JPEG', 'head')
         marker, position = content[found.end() - 1], found.end()
-        yield marker, position
-        if position + 2 > len(content):
-            return
-        length, = struct.unpack_from('>H', content, position)
-        if length < 2:
-            raise _damaged_head('JPEG')
-        position += length
+        if marker == END_OF_IMAGE and size is not None:
+            return Extent(*size, position)
+        if marker not in WITHIN_PICTURE and (marker not in START_OF_FRAME or size is not None):
+            # as where another file follows a cut one
+            raise _damaged('JPEG', 'data' if scanned else 'head')
+        if position + (7 if marker in START_OF_FRAME else 2) > len(content):
+            break
+        if marker in START_OF_FRAME:
+            height, width = struct.unpack_from('>HH', content, position + 3)
+            size = width, height
+        scanned = scanned or marker == START_OF_SCAN
+        position += struct.unpack_from('>H', content, position)[0]
+    raise _cut('JPEG')
 
 
 def _png_extent(content: memoryview) -> Extent:
@@ -84,7 +76,7 @@ def _png_extent(content: memoryview) -> Extent:
         raise _cut('PNG')
     length, name, width, height = struct.unpack_from('>I4sII', content, position)
     if (length, name) != (13, b'IHDR'):
-        raise _damaged_head('PNG')
+        raise _damaged('PNG', 'head')
     for _ in range(MOST_PARTS):
         if position + len(PNG_END) > len(content):
             break
@@ -98,5 +90,5 @@ def _cut(name: str) -> ImageError:
     return ImageError(f'a {name} file without its end', f'it is cut: {WAY_OUT}')
 
 
-def _damaged_head(name: str) -> ImageError:
-    return ImageError(f'a {name} file whose head is damaged', WAY_OUT)
+def _damaged(name: str, part: str) -> ImageError:
+    return ImageError(f'a {name} file of damaged {part}', WAY_OUT)

@@ -160,7 +160,8 @@ def end_alone(random: Random) -> bytes:
 
 
 def truncated_before_another(random: Random) -> bytes:
-    return truncated(random) + random.choice((JPEG, PNG))
+    whole = random.choice((JPEG, PNG))
+    return whole[:random.randrange(len(whole) // 2, len(whole))] + random.choice((JPEG, PNG))
 
 
 def jpeg_claim(random: Random) -> bytes:
