@@ -176,12 +176,13 @@ def refuse_overlap(output: str | Path, inputs: Iterable[str | Path]) -> None:
         for relation, one, others in (('is', output_path, [input_path]),
                                       ('holds', output_path, input_path.parents),
                                       ('lies in', input_path, output_path.parents)):
-            if any(_same(one, other) for other in others):
+            if any(same(one, other) for other in others):
                 raise OutputError(f'the output {output} {relation} the input {given}: name '
                                   'another place for it')
 
 
-def _same(one: Path, other: Path) -> bool:
+def same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file or folder, or would."""
     try:
         return one == other or one.samefile(other)
     except OSError:  # one of them does not exist

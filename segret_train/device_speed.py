@@ -18,6 +18,7 @@ from segret_ros.atomic import atomic_path
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.network import SegRet, VARIANTS
 from segret_ros.network.variants import Variant
+from segret_ros.output_file import claim_file, PICTURE_MARK
 from segret_ros.reporting.svg import COLORS, FAINT, INK, Picture
 from segret_train.cost import multiply_accumulates, STRIDES
 
@@ -245,6 +246,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f'--size: both sides need {STRIDES[-1]} pixels at least')
     if 'output' in arguments and arguments.output.suffix != '.svg':
         raise ValueError(f'--output is {arguments.output}: the chart is an SVG, name it FILE.svg')
+    claim_file(getattr(arguments, 'output', None), [], PICTURE_MARK)
     tasks = {(name, size): work(name, size) for name in arguments.variant for size in sizes}
     print('\n'.join(table(tasks, arguments.precision)))
     if 'output' in arguments:

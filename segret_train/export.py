@@ -23,6 +23,7 @@ from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
 from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.label_set import LabelSet, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
+from segret_ros.output_file import claim_file, MODEL_MARK
 from segret_ros.reason import reason
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
@@ -80,12 +81,14 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
     :param calibrate_on: data to fit the temperature to, on its val split; without any it is 1.
     :param precision: what the file computes in, one of `PRECISIONS`.
     :param quantise_on: bag or folder of images that the ranges of an int8 file are measured on.
+    :raises OutputError: when the output is a file, but no model file.
     :raises ExportError: when the output can't be written, labels differ or a value is missing;
         nothing is written then.
     :raises CalibrationError: when no temperature fits the frames; nothing is written then.
     :raises FramesError, BagError: for `frames` or a `quantise_on` without images.
     """
     refuse_output(output, checkpoint)
+    claim_file(output, [checkpoint, quantise_on], MODEL_MARK)
     network = load_checkpoint(checkpoint)
     info = describe(network, checkpoint, input_size, labels, training_data)
     if calibrate_on is not None:  # wrong data is told before the work

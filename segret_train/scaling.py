@@ -19,6 +19,7 @@ from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import ModelInfo
 from segret_ros.label_set import load_label_set
 from segret_ros.network import SegRet, VARIANTS
+from segret_ros.output_file import claim_file, PICTURE_MARK, SCALING_MARK
 from segret_ros.share import package_version
 from segret_train.cost import multiply_accumulates
 from segret_train.onnx_model import save_model, to_onnx
@@ -168,6 +169,8 @@ def main() -> int:
     try:
         if len(sizes) < 2:
             raise ValueError('--megapixels: give at least two different sizes above 0')
+        claim_file(arguments.output, [], PICTURE_MARK)
+        claim_file(getattr(arguments, 'json', None), [], SCALING_MARK)
         variants = list(dict.fromkeys(arguments.variant))
         rows = list(tqdm(measurements(variants, sizes, arguments.device, arguments.runs,
                                       arguments.memory * 1e3),

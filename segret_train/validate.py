@@ -11,6 +11,7 @@ import numpy as np
 from segret_ros.atomic import atomic_path
 from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.inference import DEVICES, Segmenter
+from segret_ros.output_file import claim_file, SCORES_MARK
 from segret_ros.scores import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
 from segret_train.measuring import score, Segment
@@ -178,6 +179,7 @@ def run(arguments: argparse.Namespace) -> str:
     if protocol != Protocol() and all(path.suffix == '.onnx' for path in arguments.models):
         raise ValueError(f'{arguments.models[0]}: a model file has one input size, so --short-side'
                          ', --crop, --stride and --multi-scale need a checkpoint')
+    claim_file(arguments.json, arguments.models, SCORES_MARK)
     data = open_data_set(arguments.dataset, arguments.data)
     samples = data.samples(arguments.split)
     models = [open_model(path, arguments.device, protocol, arguments.min_confidence)

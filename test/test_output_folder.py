@@ -9,11 +9,15 @@ import shutil
 import socket
 
 import pytest
+from segret_ros import reporting
 from segret_ros.bags import BagWriter, read_bag
+from segret_ros.bench.main import main as bench_main
 from segret_ros.demo.main import main as demo_main
 from segret_ros.evaluation.main import main as evaluate_main
+from segret_ros.output_file import claim_file, MODEL_MARK, PAGE_MARK, PICTURE_MARK
 from segret_ros.output_folder import (
     Layout, LIST, output_folder, OutputError, OutputFolder, refuse_overlap, WORK)
+from segret_ros.reporting.svg import Picture
 from segret_ros.share import default_model, share_directory
 
 IMAGE = '/camera/image_raw/compressed'
@@ -247,3 +251,55 @@ def test_a_command_leaves_every_byte_of_the_users(
         told = capsys.readouterr().err
         assert str(output) in told and told.count('\n') == 1, told
         assert snapshot(tmp_path) == before, output
+
+
+def test_a_file_of_the_users_is_no_output(tmp_path: Path) -> None:
+    model, page = tmp_path / 'model.onnx', tmp_path / 'page.html'
+    shutil.copy(default_model(), model)
+    (tmp_path / 'link.onnx').symlink_to(model)
+    page.write_text('<p>mine')
+    (tmp_path / 'empty').touch()
+    (tmp_path / 'folder').mkdir()
+    before = snapshot(tmp_path)
+    for path, given, mark, reason in (
+            (model, [None, model], MODEL_MARK, 'is the input'),
+            (tmp_path / 'link.onnx', [model], MODEL_MARK, 'is the input'),
+            (page, [], PAGE_MARK, 'no earlier output'), (model, [], PAGE_MARK, 'no earlier'),
+            (tmp_path / 'folder', [], PAGE_MARK, 'is no file')):
+        with pytest.raises(OutputError, match=f'{path}.* {reason}'):
+            claim_file(path, given, mark)
+    claim_file(model, [tmp_path / 'other.onnx'], MODEL_MARK)
+    claim_file(tmp_path / 'new.html', [], PAGE_MARK)
+    claim_file(tmp_path / 'empty', [], PAGE_MARK)
+    claim_file(None, [], PAGE_MARK)
+    assert snapshot(tmp_path) == before
+
+
+def test_each_kind_of_output_can_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / 'chart.svg').write_text(str(Picture(9, 9)))
+    claim_file(tmp_path / 'chart.svg', [], PICTURE_MARK)
+    base = Path(reporting.__file__).with_name('base.html.j2')
+    claim_file(base, [], PAGE_MARK)
+
+
+@pytest.mark.parametrize(('main', 'arguments'), [
+    (bench_main, ['model.onnx', '--json', 'notes.json']),
+    (bench_main, ['model.onnx', '--plot', 'drawing.svg']),
+    (bench_main, ['model.onnx', '--json', 'model.onnx']),
+    (bench_main, ['drawing.svg', '--against', 'model.onnx', '--json', './model.onnx']),
+    (evaluate_main, ['--compare', 'old', 'new', '--output', 'notes.json']),
+    (evaluate_main, ['--compare', 'old', 'new', '--output', 'old'])])
+def test_a_command_writes_over_no_file_of_the_users(
+        main: Callable[[], int], arguments: list[str], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    shutil.copy(default_model(), tmp_path / 'model.onnx')
+    (tmp_path / 'notes.json').write_text('{"mine": true}')
+    (tmp_path / 'drawing.svg').write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (tmp_path / 'old').mkdir()
+    before = snapshot(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('sys.argv', ['command', *arguments])
+    assert main() == 1
+    told = capsys.readouterr().err
+    assert arguments[-1].removeprefix('./') in told and told.count('\n') == 1
+    assert snapshot(tmp_path) == before

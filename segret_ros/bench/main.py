@@ -10,6 +10,7 @@ from segret_ros.bench import devices
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import DEVICES
 from segret_ros.inference.devices import devices_of_auto, list_devices
+from segret_ros.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.share import default_model
 
 RUNS = 50
@@ -62,6 +63,9 @@ def measure(arguments: argparse.Namespace) -> str:
     from tqdm import tqdm
     if arguments.plot and arguments.plot.suffix != '.svg':
         raise ValueError(f'--plot is {arguments.plot}: the chart is an SVG, name it FILE.svg')
+    models = arguments.model, arguments.against
+    claim_file(arguments.json, models, BENCH_MARK)
+    claim_file(arguments.plot, models, PICTURE_MARK)
     size = tuple(arguments.size) if arguments.size else None
     bench = benchmark(candidates(arguments), size, arguments.runs,
                       lambda runs: tqdm(runs, 'measure', unit='run'))

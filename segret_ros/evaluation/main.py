@@ -21,6 +21,7 @@ from segret_ros.evaluation.publish import check_selectable, publish
 from segret_ros.evaluation.run import evaluate_here, Run
 from segret_ros.evaluation.truth import open_truth
 from segret_ros.inference import DEVICES
+from segret_ros.output_file import claim_file, PAGE_MARK
 from segret_ros.share import default_model
 from tqdm import tqdm
 
@@ -198,6 +199,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
 
     :raises ValueError: for folders that can't be compared.
     """
+    claim_file(arguments.output, [], PAGE_MARK)
     comparison = compare(*arguments.compare)
     print(comparison.table())
     if arguments.output is not None:

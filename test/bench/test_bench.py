@@ -17,6 +17,7 @@ from segret_ros.bench.measure import ratio, Result, SUMMANDS
 from segret_ros.bench.report import bar, BAR_WIDTH, to_json, to_text
 from segret_ros.inference import DeviceError, ModelError, read_model_info
 from segret_ros.inference.devices import Device, Lack
+from segret_ros.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.share import default_model, package_version
 
 CAMERA_SIZE = (50, 70)
@@ -197,6 +198,8 @@ def test_the_command_writes_what_it_shows(model_file: Path, tmp_path: Path) -> N
     record = json.loads((tmp_path / 'out' / 'b.json').read_text())
     assert [result['model'] for result in record['results']] == [str(model_file)] * 2
     assert record['comparison']['equal_labels'] == 1.0
+    claim_file(tmp_path / 'out' / 'b.json', [], BENCH_MARK)  # to be replaced by the next one
+    claim_file(tmp_path / 'b.svg', [], PICTURE_MARK)
     assert (tmp_path / 'b.svg').read_text().startswith('<svg')
     assert 'measure: 100%' in ran.stderr
 

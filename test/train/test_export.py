@@ -16,6 +16,7 @@ import onnx
 import pytest
 from segret_ros.inference import read_model_info
 from segret_ros.network import save_checkpoint, SegRet
+from segret_ros.output_folder import OutputError
 from segret_train import export as export_module, onnx_model
 from segret_train.calibration import CalibrationError
 from segret_train.datasets import open_data_set
@@ -181,6 +182,15 @@ def test_an_output_that_will_not_do_is_refused_first(tmp_path: Path, name: str,
     assert f'--output is {tmp_path / name}: {reason}' in str(caught.value)
     assert 'give a file NAME.onnx in a folder that you may write to' in str(caught.value)
     assert checkpoint.read_bytes() == b'not even read'
+
+
+def test_a_users_file_is_not_written_over(tmp_path: Path) -> None:
+    checkpoint, mine = tmp_path / 'checkpoint.pth', tmp_path / 'mine.onnx'
+    checkpoint.write_bytes(b'not even read')
+    mine.write_bytes(b'another network')
+    with pytest.raises(OutputError, match='mine.onnx is no earlier output of this kind'):
+        export(checkpoint, mine, (64, 96), FRAMES)
+    assert mine.read_bytes() == b'another network'
 
 
 def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:

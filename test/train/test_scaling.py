@@ -7,6 +7,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+from segret_ros.output_file import claim_file, PICTURE_MARK, SCALING_MARK
 from segret_train.scaling import input_size, main, measurements, run_watched, ScalingError
 from segret_train.scaling_chart import axis, chart, marks
 
@@ -26,6 +27,8 @@ def test_the_command_measures_and_draws(tmp_path: Path) -> None:
          '--megapixels', '0.002', '0.02', '--runs', '1', '--output', output, '--json', numbers],
         capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+    claim_file(output, [], PICTURE_MARK)  # to be replaced by the next one
+    claim_file(numbers, [], SCALING_MARK)
     rows = json.loads(numbers.read_text())['rows']
     assert [row['input_size'] for row in rows] == [[32, 64], [96, 192]]
     for row in rows:
