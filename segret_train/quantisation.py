@@ -4,6 +4,10 @@ Static quantisation after training: a graph whose linear layers multiply in int8
 Weights have a scale for each output, inputs one scale for the whole tensor; both are symmetric,
 as TensorRT takes them. Biases and results stay in floats, and so does everything else: to quantise
 convolutions too changed three times as many labels and gained little (docs/precision.md).
+
+Processors with AVX2 and without VNNI multiply unsigned inputs by signed weights and add each two
+neighbouring products in 16 bits, where larger sums are cut. Weights are scaled so that no such sum
+is larger, whatever the input: one file labels alike on all.
 """
 
 from collections.abc import Iterable
@@ -14,6 +18,7 @@ from onnx import helper, NodeProto, numpy_helper, TensorProto
 import onnxruntime
 
 LARGEST = 127  # of int8, symmetric
+LARGEST_PAIR = (2 ** 15 - 1) // (2 ** 8 - 1)  # of two weights' sum: times an input it fits 16 bits
 PERCENTILE = 99.99  # of a frame's values that an input's range holds; larger ones are cut
 SMALLEST_SCALE = float(np.finfo(np.float16).smallest_subnormal)  # for values that are all zero
 
@@ -85,11 +90,27 @@ def quantise(model: onnx.ModelProto, ranges: list[float]) -> None:
 def _stored_weight(graph: onnx.GraphProto, tensor: TensorProto) -> NodeProto:
     """Store a weight as int8, with a scale for each output; give the node that reads it."""
     array = numpy_helper.to_array(tensor)
-    values = array.astype(np.float32)
-    scale = np.maximum(np.abs(values).max(axis=1) / LARGEST, SMALLEST_SCALE).astype(array.dtype)
-    steps = np.round(values / scale[:, None].astype(np.float32)).clip(-LARGEST, LARGEST)
+    scale = weight_scales(array)
+    steps = np.round(array.astype(np.float64) / scale[:, None])
     _add(graph, f'{tensor.name}.int8', steps.astype(np.int8))
     return _dequantise(graph, f'{tensor.name}.int8', tensor.name, scale)
+
+
+def weight_scales(weight: np.ndarray) -> np.ndarray:
+    """
+    Return the smallest scale of each output whose steps keep both limits.
+
+    :param weight: (outputs, inputs) float16 or float32.
+    :return: (outputs,), of the weight's type.
+    """
+    values = weight.astype(np.float64)
+    pairs = [part[:, :-1] + part[:, 1:] for part in (values.clip(min=0), (-values).clip(min=0))]
+    largest_pair = np.max(pairs, axis=(0, 2), initial=0)
+    scale = np.maximum(np.abs(values).max(axis=1) / LARGEST,
+                       largest_pair / (LARGEST_PAIR - 0.5))  # a half, for both are rounded
+    scale = np.maximum(scale, SMALLEST_SCALE)
+    stored = scale.astype(weight.dtype)
+    return np.where(stored < scale, np.nextafter(stored, weight.dtype.type(np.inf)), stored)
 
 
 def _rounded(graph: onnx.GraphProto, data: str, name: str, scale: np.ndarray) -> list[NodeProto]:
