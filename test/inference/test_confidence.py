@@ -97,14 +97,19 @@ def test_unsure_pixels_need_the_confidence(model_file: Path, sure: Segmentation)
 @pytest.mark.parametrize('min_confidence', [0.0, 0.9])
 def test_the_label_is_told_as_soon_as_it_is_final(segmenter: Segmenter,
                                                   min_confidence: float) -> None:
-    told = []
+    told, listened_s = [], []
 
     def note(label: np.ndarray) -> None:
         told.append(label.copy())
-        time.sleep(0.2)
+        started = time.perf_counter()
+        time.sleep(0.05)
+        listened_s.append(time.perf_counter() - started)
 
+    started = time.perf_counter()
     result = segmenter(IMAGE, min_confidence, note)
+    passed_s = time.perf_counter() - started
     assert len(told) == 1
     np.testing.assert_array_equal(told[0], result.label)
     assert (255 in told[0]) == bool(min_confidence)
-    assert sum(result.stages_ms.values()) < 200  # the listener's time is not the stages'
+    # The listener's time is not the stages'.
+    assert sum(result.stages_ms.values()) / 1e3 <= passed_s - sum(listened_s)

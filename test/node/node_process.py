@@ -43,6 +43,7 @@ TRANSITIONS = {
     'deactivate': Transition.TRANSITION_DEACTIVATE,
     'cleanup': Transition.TRANSITION_CLEANUP,
 }
+OUTPUTS = ('label', 'confidence', 'color', 'overlay', 'camera_info', 'status')
 # What leads to a primary state from `unconfigured`.
 WAY_TO = {'unconfigured': (), 'inactive': ('configure',), 'active': ('configure', 'activate')}
 
@@ -238,6 +239,15 @@ class Peer:
         """Bring the node to a primary state by way of `unconfigured`."""
         way_back = {'active': ('deactivate', 'cleanup'), 'inactive': ('cleanup',)}
         assert self.change(*way_back.get(self.state(), ()), *WAY_TO[state])
+
+    def wait_for_topics(self, publishers: int, subscriptions: int) -> None:
+        """Wait until the node's topics are offered and taken that often."""
+        self.wait_for(
+            lambda: all(self.node.count_publishers(f'/segmentation/{output}') == publishers
+                        for output in OUTPUTS) and
+            all(self.node.count_subscribers(topic) == subscriptions
+                for topic in ('/image', '/camera_info')),
+            f'{publishers} publishers of each output and {subscriptions} subscriptions')
 
     def set_parameters(self, **values: object) -> list[SetParametersResult]:
         """Set parameters of the node; give the result of each."""

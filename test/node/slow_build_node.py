@@ -1,8 +1,8 @@
 """
-The node with engines that take long to build: `slow_build_node.py SECONDS ROS-ARGUMENTS`.
+The node with engines that take long to build: `slow_build_node.py FILE ROS-ARGUMENTS`.
 
-The build is the real one, begun that much later. It is waited for `PATIENCE_S` before another
-engine serves, as everywhere, but for less of them.
+The build is the real one, begun when FILE is there (`slow_child.py`). It is waited for
+`PATIENCE_S` before another engine serves, as everywhere, but for less of them.
 """
 
 from pathlib import Path

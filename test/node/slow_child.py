@@ -1,16 +1,18 @@
 """
-The process that builds an engine, begun late: `slow_child.py SECONDS MODEL DEVICE CACHE`.
+The process that builds an engine, begun late: `slow_child.py FILE MODEL DEVICE CACHE`.
 
-With negative seconds it ends after as many without having built anything.
+It begins when FILE is there; with a text in it it ends without having built anything.
 """
 
 import json
+from pathlib import Path
 import sys
 import time
 
 from segret_ros.engine_cache.child import main
 
 print(json.dumps({'phase': 'building'}), flush=True)
-seconds = float(sys.argv.pop(1))
-time.sleep(abs(seconds))
-sys.exit(main() if seconds >= 0 else 1)
+file = Path(sys.argv.pop(1))
+while not file.exists():
+    time.sleep(0.02)
+sys.exit(1 if file.read_text() else main())

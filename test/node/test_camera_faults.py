@@ -40,9 +40,9 @@ def ask(peer: Peer, camera: Publisher, picture: np.ndarray, policy: str) -> tupl
     assert peer.set_parameters(invalid_images='publish')[0].successful
     peer.connect(camera, lambda: image_message(lively(len(status)), 'rgb8'), label, status)
     assert peer.set_parameters(invalid_images=policy)[0].successful
-    message = image_message(picture, 'rgb8')
+    message, later = image_message(picture, 'rgb8'), image_message(lively(1000), 'rgb8')
     told, = peer.ask(camera, message, status)
-    peer.spin(0.1)
+    peer.ask(camera, later, label)  # labels come in order
     labels = label.of(message.header.stamp)
     for inbox in (label, status):
         peer.close_inbox(inbox)

@@ -18,9 +18,7 @@ pytest.importorskip('openvino', reason='needs openvino, an extra')
 
 PROGRAM = str(Path(__file__).with_name('slow_build_node.py'))
 PICTURE = street(45, 61)
-BUILD_S = 6.0
-PERIOD_S = 1 / 15
-FRAMES = 210  # 14 s: some of them before, some after the build
+FRAMES = 20  # of each engine, at least
 
 
 @pytest.fixture
@@ -31,9 +29,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineCache:
 
 
 @pytest.fixture
-def node(model_file: Path, tmp_path: Path, cache: EngineCache) -> Iterator[NodeProcess]:
-    """Run a node whose OpenVINO engine takes `BUILD_S` to build."""
-    with running_node(tmp_path, (PROGRAM, str(BUILD_S)), model=str(model_file),
+def gate(tmp_path: Path) -> Path:
+    """Give the file that the build of an OpenVINO engine waits for."""
+    return tmp_path / 'gate'
+
+
+@pytest.fixture
+def node(model_file: Path, tmp_path: Path, cache: EngineCache,
+         gate: Path) -> Iterator[NodeProcess]:
+    """Run a node whose OpenVINO engine is built when the gate is there."""
+    with running_node(tmp_path, (PROGRAM, str(gate)), model=str(model_file),
                       device='openvino', frozen_frames=0) as node:
         yield node
 
@@ -43,33 +48,41 @@ def value_of(message: DiagnosticArray, key: str) -> str:
 
 
 def test_no_frame_is_lost_and_no_stamp_repeated_while_engines_change(
-        peer: Peer, node: NodeProcess, cache: EngineCache, model_file: Path) -> None:
+        peer: Peer, node: NodeProcess, cache: EngineCache, model_file: Path,
+        gate: Path) -> None:
     label, status = (peer.listen(kind, f'/segmentation/{output}')
                      for kind, output in ((Image, 'label'), (DiagnosticArray, 'status')))
     reports = peer.listen(DiagnosticArray, '/diagnostics')
     camera = peer.advertise(Image, '/image')
     peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label, status)
-    peer.spin(0.5)
     label.clear(), status.clear(), reports.clear()
 
-    sent = []
-    for _ in range(FRAMES):
+    sent, devices = [], []
+
+    def served(device: str) -> bool:
         sent.append(image_message(PICTURE, 'rgb8'))
-        camera.publish(sent[-1])
-        peer.spin(PERIOD_S)
+        _, answer = peer.ask(camera, sent[-1], label, status)
+        devices.append(value_of(answer, 'device'))
+        return devices.count(device) >= FRAMES
+
+    def told() -> list[str]:
+        return [status.message for report in reports for status in report.status
+                if status.name == '/segret: node']
+
+    def seconds() -> list[int]:
+        return [int(match[1]) for message in told() if (match := re.fullmatch(
+            r'active on cpu, while an engine is built for openvino: building for (\d+) s',
+            message))]
+
+    peer.wait_for(lambda: served('cpu') and len(set(seconds())) > 1, 'frames of the first engine')
+    gate.touch()
+    peer.wait_for(lambda: served('openvino'), 'frames of the built engine')
     stamps = [message.header.stamp for message in sent]
-    peer.wait_for(lambda: len(status) >= FRAMES, 'the last status')
     assert [message.header.stamp for message in label] == stamps
     assert [message.header.stamp for message in status] == stamps
-
-    devices = [value_of(message, 'device') for message in status]
     assert [device for device, _ in groupby(devices)] == ['cpu', 'openvino']
-    told = [status.message for report in reports for status in report.status
-            if status.name == '/segret: node']
-    seconds = [int(match[1]) for message in told if (match := re.fullmatch(
-        r'active on cpu, while an engine is built for openvino: building for (\d+) s', message))]
-    assert len(set(seconds)) > 1 and seconds == sorted(seconds)
-    assert told[-1] == 'active'
+    peer.wait_for(lambda: told()[-1] == 'active', 'the end of the story')
+    assert seconds() == sorted(seconds())
     kept = {entry.key.device: entry.parity for entry in cache.entries()}
     assert set(kept) == {'cpu', 'openvino'}
     assert not any(parity.problem() for parity in kept.values())
@@ -80,12 +93,14 @@ def test_no_frame_is_lost_and_no_stamp_repeated_while_engines_change(
 
 def test_a_build_that_fails_leaves_the_other_engine_at_work(
         peer: Peer, diagnostics: Diagnostics, model_file: Path, tmp_path: Path,
-        cache: EngineCache) -> None:
+        cache: EngineCache, gate: Path) -> None:
     label = peer.listen(Image, '/segmentation/label')
     camera = peer.advertise(Image, '/image')
-    with running_node(tmp_path, (PROGRAM, '-2'), model=str(model_file), device='openvino',
+    with running_node(tmp_path, (PROGRAM, str(gate)), model=str(model_file), device='openvino',
                       frozen_frames=0):
         peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label)
+        (tmp_path / 'failing').write_text('it fails')
+        (tmp_path / 'failing').rename(gate)
         report = diagnostics.wait_for('node', lambda values: values['level'] == 'warn')
     assert report['message'].startswith('active on cpu, for the engine for openvino is not used')
     assert 'the process that built it ended with 1' in report['message']
