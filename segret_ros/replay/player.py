@@ -98,15 +98,14 @@ class CameraLog:
     reasons: dict[str, str] = field(default_factory=dict)
     _awaited: deque[tuple[int, float]] = field(default_factory=deque)  # stamp and `sent_s`
 
-    def note_image(self, stamp: int, late_ns: int) -> None:
-        """Count an image that is published now."""
+    def note_image(self, stamp: int, late_ns: int, sent_s: float) -> None:
+        """Count an image that is published."""
         self.frames += 1
         self.late_ms.append(late_ns / 1e6)
-        self._awaited.append((stamp, time.monotonic()))
+        self._awaited.append((stamp, sent_s))
 
-    def note_label(self, stamp: int, now_ns: int) -> None:
-        """Count a label that arrives now; what was published before its image was dropped."""
-        arrived_s = time.monotonic()
+    def note_label(self, stamp: int, now_ns: int, arrived_s: float) -> None:
+        """Count a label that arrives; what was published before its image was dropped."""
         alike = sum(stamp == awaited for awaited, _ in self._awaited)
         if not alike:
             return
@@ -126,6 +125,9 @@ class DriveClock:
     """
     The drive's time: it passes as the machine's does, up to a limit at which it stands still.
 
+    `asked_s` is the machine's time when it was last asked for, so that what is told in both times
+    is of one moment.
+
     :param start_ns: it stands there until the first limit is set.
     """
 
@@ -133,10 +135,12 @@ class DriveClock:
         self._limit_ns = start_ns
         self._start_ns = start_ns
         self._started_ns = time.monotonic_ns()
+        self.asked_s = self._started_ns / 1e9
 
     def now_ns(self) -> int:
         """Give the time in ns."""
         machine_ns = time.monotonic_ns()
+        self.asked_s = machine_ns / 1e9
         now_ns = self._start_ns + machine_ns - self._started_ns
         if now_ns >= self._limit_ns:
             self._start_ns, self._started_ns = self._limit_ns, machine_ns
@@ -304,7 +308,8 @@ class Player:
         if recorded.topic in self.logs:
             stamp = serialized_stamp_ns(recorded.data)
             self._in_work[recorded.topic] = ImageInWork(stamp)
-            self.logs[recorded.topic].note_image(stamp, self._time.now_ns() - recorded.time_ns)
+            late_ns = self._time.now_ns() - recorded.time_ns
+            self.logs[recorded.topic].note_image(stamp, late_ns, self._time.asked_s)
         if recorded.topic in self._publishers:
             self._publishers[recorded.topic].publish(recorded.data)
         self._on_message(recorded)
@@ -323,7 +328,7 @@ class Player:
         stamp, log = serialized_stamp_ns(recorded.data), self.logs[camera]
         problem = None
         if output == 'label':
-            log.note_label(stamp, recorded.time_ns)
+            log.note_label(stamp, recorded.time_ns, self._time.asked_s)
         else:
             problem = why_unlabelled(deserialize_message(recorded.data, DiagnosticArray))
             if problem is not None:

@@ -1,8 +1,9 @@
 """
 A process that records when messages of a camera and of its labels arrive.
 
-`python recorder.py IMAGE_TOPIC LABEL_TOPIC` prints `ready` once it listens, and when its standard
-input ends one line of JSON: the monotonic seconds of each arrival, by topic and stamp in ns.
+`python recorder.py IMAGE_TOPIC LABEL_TOPIC` prints `ready` once it listens. Given a number of
+labels on its standard input it waits for them, and prints one line of JSON: the monotonic seconds
+of each arrival, by topic and stamp in ns.
 """
 
 import json
@@ -15,11 +16,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-QUIET_S = 0.3  # without a message; then nothing is on its way
+QUIET_S = 0.3  # without a message: there are no more labels than told
+LONGEST_S = 10.0  # for labels; those from before the recorder was known do not come
 
 
 def main() -> None:
-    """Record until the standard input ends."""
+    """Record until the labels that the standard input tells are there."""
     image, label = sys.argv[1:]
     arrivals = {image: {}, label: {}}
     context = rclpy.Context()
@@ -40,10 +42,14 @@ def main() -> None:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     print('ready', flush=True)
-    ended = False
-    while not (ended and time.monotonic() - last > QUIET_S):
+    while not select.select([sys.stdin], [], [], 0)[0]:
         executor.spin_once(timeout_sec=0.02)
-        ended = ended or bool(select.select([sys.stdin], [], [], 0)[0])
+    expected, end = int(sys.stdin.readline()), time.monotonic() + LONGEST_S
+    while sum(map(len, arrivals[label].values())) < expected and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.02)
+    last = time.monotonic()
+    while time.monotonic() - last < QUIET_S:
+        executor.spin_once(timeout_sec=0.02)
     print(json.dumps(arrivals), flush=True)
 
 

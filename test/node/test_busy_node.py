@@ -117,7 +117,8 @@ def test_a_transition_ends_the_frame_in_work_and_forgets_the_waiting_one(
 
 
 @pytest.mark.parametrize('data, reason', [
-    (b'', "0 bytes of format 'jpeg'"), (b'no picture', "10 bytes of format 'jpeg'")])
+    (b'', 'the message holds no data'),
+    (b'no picture', "data of format 'jpeg' are no JPEG or PNG: 10 bytes")])
 def test_data_that_is_no_picture_is_rejected(peer: Peer, camera: Publisher, status: Inbox,
                                              diagnostics: Diagnostics, data: bytes,
                                              reason: str) -> None:

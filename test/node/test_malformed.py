@@ -58,9 +58,8 @@ def send(peer: Peer, camera: Publisher, malformed: Iterator[Any], count: int,
     """Send malformed frames, and after each batch a good one, whose label must come."""
     for number in range(count // BATCH):
         for message in islice(malformed, BATCH):
+            peer.ask(camera, message, status)
             status.clear()
-            camera.publish(message)
-            peer.wait_for(lambda: status, 'the rejection')
         frame = good(number)
         answer, = peer.ask(camera, frame, label)
         assert (answer.height, answer.width) == (120, 160) and answer.header == frame.header
