@@ -1,9 +1,12 @@
 """A small network of lively random weights, its model file, and a ROS domain of the run's."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+import fcntl
 from importlib.util import find_spec
 import os
 from pathlib import Path
+import tempfile
 
 import pytest
 from segret_ros.inference import ModelInfo, read_model_info
@@ -23,15 +26,31 @@ def pytest_report_header() -> list[str]:
     return [WITHOUT_TORCH] if collect_ignore else []
 
 
+@contextmanager
+def free_domain() -> Iterator[int]:
+    """Give a ROS domain, 1..100, that no other run of the tests on this machine has."""
+    for number in range(os.getpid(), os.getpid() + 100):
+        domain = 1 + number % 100
+        lock = Path(tempfile.gettempdir()) / f'segret_ros_{os.getuid()}_domain_{domain}'
+        with lock.open('a') as taken:
+            try:
+                fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield domain
+            return
+    pytest.exit('all ROS domains of the tests are taken: end other runs')
+
+
 @pytest.fixture(scope='session', autouse=True)
 def own_domain() -> Iterator[None]:
     """Keep this run's nodes apart from all others, on this machine."""
-    with pytest.MonkeyPatch.context() as patch:
+    with free_domain() as domain, pytest.MonkeyPatch.context() as patch:
         # For the camera's side, as docs/ros2.md tells; a process reads it once, at its first node.
         patch.setenv('FASTDDS_DEFAULT_PROFILES_FILE',
                      str(share_directory() / 'config' / 'fastdds.xml'))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
         yield
 
 
