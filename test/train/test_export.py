@@ -134,20 +134,20 @@ def test_a_file_that_openvino_cannot_load_is_written_all_the_same(
                                     'instruction): run this model on device cpu')
 
 
-def test_labels_that_differ_are_not_written(checkpoint: Path, tmp_path: Path,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_that_differ_are_not_written(
+        checkpoint: Path, exported: tuple[Path, Agreement], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged(*arguments) -> onnx.ModelProto:
-        model = original(*arguments)
+        model = onnx.load(exported[0])
         weights = next(tensor for tensor in model.graph.initializer
                        if tensor.name.endswith('classify.weight'))
         array = onnx.numpy_helper.to_array(weights)
         weights.CopyFrom(onnx.numpy_helper.from_array(-array, weights.name))
         return model
 
-    original = export_module.to_onnx
     monkeypatch.setattr(export_module, 'to_onnx', damaged)
     with pytest.raises(ExportError, match=r'two.onnx: not written, for only \d+'):
-        export(checkpoint, tmp_path / 'two.onnx', (64, 64), FRAMES)
+        export(checkpoint, tmp_path / 'two.onnx', (64, 96), FRAMES)
     assert not list(tmp_path.iterdir())
 
 
@@ -210,18 +210,20 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
     (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder of images'),
     (['CHECKPOINT', '--frames', 'DAMAGED'], 'image.jpg: not a readable image'),
 ])
-def test_a_users_mistake_is_one_line(checkpoint: Path, tmp_path: Path, arguments: list[str],
-                                     message: str) -> None:
+def test_a_users_mistake_is_one_line(
+        checkpoint: Path, tmp_path: Path, arguments: list[str], message: str,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     for folder in ('empty', 'damaged'):
         (tmp_path / folder).mkdir()
     (tmp_path / 'damaged' / 'image.jpg').write_bytes(b'no image')
     places = {'CHECKPOINT': str(checkpoint), 'EMPTY': str(tmp_path / 'empty'),
               'DAMAGED': str(tmp_path / 'damaged')}
     arguments = [places.get(argument, argument) for argument in arguments]
-    result = subprocess.run([sys.executable, '-m', 'segret_train.export', *arguments,
-                             '--output', tmp_path / 'x.onnx'], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 1 and message in result.stderr
+    monkeypatch.setattr(sys, 'argv', ['segret_export', *arguments, '--output',
+                                      str(tmp_path / 'x.onnx')])
+    assert export_module.main() == 1
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1 and message in told
     assert not (tmp_path / 'x.onnx').exists()
 
 
