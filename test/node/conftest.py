@@ -1,6 +1,7 @@
 """Fixtures of the node's tests: a peer to talk from."""
 
 from collections.abc import Iterator
+import os
 from pathlib import Path
 
 from node_process import Diagnostics, Peer
@@ -11,6 +12,15 @@ from segret_ros.inference import Segmenter
 @pytest.fixture(scope='module')
 def peer() -> Iterator[Peer]:
     """Give the tests' own node."""
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def peer_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    """Give a peer in a domain of its own, where no other node is or was."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(int(os.environ['ROS_DOMAIN_ID']) + 100))
     peer = Peer()
     yield peer
     peer.close()

@@ -1,12 +1,9 @@
 """Through the lifecycle again and again, and killed: nothing is left behind."""
 
-from collections.abc import Iterator
-import os
 from pathlib import Path
 import signal
 
 from node_process import image_message, Peer, running_node, street
-import pytest
 from sensor_msgs.msg import Image
 
 CYCLES = 100
@@ -39,15 +36,6 @@ def test_a_hundred_cycles_leave_nothing(model_file: Path, peer: Peer, tmp_path: 
         peer.wait_for(lambda: node.threads() <= threads and entities(peer) == before,
                       'as many threads, topics and ends of them as before')
         assert node.memory_mb() - memory_mb < MOST_GROWTH_MB
-
-
-@pytest.fixture
-def peer_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    """Give a peer in a domain of its own, for the graph remembers the dead for a while."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(int(os.environ['ROS_DOMAIN_ID']) + 100))
-    peer = Peer()
-    yield peer
-    peer.close()
 
 
 def test_a_killed_node_labels_again_after_its_restart(model_file: Path, peer_apart: Peer,

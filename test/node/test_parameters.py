@@ -110,10 +110,13 @@ def test_limited_parameters_tell_their_limits(node: NodeProcess, peer: Peer) -> 
         'one of best_effort, reliable')
 
 
-def test_parameters_have_the_documented_defaults(node: NodeProcess, peer: Peer) -> None:
+def test_parameters_have_the_documented_defaults(
+        peer_apart: Peer, model_file: Path, tmp_path: Path) -> None:
     given = {'model', 'autostart'}
     names = [name for name in DEFAULTS if name not in given]
-    values = peer.call(GetParameters, 'get_parameters', GetParameters.Request(names=names)).values
+    with running_node(tmp_path, model=str(model_file), autostart=False):
+        values = peer_apart.call(GetParameters, 'get_parameters',
+                                 GetParameters.Request(names=names)).values
     assert {name: parameter_value_to_python(value) for name, value in zip(names, values)} == {
         name: DEFAULTS[name] for name in names}
 
@@ -264,15 +267,14 @@ def test_a_new_camera_is_used_from_the_next_configure_on(node: NodeProcess, peer
 
 
 def test_autostart_with_a_wrong_model_leaves_a_node_that_can_be_configured(
-        peer: Peer, node: NodeProcess, model_file: Path, tmp_path: Path) -> None:
-    node.end()  # two nodes of one name would both answer
-    with running_node(tmp_path, model='/nowhere/drive.onnx') as another:
-        peer.wait_for(lambda: '[ERROR]' in another.log(), 'the error')
-        assert peer.state() == 'unconfigured'
-        line, = another.log().splitlines()
+        peer_apart: Peer, model_file: Path, tmp_path: Path) -> None:
+    with running_node(tmp_path, model='/nowhere/drive.onnx') as node:
+        peer_apart.wait_for(lambda: '[ERROR]' in node.log(), 'the error')
+        assert peer_apart.state() == 'unconfigured'
+        line, = node.log().splitlines()
         assert '/nowhere/drive.onnx: no such model file' in line
-        assert peer.set_parameters(model=str(model_file))[0].successful
-        assert peer.change('configure', 'activate')
+        assert peer_apart.set_parameters(model=str(model_file))[0].successful
+        assert peer_apart.change('configure', 'activate')
 
 
 @pytest.mark.parametrize('parameters, message', [
@@ -299,11 +301,11 @@ def test_help_explains_every_parameter(tmp_path: Path) -> None:
         assert f'  {name} ({default!r}): ' in text
 
 
-def test_a_misspelt_parameter_is_told(tmp_path: Path, peer: Peer) -> None:
+def test_a_misspelt_parameter_is_told(tmp_path: Path, peer_apart: Peer) -> None:
     with running_node(tmp_path, max_agee=0.5, robot='rover', use_sim_time=False,
                       autostart=False) as started:
-        peer.wait_for(lambda: 'robot' in started.log(), 'the warnings')
-        peer.spin(0.2)
+        peer_apart.wait_for(lambda: 'robot' in started.log(), 'the warnings')
+        peer_apart.state()  # it answers when it has said all
         warnings = started.log().splitlines()
     assert len(warnings) == 2
     assert "'max_agee' is no parameter of this node and is passed over: did you mean max_age?" \
