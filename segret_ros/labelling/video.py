@@ -10,6 +10,10 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from segret_ros.image_file import shown  # noqa: E402
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# The reader that OpenCV falls back to prints what it dislikes.
+READER = (cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
+          else cv2.CAP_ANY)
 CODEC = 'mp4v'
 DEFAULT_FPS = 30.0  # of a video that does not say
 
@@ -31,7 +35,7 @@ class VideoReader:
             self._file = open(path, 'rb')
         except OSError as error:
             raise VideoError(f"it can't be read ({error.strerror})") from error
-        self._capture = cv2.VideoCapture(f'/proc/self/fd/{self._file.fileno()}')
+        self._capture = cv2.VideoCapture(f'/proc/self/fd/{self._file.fileno()}', READER)
         if not self._capture.isOpened():
             self.close()
             raise VideoError(f"OpenCV {cv2.__version__} can't open it: copy it again, or convert "
