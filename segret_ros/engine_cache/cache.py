@@ -173,7 +173,8 @@ class EngineCache:
         if not self.folder.is_dir():
             return []
         return sorted(path for path in self.folder.iterdir()
-                      if NAME.fullmatch(path.name) and not path.name.startswith(HIDDEN))
+                      if NAME.fullmatch(path.name) and not path.name.startswith(HIDDEN)
+                      and os.path.lexists(path / ENTRY))
 
     def _make_room(self, newest: Entry) -> None:
         """Take away what can't be read, and the longest unused of what is too much."""

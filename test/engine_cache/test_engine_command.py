@@ -61,6 +61,15 @@ def test_clear_all_takes_damaged_ones_too(engine, filled: EngineCache, built: En
     assert list(filled.folder.iterdir()) == []
 
 
+def test_clear_all_leaves_a_folder_of_such_a_name(engine, filled: EngineCache, built: Entry
+                                                  ) -> None:
+    mine = filled.folder / built.folder.name.replace(built.folder.name[-16:], '0' * 16)
+    mine.mkdir()
+    (mine / 'notes.txt').write_text('mine')
+    assert engine('clear', '--all')[1] == f'{filled.folder}: 1 removed\n'
+    assert [path.read_text() for path in mine.iterdir()] == ['mine']
+
+
 def test_auto_builds_for_the_best_device(engine, cache: EngineCache, proven_file: Path) -> None:
     assert engine('build', proven_file)[0] == 0
     assert [entry.key.device for entry in cache.entries()] == ['openvino']
