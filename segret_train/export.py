@@ -12,13 +12,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 from segret_ros.atomic import atomic_path
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import (
     DeviceError, ModelError, ModelInfo, read_model_info, Segmenter)
 from segret_ros.inference.engine import open_engine
 from segret_ros.inference.model_info import PRECISIONS
+from segret_ros.inference.onnx_runtime import onnxruntime
 from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
 from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.label_set import LabelSet, load_label_set

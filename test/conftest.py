@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 import tempfile
 
+from home_folder import HomeFolder
 import pytest
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.label_set import LabelSet
@@ -60,6 +61,20 @@ def own_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('SEGRET_ENGINE_CACHE', str(tmp_path_factory.mktemp('engines')))
         yield
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomeFolder:
+    """Give an empty home folder to all processes that are started meanwhile."""
+    folder = tmp_path / 'home'
+    folder.mkdir()
+    home = HomeFolder(folder)
+    environment = home.environment()
+    for name in os.environ.keys() - environment.keys():
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return home
 
 
 @pytest.fixture(scope='session')

@@ -50,6 +50,11 @@ def test_only_the_network_its_engine_and_the_training_import_torch() -> None:
     assert not outside(importers({'torch'}), 'segret_ros/network/', 'segret_train/', *TORCH_ENGINE)
 
 
+def test_libraries_that_report_their_use_are_imported_in_one_place_each() -> None:
+    assert importers({'onnxruntime'}) == {'segret_ros/inference/onnx_runtime.py'}
+    assert importers({'openvino'}) == {'segret_ros/inference/openvino_engine.py'}
+
+
 def test_the_runtime_never_imports_the_training() -> None:
     assert importers({'segret_train'})
     assert not outside(importers({'segret_train'}), 'segret_train/')

@@ -9,11 +9,12 @@ import json
 from pathlib import Path
 import re
 
-import onnxruntime
+from segret_ros import telemetry
 from segret_ros.inference.device import DeviceError, gpu_of, kind_of
 from segret_ros.inference.devices import (
     CUDNN, DRIVER, installed, load_pip_libraries, onnxruntime_name, read_driver)
 from segret_ros.inference.model_info import ModelInfo
+from segret_ros.inference.onnx_runtime import onnxruntime
 
 CPUINFO = Path('/proc/cpuinfo')
 # What a processor can do; `cpuid level`, for OpenVINO's choice of bfloat16 depends on it.
@@ -148,7 +149,8 @@ def processor(cpuinfo: str) -> str:
 
 def _openvino() -> dict[str, str]:
     try:
-        return {'openvino': import_module('openvino').__version__}
+        with telemetry.switched_off():
+            return {'openvino': import_module('openvino').__version__}
     except ImportError:
         return {}
 

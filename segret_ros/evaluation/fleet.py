@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import socket
 
+from segret_ros import telemetry
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
 from segret_ros.evaluation.run import Run
@@ -46,7 +47,8 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
                               "pip install 'segret_ros[ray]'") from error
     if address:
         _check_reachable(address)
-    ray.init(address=address or 'local', log_to_driver=False)
+    with telemetry.switched_off():
+        ray.init(address=address or 'local', log_to_driver=False)
     try:
         workers = _workers(ray, run)
         told = ray.get(workers[0].told.remote())

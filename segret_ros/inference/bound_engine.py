@@ -6,7 +6,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-from onnxruntime import InferenceSession, OrtValue, SessionOptions
+from segret_ros.inference.onnx_runtime import InferenceSession, OrtValue, SessionOptions
 from segret_ros.inference.onnxruntime_engine import open_session
 
 LABEL_HEAD = Path(__file__).with_name('label_head.onnx')  # of segret_train/label_head.py

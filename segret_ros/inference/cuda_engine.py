@@ -9,12 +9,13 @@ operator of the network and of the heads.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from segret_ros.inference.bound_engine import BoundEngine, heads_on
 from segret_ros.inference.device import DeviceError, gpu_of
 from segret_ros.inference.devices import CUDA, memory_of, refuse_what_lacks, TENSORRT
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import ModelError, ModelInfo
+from segret_ros.inference.onnx_runtime import (
+    GraphOptimizationLevel, InferenceSession, SessionOptions)
 from segret_ros.inference.onnxruntime_engine import CPU, NAME, open_session, session_options
 from segret_ros.reason import reason
 

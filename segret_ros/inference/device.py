@@ -2,18 +2,6 @@
 
 import re
 
-from segret_ros import missing
-
-try:
-    import onnxruntime
-except ModuleNotFoundError as error:
-    raise ImportError(missing.ONNXRUNTIME, name='onnxruntime') from error
-
-if not hasattr(onnxruntime, 'InferenceSession'):
-    raise ImportError('onnxruntime is installed in parts, as happens where one of onnxruntime and '
-                      'onnxruntime-gpu is removed: pip uninstall -y onnxruntime onnxruntime-gpu, '
-                      'then pip install the one that you want')
-
 DEVICES = 'auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, torch, torch:N or torch:cpu'
 NAME = re.compile(r'cpu|openvino|torch:cpu|(cuda|tensorrt|torch)(:[0-9]+)?')
 

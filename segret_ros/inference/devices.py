@@ -13,8 +13,8 @@ import re
 import subprocess
 from typing import NamedTuple
 
-import onnxruntime
 from segret_ros.inference.device import DeviceError, gpu_of, kind_of
+from segret_ros.inference.onnx_runtime import onnxruntime
 
 CUDA = 'CUDAExecutionProvider'
 TENSORRT = 'TensorrtExecutionProvider'

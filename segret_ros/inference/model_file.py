@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-import onnxruntime
 from segret_ros.inference import checksum
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
+from segret_ros.inference.onnx_runtime import onnxruntime
 from segret_ros.reason import reason
 
 

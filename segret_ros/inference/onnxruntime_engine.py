@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
+from segret_ros.inference.onnx_runtime import onnxruntime
 from segret_ros.reason import reason
 
 CPU = 'CPUExecutionProvider'

@@ -5,9 +5,12 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-import openvino
+from segret_ros import telemetry
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 from segret_ros.reason import reason
+
+with telemetry.switched_off():
+    import openvino
 
 BUILT = 'openvino.blob'  # of the folder that `build` fills
 CPUINFO = Path('/proc/cpuinfo')
