@@ -14,7 +14,9 @@ WIDEST_MATRIX = 900
 LARGEST_CELL = 44
 SMALLEST_WITH_TEXT = 22  # pixels of a cell that holds a number
 LEAST_SHARE = 0.0005  # of a row; less is left white
+LETTER = 7  # pixels of text of 12, at most on the average
 NO_CLASS = 'no class'
+MATRIX_CAPTION = 'true class in a row, its label in a column'
 
 
 def curve(title: str, points: Sequence[tuple[float, float]], percent: bool = False) -> Picture:
@@ -67,13 +69,16 @@ def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture
     """
     columns = [*names, NO_CLASS] if confusion.counts[:, -1].any() else [*names]
     shares = confusion.counts / np.maximum(confusion.counts.sum(1, keepdims=True), 1)
-    margin = 12 + 7 * max(map(len, columns))
+    margin = 12 + LETTER * max(map(len, columns))
     cell = min(LARGEST_CELL, (WIDEST_MATRIX - margin) / len(columns))
     size = min(12, round(cell))  # of many classes: to be read enlarged
     top = margin + 22
-    picture = Picture(round(margin + cell * len(columns) + 12),
+    scale = 'numbers: percent of the row' if cell >= SMALLEST_WITH_TEXT else (
+        'the darker, the larger the share of the row')
+    widest = max(cell * len(columns), LETTER * max(len(MATRIX_CAPTION), len(scale)))
+    picture = Picture(round(margin + widest + 12),
                       round(top + cell * len(names) + 32))
-    picture.text(margin - 8, 16, 'true class in a row, its label in a column', 12, FAINT)
+    picture.text(margin - 8, 16, MATRIX_CAPTION, 12, FAINT)
     for column, name in enumerate(columns):
         picture.text(margin + (column + 0.5) * cell + size / 3, top - 6, name, size, INK,
                      upwards=True)
@@ -83,8 +88,6 @@ def confusion_chart(names: Sequence[str], confusion: ConfusionMatrix) -> Picture
         for column in np.flatnonzero(shares[row, :len(columns)] >= LEAST_SHARE):
             _draw_cell(picture, margin + column * cell, top + row * cell, cell,
                        shares[row, column], row == column)
-    scale = 'numbers: percent of the row' if cell >= SMALLEST_WITH_TEXT else (
-        'the darker, the larger the share of the row')
     picture.text(margin, top + cell * len(names) + 20, scale, 12, FAINT)
     return picture
 

@@ -47,3 +47,14 @@ def test_pixels_of_no_class_have_a_column_of_their_own() -> None:
              ElementTree.fromstring(str(confusion_chart(['a', 'b'], confusion)))]
     assert texts.count('no class') == 1
     assert [text for text in texts if text and text.isdigit()] == ['50', '50', '100']
+
+
+@pytest.mark.parametrize('names', [['a', 'b'], ['ground', 'obstacle'],
+                                   [f'class {number}' for number in range(150)]])
+def test_no_caption_of_the_confusion_chart_is_cut_off(names: list[str]) -> None:
+    picture = ElementTree.fromstring(str(confusion_chart(names, ConfusionMatrix(len(names)))))
+    captions = [element for element in picture
+                if element.text and element.text.startswith(('true class', 'numbers', 'the dark'))]
+    assert len(captions) == 2
+    for caption in captions:  # no letter of a sans-serif of 12 is wider than 7 on the average
+        assert float(caption.get('x')) + 7 * len(caption.text) <= float(picture.get('width'))
