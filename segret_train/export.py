@@ -21,7 +21,7 @@ from segret_ros.inference.model_info import PRECISIONS
 from segret_ros.inference.onnx_runtime import onnxruntime
 from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
 from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
-from segret_ros.label_set import LabelSet, load_label_set
+from segret_ros.label_set import LabelSet, LabelSetError, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_ros.output_file import claim_file, MODEL_MARK
 from segret_ros.reason import reason
@@ -118,21 +118,21 @@ def export(checkpoint: Path, output: Path, input_size: tuple[int, int],
 
 def refuse_output(output: Path, checkpoint: Path) -> None:
     """Refuse a place that no model file can be written to, or that holds the checkpoint."""
-    reason = ''
+    problem = ''
     try:
         if output.suffix != '.onnx':
-            reason = 'its name does not end in .onnx'
+            problem = 'its name does not end in .onnx'
         elif output.is_dir():
-            reason = 'it is a folder'
+            problem = 'it is a folder'
         elif output.resolve() == checkpoint.resolve():
-            reason = 'it is the checkpoint'
+            problem = 'it is the checkpoint'
         else:
             folder = next(parent for parent in output.absolute().parents if parent.exists())
             tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        reason = f"it can't be written ({error.strerror})"
-    if reason:
-        raise ExportError(f'--output is {output}: {reason}; give a file NAME.onnx in a folder '
+        problem = f"it can't be written ({error.strerror})"
+    if problem:
+        raise ExportError(f'--output is {output}: {problem}; give a file NAME.onnx in a folder '
                           'that you may write to')
 
 
@@ -190,9 +190,7 @@ def describe(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
              labels: LabelSet | None, training_data: str) -> ModelInfo:
     """Give the metadata of a checkpoint's model file; parameters as of `export`."""
     if labels is None:
-        if not network.class_names:
-            raise ExportError(f'{checkpoint}: holds no class names; give them with --labels')
-        labels = LabelSet(tuple(network.class_names), tuple(map(tuple, network.palette)))
+        labels = labels_of(network, checkpoint)
     if len(labels) != network.num_classes:
         raise ExportError(f'{checkpoint}: has {network.num_classes} classes, the label set '
                           f'{len(labels)}: give the one that it was trained with by --labels')
@@ -205,6 +203,19 @@ def describe(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
                      miou=record.get('val_miou'), miou_data=record.get('val_data', ''),
                      source=f'{checkpoint.name}, sha256 {digest}', checkpoint_sha256=digest,
                      opset=OPSET, tools=tool_versions())
+
+
+def labels_of(network: SegRet, checkpoint: Path) -> LabelSet:
+    """
+    Return the names and colours that a checkpoint holds.
+
+    :raises ExportError: where it holds none, or only the names.
+    """
+    try:
+        return LabelSet(tuple(network.class_names), tuple(map(tuple, network.palette)))
+    except LabelSetError as error:
+        raise ExportError(f'{checkpoint}: holds no usable class names and colours ({error}); give '
+                          'them with --labels') from error
 
 
 def expected_labels(network: SegRet, checkpoint: Path, input_size: tuple[int, int],
@@ -258,11 +269,16 @@ def share_equal(model: Path, frames: Iterable[np.ndarray], expected: list[np.nda
     return sum(map(np.count_nonzero, equal)) / sum(part.size for part in equal)
 
 
-def report(output: Path, agreement: Agreement) -> str:
-    """Give what the command says of a model file that it wrote."""
+def report(output: Path, agreement: Agreement, info: ModelInfo) -> str:
+    """Return what the command says of a model file that it wrote."""
     megabytes = output.stat().st_size / 1e6
     lines = [f'{output}: {megabytes:.1f} MB, {agreement.precision} with {agreement.weights} '
              f"weights, {agreement.share:.4%} of labels as PyTorch's"]
+    if info.quantised_on.startswith(f'{SAMPLE_DRIVE.name},') \
+            and info.labels.names != load_label_set('camvid').names:
+        lines.append('Warning: the ranges of int8 were measured on the sample drive, which is of '
+                     "CamVid and not of this model's classes: export again with --quantise-on and "
+                     'images as your camera takes them')
     if agreement.openvino_problem:
         lines.append(f"OpenVINO can't load it on this processor ({agreement.openvino_problem}): "
                      'run this model on device cpu')
@@ -323,8 +339,9 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f'segret_export: {error}', file=sys.stderr)
         return FAILED
-    print(report(arguments.output, agreement))
-    print(calibration.report(read_model_info(arguments.output)))
+    info = read_model_info(arguments.output)
+    print(report(arguments.output, agreement, info))
+    print(calibration.report(info))
     return 0
 
 

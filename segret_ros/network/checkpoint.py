@@ -51,6 +51,8 @@ RENAMES = (
 )
 # In the authors' files, but no part of the function that the network computes.
 UNUSED = re.compile(r'^decode_head\.conv_seg\.|\.Relpos\.(angle|decay)$')
+# How torch.save began its files up to 1.5: a number of its own, pickled.
+OLD_FORMAT = b'\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.'
 CLASSIFIER = re.compile(r'^(norm|head)\.')  # of ImageNet, in the authors' backbones
 BACKBONE = 'backbone.'
 
@@ -185,11 +187,12 @@ def _read_ours(path: Path) -> Checkpoint:
         raise CheckpointError(f'{path}: its format is {metadata.get("format")!r}, not {FORMAT!r}; '
                               "load a checkpoint that segret_train wrote, or the authors' .pth")
     try:
-        told = [json.loads(metadata[key]) for key in ('class_names', 'palette', 'training')]
+        names, palette, training = (json.loads(metadata[key])
+                                    for key in ('class_names', 'palette', 'training'))
     except (KeyError, ValueError) as error:
         raise CheckpointError(f'{path}: its metadata is damaged ({error}); '
                               'copy or train it again') from error
-    return Checkpoint(state, *told)
+    return Checkpoint(state, _names(names), _colors(palette), _dict(training))
 
 
 def _read_authors(path: Path) -> Checkpoint:
@@ -198,8 +201,12 @@ def _read_authors(path: Path) -> Checkpoint:
     except Exception as error:  # torch.load raises a dozen types for foreign and damaged files
         # The first sentence alone: PyTorch goes on to advise loading without any protection.
         first = reason(error).partition('. ')[0]
+        way_out = 'download it again, or keep only its state_dict and meta'
+        if _is_old(path):
+            way_out = ('it is in the format of PyTorch before 1.6: if you trust it, write it anew '
+                       'with torch.save(torch.load(PATH, weights_only=False), NEW_PATH)')
         raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({first}); '
-                              'download it again, or keep only its state_dict and meta') from error
+                              f'{way_out}') from error
     content = _dict(content)
     state = _dict(content.get('state_dict', content.get('model', content)))
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
@@ -207,8 +214,30 @@ def _read_authors(path: Path) -> Checkpoint:
                               'load a SegRet checkpoint of mmsegmentation')
     meta = _lower_keys(content.get('meta'))
     dataset = _lower_keys(meta.get('dataset_meta')) or meta
-    return Checkpoint(_rename(state), [str(name) for name in dataset.get('classes') or []],
-                      [list(map(int, color)) for color in dataset.get('palette') or []], {})
+    return Checkpoint(_rename(state), _names(dataset.get('classes')),
+                      _colors(dataset.get('palette')), {})
+
+
+def _names(value: object) -> list[str]:
+    """Return class names, or none where a file holds something else in their place."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    return [str(name) for name in value]
+
+
+def _colors(value: object) -> list[list[int]]:
+    """Return a palette, or none where a file holds something else in its place."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    try:
+        return [[int(part) for part in color] for color in value]
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several numbers
+        return []
+
+
+def _is_old(path: Path) -> bool:
+    with path.open('rb') as file:
+        return file.read(len(OLD_FORMAT)) == OLD_FORMAT
 
 
 def _load_inert(path: Path) -> object:

@@ -149,6 +149,30 @@ def test_mmengines_own_objects_are_passed_over(
     assert (network.class_names, network.palette) == (CITYSCAPES, GREYS)
 
 
+@pytest.mark.parametrize('odd', ['random', 3, {'a': 1}, [1, 2], [['red']], np.zeros((2, 3))])
+def test_a_palette_or_names_that_are_no_list_are_none(authors: dict[str, Tensor], tmp_path: Path,
+                                                      odd: object) -> None:
+    path = tmp_path / 'odd.pth'
+    torch.save({'state_dict': authors, 'meta': {'CLASSES': CITYSCAPES, 'PALETTE': odd}}, path)
+    network = load_checkpoint(path)
+    assert (network.class_names, network.palette) == (CITYSCAPES, [])
+    if not isinstance(odd, list):
+        torch.save({'state_dict': authors, 'meta': {'CLASSES': odd}}, path)
+        assert load_checkpoint(path).class_names == []
+
+
+def test_the_format_before_1_6_is_told_with_the_way_out(authors: dict[str, Tensor],
+                                                        tmp_path: Path) -> None:
+    path = tmp_path / 'old.pth'
+    content = {'state_dict': authors, 'meta': {'best_score': np.float64(49.4)}}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match=r'before 1\.6: if you trust it, write it anew with '
+                                              r'torch\.save\(torch\.load\(PATH, weights_only=F'):
+        load_checkpoint(path)
+    torch.save(torch.load(path, weights_only=False), tmp_path / 'new.pth')
+    load_checkpoint(tmp_path / 'new.pth')
+
+
 class Command:
     """Runs a command when it is unpickled."""
 

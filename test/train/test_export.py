@@ -1,9 +1,11 @@
 """Exports that do what their checkpoint does, or are not written."""
 
+from dataclasses import replace
 import hashlib
 import json
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +17,10 @@ import numpy as np
 import onnx
 import pytest
 from segret_ros.inference import read_model_info
+from segret_ros.label_set import load_label_set
 from segret_ros.network import save_checkpoint, SegRet
 from segret_ros.output_folder import OutputError
+from segret_ros.share import default_model
 from segret_train import export as export_module, onnx_model
 from segret_train.calibration import CalibrationError
 from segret_train.datasets import open_data_set
@@ -105,7 +109,8 @@ def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: 
     (tmp_path / 'model.onnx').write_bytes(b'')
     told = export_module.report(tmp_path / 'model.onnx',
                                 export_module.Agreement(0.9995, 'float32', 'float16',
-                                                        openvino_share))
+                                                        openvino_share),
+                                read_model_info(default_model()))
     assert len(told.splitlines()) == lines
     assert said in told
 
@@ -129,7 +134,8 @@ def test_a_file_that_openvino_cannot_load_is_written_all_the_same(
                         lambda: SimpleNamespace(compile_model=compile_model))
     share, problem = export_module.openvino_share(exported[0], FRAMES, [])
     assert (share, problem) == (None, 'no such instruction')
-    told = export_module.report(exported[0], Agreement(1, 'float32', 'float16', share, problem))
+    told = export_module.report(exported[0], Agreement(1, 'float32', 'float16', share, problem),
+                                read_model_info(exported[0]))
     assert told.splitlines()[1] == ("OpenVINO can't load it on this processor (no such "
                                     'instruction): run this model on device cpu')
 
@@ -198,10 +204,30 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def save_colourless(path: Path) -> None:
+    """Write a checkpoint as mmsegmentation does, with a palette to be drawn by lot."""
+    state = {re.sub(r'(?<=levels\.)\d', lambda match: str(int(match[0]) + 1), key): value
+             for key, value in SegRet('nano', 2).state_dict().items()}  # they count from 1
+    torch.save({'state_dict': state,
+                'meta': {'CLASSES': ('road', 'other'), 'PALETTE': 'random'}}, path)
+
+
+def test_ranges_of_a_foreign_drive_are_told(exported: tuple[Path, Agreement]) -> None:
+    path, agreement = exported
+    info = replace(read_model_info(path), precision='int8')
+    camvid = replace(info, labels=load_label_set('camvid'))
+    warned = [export_module.report(path, agreement, replace(one, quantised_on=source))
+              .count('Warning: the ranges of int8 were measured on the sample drive')
+              for one, source in ((info, 'sample_drive, 67 frames'), (info, 'yard, 40 frames'),
+                                  (camvid, 'sample_drive, 67 frames'))]
+    assert warned == [1, 0, 0]
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['missing.safetensors'], 'missing.safetensors: no such checkpoint file'),
     (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
     (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
+    (['COLOURLESS'], 'holds no usable class names and colours (2 class names and 0 colours'),
     (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
     (['CHECKPOINT', '--input-size', '20000000', '20000000'],
      "--input-size is (20000000, 20000000): the network can't be run at it"),
@@ -216,7 +242,9 @@ def test_a_users_mistake_is_one_line(
     for folder in ('empty', 'damaged'):
         (tmp_path / folder).mkdir()
     (tmp_path / 'damaged' / 'image.jpg').write_bytes(b'no image')
-    places = {'CHECKPOINT': str(checkpoint), 'EMPTY': str(tmp_path / 'empty'),
+    save_colourless(tmp_path / 'colourless.pth')
+    places = {'COLOURLESS': str(tmp_path / 'colourless.pth'),
+              'CHECKPOINT': str(checkpoint), 'EMPTY': str(tmp_path / 'empty'),
               'DAMAGED': str(tmp_path / 'damaged')}
     arguments = [places.get(argument, argument) for argument in arguments]
     monkeypatch.setattr(sys, 'argv', ['segret_export', *arguments, '--output',
