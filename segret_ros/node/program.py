@@ -11,6 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.node.library_log import log_through
 from segret_ros.node.lifecycle_node import SegretNode
 from segret_ros.node.parameters import parameter_help
 from segret_ros.node.transport import use_large_image_profile
@@ -34,6 +35,7 @@ def main() -> int:
         print(f'segret_node: {one_line(error)}', file=sys.stderr)
         rclpy.try_shutdown()
         return FAILED
+    log_through(node.get_logger())
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     node.start(lambda: bool(stopped))

@@ -97,12 +97,17 @@ def test_a_build_that_fails_leaves_the_other_engine_at_work(
     label = peer.listen(Image, '/segmentation/label')
     camera = peer.advertise(Image, '/image')
     with running_node(tmp_path, (PROGRAM, str(gate)), model=str(model_file), device='openvino',
-                      frozen_frames=0):
+                      frozen_frames=0) as node:
         peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label)
         (tmp_path / 'failing').write_text('it fails')
         (tmp_path / 'failing').rename(gate)
         report = diagnostics.wait_for('node', lambda values: values['level'] == 'warn')
     assert report['message'].startswith('active on cpu, for the engine for openvino is not used')
+    log = node.log()  # all that comes from the library has the node's prefix
+    for level, text in (('WARN', 'the engine for openvino takes long to build'),
+                        ('ERROR', 'the engine for openvino is not used')):
+        assert re.search(rf'^\[{level}\] \[[\d.]+\] \[segret\]: {text}', log, re.MULTILINE)
+        assert log.count(text) == 1
     assert 'the process that built it ended with 1' in report['message']
 
 
