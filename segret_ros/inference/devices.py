@@ -11,6 +11,7 @@ from pathlib import Path
 import platform
 import re
 import subprocess
+import sys
 from typing import NamedTuple
 
 from segret_ros.inference.device import DeviceError, gpu_of, kind_of
@@ -23,6 +24,8 @@ LIBRARIES = {  # of each provider, in onnxruntime's folder `capi`
     TENSORRT: ['libonnxruntime_providers_tensorrt.so', 'libonnxruntime_providers_cuda.so']}
 CPU_WHEEL, GPU_WHEEL = 'onnxruntime', 'onnxruntime-gpu'
 WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
+# For the CUDA of the newest onnxruntime-gpu that this Python gets, as the extra of setup.py.
+TENSORRT_WHEEL = f'tensorrt-cu{13 if sys.version_info >= (3, 11) else 12}==10.*'
 CUDNN = 'libcudnn.so.9'
 DRIVER = 'libcuda.so.1'
 TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
@@ -210,8 +213,9 @@ def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
     if len(found.wheels) > 1:
         what = (f'{wheels} are both installed and overwrite each other, so that there is no '
                 f'{provider}, only {", ".join(found.providers)}')
+    needed = [WITH_LIBRARIES, *([TENSORRT_WHEEL] if provider == TENSORRT else [])]
     return [Lack(what, _remedy(f"pip uninstall -y {' '.join(found.wheels) or CPU_WHEEL} && "
-                               f"pip install '{WITH_LIBRARIES}'"))]
+                               f"pip install {' '.join(map(repr, needed))}"))]
 
 
 def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -> list[Lack]:

@@ -18,7 +18,8 @@ class Engine(Protocol):
     """
     A model file, loaded on a device; calls from several threads at once are safe.
 
-    :param name: of the library, its version and the precision it computes in.
+    :param name: of the library, its version and the precision: the file's, and of a float32 file
+        what it computes in.
     :param device: where it runs, as it is asked for by name.
     :param precision: what it computes a float32 graph in: `float32`, `bfloat16` or `float16`.
     :param labels_on_device: whether it has `label`.

@@ -1,12 +1,14 @@
 """What a model file holds, before any engine runs it."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from segret_ros.inference import checksum
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
 from segret_ros.inference.onnx_runtime import onnxruntime
 from segret_ros.reason import reason
+from segret_ros.share import default_model
 
 
 def read_model_info(path: str | Path) -> ModelInfo:
@@ -40,15 +42,23 @@ def model_hash(path: str | Path) -> str:
     """
     Give the first 12 hexadecimal digits of a model file's SHA-256.
 
-    :raises ModelError: for a file that is missing.
+    :raises ModelError: for a file that is missing or can't be read.
     """
     return hashlib.sha256(_content(path)).hexdigest()[:12]
 
 
 def _content(path: str | Path) -> bytes:
+    shipped = f'take the shipped {default_model()} (segret_ros.share.default_model())'
+    if not isinstance(path, (str, os.PathLike)):
+        raise ModelError(f'the model is {path!r}: give the path of a model file, or {shipped}')
+    if Path(path).is_dir():
+        raise ModelError(f'{path}: a folder, no model file; {HOW_TO_MAKE}, or {shipped}')
     if not Path(path).is_file():
-        raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}')
-    return Path(path).read_bytes()
+        raise ModelError(f'{path}: no such model file; {HOW_TO_MAKE}, or {shipped}')
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror})") from error
 
 
 def _check_signature(session: onnxruntime.InferenceSession, info: ModelInfo,

@@ -1,4 +1,4 @@
-"""The network on ONNX Runtime on a CPU, in float32, and what its engines on GPUs share with it."""
+"""The network on ONNX Runtime on a CPU, and what its engines on GPUs share with it."""
 
 from pathlib import Path
 
@@ -22,7 +22,6 @@ class OnnxRuntimeEngine:
     """
 
     device = 'cpu'
-    name = f'{NAME}, float32'
     precision = 'float32'
     labels_on_device = False
 
@@ -34,6 +33,8 @@ class OnnxRuntimeEngine:
         # Threads that go on spinning after an image would slow whatever else the machine does.
         options.add_session_config_entry('session.force_spinning_stop', '1')
         self._session = open_session(path, options, [(CPU, {})])
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.name = f"{NAME}, {metadata.get('segret.precision', self.precision)}"
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Give the logits of an image; see `Engine`."""

@@ -6,6 +6,7 @@ from queue import SimpleQueue
 
 import numpy as np
 from segret_ros import telemetry
+from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 from segret_ros.reason import reason
 
@@ -37,7 +38,8 @@ class OpenVinoEngine:
                  built: Path | None = None) -> None:
         self.precision = 'bfloat16' if _rounds() else 'float32'
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
-        self.name = f'OpenVINO {version}, {self.precision}'
+        stored = read_model_info(path).precision
+        self.name = f"OpenVINO {version}, {self.precision if stored == 'float32' else stored}"
         compiled = _compiled(path, streams) if built is None else _loaded(built, streams)
         self._requests = SimpleQueue()  # that are free; each holds one image
         for _ in range(streams or 1):

@@ -133,14 +133,25 @@ def _forget_unsure(label: np.ndarray, confidence: np.ndarray, min_confidence: fl
 
 def _check_image(image: np.ndarray) -> None:
     if not isinstance(image, np.ndarray):
-        raise ValueError(f'the image is a {type(image).__name__}: '
-                         'give a (H, W, 3) uint8 array, RGB')
+        raise ValueError(f'the image is a {type(image).__name__}: give a (H, W, 3) uint8 array, '
+                         "RGB, such as numpy.asarray(image.convert('RGB')) of a Pillow image")
     if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 and image.size:
         return
-    hint = ''
-    if image.ndim == 2:
-        hint = '; for a grey image give cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)'
-    elif image.dtype != np.uint8:
-        hint = '; convert it with image.astype(numpy.uint8) once its values are 0..255'
     raise ValueError(f'the image has shape {image.shape} and dtype {image.dtype}: it must be '
-                     f'(H, W, 3) uint8, RGB, of at least 1 x 1{hint}')
+                     f'(H, W, 3) uint8, RGB, of at least 1 x 1{_way_out(image)}')
+
+
+def _way_out(image: np.ndarray) -> str:
+    """Return how to convert an image of another shape or dtype, or nothing."""
+    if image.dtype != np.uint8:
+        return '; convert it with image.astype(numpy.uint8) once its values are 0..255'
+    if image.ndim == 2 or image.ndim == 3 and image.shape[2] == 1:
+        return '; for a grey image give cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)'
+    if image.ndim == 3 and image.shape[2] == 4:
+        return ('; for an RGBA image give image[..., :3], for BGRA cv2.cvtColor(image, '
+                'cv2.COLOR_BGRA2RGB)')
+    if image.ndim == 3 and image.shape[0] == 3:
+        return '; for (3, H, W) give image.transpose(1, 2, 0)'
+    if image.ndim == 4:
+        return '; give one image at a time'
+    return ''

@@ -88,6 +88,13 @@ def test_the_wheel_is_told(wheels: tuple[str, ...], what: str, remedy: str) -> N
     assert lack.remedy.startswith(remedy)
 
 
+def test_the_wheel_of_tensorrt_comes_with_that_of_onnxruntime() -> None:
+    lack, = lacks_of('tensorrt', TENSORRT, found(('onnxruntime',)))
+    cuda = 13 if sys.version_info >= (3, 11) else 12
+    assert lack.remedy == ("pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu"
+                           f"[cuda,cudnn]' 'tensorrt-cu{cuda}==10.*'")
+
+
 @pytest.mark.parametrize('driver, device, what, remedy', [
     ('libcuda.so.1: cannot open', 'cuda',
      'the NVIDIA driver is missing (libcuda.so.1: cannot open)', 'sudo ubuntu-drivers install'),

@@ -126,11 +126,16 @@ def test_metadata_is_kept(half_model: onnx.ModelProto, miou: float | None,
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert 'no such model file' in refusal(tmp_path / 'no.onnx')
+    told = refusal(tmp_path / 'no.onnx')
+    assert 'no such model file' in told and f'or take the shipped {default_model()}' in told
+    for nothing in (None, 3):
+        with pytest.raises(ModelError, match=f'the model is {nothing}: give the path of a model '
+                                             'file, or take the shipped'):
+            Segmenter(nothing)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    assert 'no such model file' in refusal(tmp_path)
+    assert 'a folder, no model file' in refusal(tmp_path)
 
 
 @pytest.mark.parametrize('kept', [0, 10, 1000, -1000])

@@ -1,6 +1,7 @@
 """Segmenter against the reference semantics in PyTorch, on images of all sizes."""
 
 from pathlib import Path
+import re
 import subprocess
 import sys
 from threading import Thread
@@ -128,9 +129,23 @@ def test_another_image_is_refused(segmenter: Segmenter, image: object, value: st
     assert '(H, W, 3) uint8' in str(caught.value)
 
 
-def test_a_grey_image_is_refused_with_its_conversion(segmenter: Segmenter) -> None:
-    with pytest.raises(ValueError, match='COLOR_GRAY2RGB'):
-        segmenter(np.zeros((4, 5), np.uint8))
+@pytest.mark.parametrize(('shape', 'conversion'), [
+    ((4, 5), 'cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)'),
+    ((4, 5, 1), 'cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)'),
+    ((4, 5, 4), 'image[..., :3]'), ((4, 5, 4), 'cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)'),
+    ((3, 4, 5), 'image.transpose(1, 2, 0)'),
+])
+def test_an_image_of_another_shape_is_refused_with_its_conversion(
+        segmenter: Segmenter, shape: tuple[int, ...], conversion: str) -> None:
+    image = np.zeros(shape, np.uint8)
+    with pytest.raises(ValueError, match=re.escape(conversion)):
+        segmenter(image)
+    assert segmenter(eval(conversion)).label.shape == (4, 5)  # it is right as it stands
+
+
+def test_several_images_are_refused(segmenter: Segmenter) -> None:
+    with pytest.raises(ValueError, match='one image at a time'):
+        segmenter(np.zeros((2, 4, 5, 3), np.uint8))
 
 
 # Linux tells the largest memory in kilobytes.

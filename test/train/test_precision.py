@@ -159,6 +159,7 @@ def test_every_precision_labels_as_the_network(files: dict[str, Path], trained: 
         pytest.importorskip('openvino', reason='needs openvino, an extra')
     segmenter = Segmenter(files[precision], device)
     assert segmenter.info.precision == precision
+    assert segmenter.engine.name.endswith(f', {precision}')
     for frame in FRAMES[:2]:
         assert np.mean(segmenter(frame).label == predict(trained, frame, SIZE)) >= least
 
