@@ -34,6 +34,8 @@ class LabelSet:
                                 'a label set has one colour a class and at least one class')
         if len(self.names) > UNKNOWN:
             raise LabelSetError(f'{len(self.names)} classes: ids are 0..254, {UNKNOWN} is unknown')
+        if wrong := [name for name in self.names if not isinstance(name, str)]:
+            raise LabelSetError(f'class name {wrong[0]!r}: it must be a text')
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise LabelSetError(f'class names occur twice: {", ".join(sorted(repeated))}')

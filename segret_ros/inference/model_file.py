@@ -6,8 +6,8 @@ from pathlib import Path
 
 from segret_ros.inference import checksum
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
-from segret_ros.inference.onnx_runtime import onnxruntime
-from segret_ros.reason import reason
+from segret_ros.inference.onnx_runtime import GraphOptimizationLevel, InferenceSession
+from segret_ros.inference.onnxruntime_engine import CPU, open_session, session_options
 from segret_ros.share import default_model
 
 
@@ -21,16 +21,13 @@ def read_model_info(path: str | Path) -> ModelInfo:
     if sound is False:
         raise ModelError(f'{path}: it was damaged since it was written, for its checksum is '
                          f'another; copy it again, or {HOW_TO_MAKE}')
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options = session_options()
+    options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = open_session(path, options, [(CPU, {})])
     try:
-        session = onnxruntime.InferenceSession(str(path), options,
-                                               providers=['CPUExecutionProvider'])
-    except Exception as error:  # ONNX Runtime has a type of its own for each kind of damage
-        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason(error)}); {HOW_TO_MAKE}"
-                         ) from error
-    metadata = session.get_modelmeta().custom_metadata_map
+        metadata = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ModelError(f'{path}: its metadata is damaged ({error}); {HOW_TO_MAKE}') from error
     if sound is None and checksum.KEY in metadata:
         raise ModelError(f'{path}: its checksum is damaged; copy it again, or {HOW_TO_MAKE}')
     info = ModelInfo.from_metadata(metadata, str(path))
@@ -61,7 +58,7 @@ def _content(path: str | Path) -> bytes:
         raise ModelError(f"{path}: can't be read ({error.strerror})") from error
 
 
-def _check_signature(session: onnxruntime.InferenceSession, info: ModelInfo,
+def _check_signature(session: InferenceSession, info: ModelInfo,
                      path: str | Path) -> None:
     """Refuse a graph whose input or output is not what its metadata promises."""
     stride_4 = [-(-side // 4) for side in info.input_size]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import json
 import re
 
-from segret_ros.label_set import LabelSet, LabelSetError
+from segret_ros.label_set import LabelSet
 
 # Counts up when a reader of this one would misread the file; docs/model_file.md has the rule.
 FORMAT = 'segret_ros model 1'
@@ -120,7 +120,7 @@ class ModelInfo:
                        metadata['segret.training_data'], json.loads(metadata['segret.miou']),
                        metadata['segret.miou_data'], metadata['segret.source'],
                        **_calibration(metadata), **_making(metadata))
-        except (KeyError, ValueError, TypeError, OverflowError, LabelSetError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ModelError(f'{path}: its metadata is damaged ({error}); {HOW_TO_MAKE}'
                              ) from error
 

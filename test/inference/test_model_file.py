@@ -161,6 +161,8 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
     ({'format': 'another model 2'}, "'another model 2', not 'segret_ros model 1'; make"),
     ({'palette': None}, "'segret.palette'"),
     ({'class_names': '["road", '}, 'damaged'),
+    ({'class_names': '["road", "car", 3]'}, 'class name 3: it must be a text'),
+    ({'class_names': '[' * 10 ** 5}, 'damaged'),
     ({'class_names': '["road", "car"]'}, '2 class names and 3 colours'),
     ({'class_names': '["road", "car", "car"]'}, 'twice: car'),
     ({'palette': '[[1, 2, 3], [1, 2, 3], [1, 2, 256]]'}, '(1, 2, 256)'),
@@ -188,6 +190,16 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
 def test_damaged_metadata_is_refused(changeable: Path, changes: dict, value: str) -> None:
     change_metadata(changeable, **changes)
     assert value in refusal(changeable)
+
+
+def test_metadata_that_is_no_text_is_refused_without_a_word_of_another_kind(
+        changeable: Path, capfd: pytest.CaptureFixture) -> None:
+    content = changeable.read_bytes().replace(b'none: random weights', b'none: random weight\xff')
+    changeable.write_bytes(checksum.sealed(content))
+    assert 'its metadata is damaged' in refusal(changeable)
+    changeable.write_bytes(content[:len(content) // 2])
+    refusal(changeable)
+    assert capfd.readouterr() == ('', '')
 
 
 @pytest.mark.parametrize('absent', [MAKING, CALIBRATION + MAKING])
