@@ -24,11 +24,12 @@ def frame() -> Image:
     return image_message(street(45, 61), 'rgb8')
 
 
-def test_without_autostart_the_node_waits_unconfigured(peer: Peer, diagnostics: Diagnostics
-                                                       ) -> None:
-    assert peer.state() == 'unconfigured'
-    status = diagnostics.newest('node')
-    assert (status.level, status.message) == (status.WARN, 'not configured')
+def test_without_autostart_the_node_waits_unconfigured(peer_apart: Peer, model_file: Path,
+                                                       tmp_path: Path) -> None:
+    with running_node(tmp_path, model=str(model_file), autostart=False):
+        assert peer_apart.state() == 'unconfigured'
+        status = Diagnostics(peer_apart).newest('node')
+        assert (status.level, status.message) == (status.WARN, 'not configured')
 
 
 @pytest.mark.parametrize('state, publishers, subscriptions', [
