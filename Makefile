@@ -21,7 +21,8 @@ NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
 MODELS := $(wildcard test/train/test_*.py)
 
 test: develop
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-nodes test-models test-others
+	@echo 'Two processes test for some ten minutes; each shows its part when it has ended.'
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-nodes test-models test-others
 
 # With as many threads each as there are cores they would wait for one another.
 test-models test-others: export OMP_NUM_THREADS := 1
