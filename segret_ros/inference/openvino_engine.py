@@ -37,10 +37,10 @@ class OpenVinoEngine:
     def __init__(self, path: str | Path, device: str = device, streams: int | None = None,
                  built: Path | None = None) -> None:
         self.precision = 'bfloat16' if _rounds() else 'float32'
+        compiled = _compiled(path, streams) if built is None else _loaded(built, streams)
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
         stored = read_model_info(path).precision
         self.name = f"OpenVINO {version}, {self.precision if stored == 'float32' else stored}"
-        compiled = _compiled(path, streams) if built is None else _loaded(built, streams)
         self._requests = SimpleQueue()  # that are free; each holds one image
         for _ in range(streams or 1):
             self._requests.put(compiled.create_infer_request())
