@@ -1,5 +1,6 @@
 """Style: ament's own linters where they are installed, else flake8 with the same rules."""
 
+from collections import Counter
 from pathlib import Path
 import subprocess
 import sys
@@ -23,3 +24,9 @@ def test_ament(linter: str) -> None:
     ran = subprocess.run([sys.executable, '-m', f'{linter}.main', *paths], cwd=ROOT,
                          capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Without __init__.py in their folders they could not be collected together."""
+    names = Counter(path.name for path in (ROOT / 'test').rglob('*.py'))
+    assert {name for name, count in names.items() if count > 1} == {'conftest.py'}
