@@ -29,7 +29,7 @@ def pytest_report_header() -> list[str]:
 
 @contextmanager
 def free_domain() -> Iterator[int]:
-    """Give a ROS domain, 1..100, that no other run of the tests on this machine has."""
+    """Return a ROS domain, 1..100, that no other run of the tests on this machine has."""
     for number in range(os.getpid(), os.getpid() + 100):
         domain = 1 + number % 100
         lock = Path(tempfile.gettempdir()) / f'segret_ros_{os.getuid()}_domain_{domain}'
@@ -65,7 +65,7 @@ def own_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomeFolder:
-    """Give an empty home folder to all processes that are started meanwhile."""
+    """Start all processes meanwhile with an empty home folder."""
     folder = tmp_path / 'home'
     folder.mkdir()
     home = HomeFolder(folder)

@@ -116,7 +116,7 @@ def remarks(bag: Bag, cameras: list[CameraTopic]) -> list[str]:
 
 
 def _other_transport(topic: str, topics: Iterable[str]) -> bool:
-    """Tell whether a topic of CompressedImage is another transport's, by its name or a twin."""
+    """Return whether a topic of CompressedImage is another transport's, by its name or a twin."""
     base, _, transport = topic.rpartition('/')
     has_twin = base in topics or base + COMPRESSED in topics
     return OTHER_TRANSPORTS.search(topic) is not None or (

@@ -36,7 +36,7 @@ class Summary:
     notes: tuple[str, ...] = ()
 
     def rows(self) -> dict[str, str]:
-        """Give the table that the terminal and the report show."""
+        """Return the table that the terminal and the report show."""
         rows = {
             'frames in / out / dropped': f'{self.frames_in} / {self.frames_out} / {self.dropped}',
             'frames per second': f'{self.rate_hz:.1f}',
@@ -84,7 +84,7 @@ def _frames(count: int) -> str:
 
 def summarise(player: Player, memory_mb: float, confusion: ConfusionMatrix,
               notes: Sequence[str] = ()) -> Summary:
-    """Give the numbers of a drive that was played."""
+    """Return the numbers of a drive that was played."""
     answers = [answer for log in player.logs.values() for answer in log.answers]
     latencies = [answer.latency_ms for answer in answers
                  if not math.isnan(answer.latency_ms)] or [float('nan')]

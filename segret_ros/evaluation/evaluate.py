@@ -266,7 +266,7 @@ class _Drive:
         return kind, text, values | self._score(part, frame, result)
 
     def _score(self, part: Part, frame: Frame, result: Segmentation) -> dict[str, object]:
-        """Give a frame's scores by column; none where it has no true label of use."""
+        """Return a frame's scores by column; none where it has no true label of use."""
         if self._truth is None:
             return {}
         tally = part.tally(frame.camera)

@@ -56,7 +56,7 @@ def panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarray | No
 
 def _errors(image: np.ndarray, label: np.ndarray, true_label: np.ndarray,
             classes: int) -> np.ndarray:
-    """Give the image in grey; wrong pixels are red, those without a true label dark."""
+    """Return the image in grey; wrong pixels are red, those without a true label dark."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     known = true_label < classes
     grey[~known] //= 4
@@ -73,7 +73,7 @@ def _small_label(label: np.ndarray, widest: int) -> np.ndarray:
 
 
 def _size(image: np.ndarray, widest: int) -> tuple[int, int]:
-    """Give width and height: at most `widest` in both."""
+    """Return width and height: at most `widest` in both."""
     height, width = image.shape[:2]
     scale = min(1.0, widest / max(height, width))
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -23,7 +23,7 @@ TYPES = TYPESTORE.types
 
 
 def content(topic: str) -> list[np.ndarray]:
-    """Give some files of the sample drive."""
+    """Return some files of the sample drive."""
     messages = [recorded.message() for recorded in read_bag(SAMPLE, [topic])]
     return [message.data for message in messages[::STEP]]
 

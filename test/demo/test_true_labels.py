@@ -30,7 +30,7 @@ def restamped(recorded: Recorded, stamp_ns: int) -> Recorded:
 
 
 def answered(drive: list[Recorded]) -> Iterator[Recorded]:
-    """Give a drive with an answer to each image, whose ids are the image's number."""
+    """Return a drive with an answer to each image, whose ids are the image's number."""
     number = 0
     for recorded in drive:
         yield recorded

@@ -222,7 +222,7 @@ def sparse(stamp: Callable[[int], int], label: Callable[[int, bytes], bytes] = l
 
 
 def seconds(number: int) -> int:
-    """Give stamps that are sound."""
+    """Return stamps that are sound."""
     return (number + 1) * 10 ** 9
 
 
@@ -235,7 +235,7 @@ def scores_of(folder: Path, drive: list, *arguments: object, code: int = 0) -> t
 
 @pytest.fixture(scope='module')
 def sound(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """Give the scores of the frames that `sparse` takes."""
+    """Return the scores of the frames that `sparse` takes."""
     return scores_of(tmp_path_factory.mktemp('sound'), sparse(seconds))[0]
 
 
@@ -255,13 +255,13 @@ def test_stamps_that_say_nothing_score_as_sound_ones(stamp: Callable[[int], int]
 
 
 def cut(number: int, png: bytes) -> bytes:
-    """Give the labels, the third of them cut in its middle."""
+    """Return the labels, the third of them cut in its middle."""
     return png[:len(png) // 2] if number == 2 else png
 
 
 def relabelled(change: Callable[[np.ndarray], np.ndarray],
                ending: str = '.png') -> Callable[[int, bytes], bytes]:
-    """Give what makes another file of the third label."""
+    """Return what makes another file of the third label."""
     def made(number: int, png: bytes) -> bytes:
         if number != 2:
             return png

@@ -17,7 +17,7 @@ def moments(stamp_ns: object, time_ns: object = TIMES) -> Moments:
 
 
 def matches(frames: Moments, labels: Moments) -> list[tuple[int, str]]:
-    """Give the label of each frame, and how it was found."""
+    """Return the label of each frame, and how it was found."""
     found = [match(frames, labels, stamp, time) for stamp, time in
              zip(frames.stamp_ns.tolist(), frames.time_ns.tolist())]
     return [(one.place, one.how) for one in found]

@@ -30,7 +30,7 @@ def segmenter(model: Path, device: str, **_: object) -> Segmenter:
 
 
 def mutated(seed: int) -> Iterator[Recorded]:
-    """Give a short drive with odd stamps, and with labels that are cut, changed or left out."""
+    """Return a short drive with odd stamps, and with labels that are cut, changed or left out."""
     chance = random.Random(seed)
     stamps = [[0] * FRAMES, [START] * FRAMES, [START - 2 * 10 ** 9 * n for n in range(FRAMES)],
               [START + 10 ** 8 * n for n in range(FRAMES)]]

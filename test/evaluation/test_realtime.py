@@ -48,7 +48,7 @@ class Run:
     labels_s: dict[int, list[float]]
 
     def answers(self) -> dict[int, Answer]:
-        """Give the player's answers by stamp, of images that the recorder saw too."""
+        """Return the player's answers by stamp, of images that the recorder saw too."""
         return {stamp: answer for stamp, answer in zip(sorted(self.labels_s), self.log.answers)
                 if stamp in self.images_s}
 

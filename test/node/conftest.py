@@ -19,7 +19,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def peer_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    """Give a peer in a domain of its own, where no other node is or was."""
+    """Return a peer in a domain of its own, where no other node is or was."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(int(os.environ['ROS_DOMAIN_ID']) + 100))
     peer = Peer()
     yield peer

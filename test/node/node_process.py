@@ -84,16 +84,16 @@ class NodeProcess:
         return int(re.search(r'VmRSS:\s*(\d+) kB', status)[1]) * 1024 / 1e6
 
     def is_deaf_to(self, number: int) -> bool:
-        """Tell whether the process has no handler of its own for a signal yet."""
+        """Return whether the process has no handler of its own for a signal yet."""
         status = Path(f'/proc/{self._process.pid}/status').read_text()
         return not int(re.search(r'SigCgt:\s*(\w+)', status)[1], 16) >> number - 1 & 1
 
     def has_loaded(self, library: str) -> bool:
-        """Tell whether a file whose path holds this text is loaded as a library."""
+        """Return whether a file whose path holds this text is loaded as a library."""
         return library in Path(f'/proc/{self._process.pid}/maps').read_text()
 
     def has_ended(self) -> bool:
-        """Tell whether the process has ended."""
+        """Return whether the process has ended."""
         return self._process.poll() is not None
 
     def interrupt(self, number: int = signal.SIGINT) -> None:

@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineCache:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """Give the file that the build of an OpenVINO engine waits for."""
+    """Return the file that the build of an OpenVINO engine waits for."""
     return tmp_path / 'gate'
 
 

@@ -113,7 +113,7 @@ class Simulation(Ages):
         self.peer.wait_for(told, 'the clock')
 
     def late(self) -> int:
-        """Give the count of labels that became too old."""
+        """Return the count of labels that became too old."""
         return next(int(item.value) for status in self._diagnostics.any_newest().status
                     if status.name == '/segret: camera'
                     for item in status.values if item.key == 'late')

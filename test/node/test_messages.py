@@ -238,14 +238,14 @@ def nearly_sound_images(draw: strategies.DrawFn) -> Image:
 
 
 def rows_of(encoding: str, height: int, width: int) -> tuple[int, int]:
-    """Give how many rows an image has and how many bytes without padding each of them."""
+    """Return how many rows an image has and how many bytes without padding each of them."""
     if encoding.lower() in PLANAR:
         return 3 * height if encoding.lower() == 'nv24' else 3 * height // 2, width
     return height, width * BYTES_PER_PIXEL[encoding]
 
 
 def is_sound(message: Image) -> bool:
-    """Tell whether an image's fields fit together."""
+    """Return whether an image's fields fit together."""
     encoding = message.encoding
     if encoding not in LAYOUTS:
         return False

@@ -126,7 +126,7 @@ def test_a_picture_is_published_only_when_somebody_listens(peer: Peer, output: s
     assert picture.numbers[0] <= sent
 
     def is_silent_unheard() -> bool:
-        """Tell whether none was published between two subscriptions; the node learns it late."""
+        """Return whether none was published between two subscriptions; the node learns it late."""
         last = peer.listen(Image, f'/segmentation/{output}')
         peer.connect(camera, frame, last)
         peer.close_inbox(last)

@@ -62,7 +62,7 @@ def test_the_log_names_all_topics_at_activation(node: NodeProcess) -> None:
 
 @pytest.fixture(scope='module')
 def statuses(node: NodeProcess, diagnostics: Diagnostics) -> dict[str, DiagnosticStatus]:
-    """Give what the diagnostics tell of each camera, some looks at the graph later."""
+    """Return what the diagnostics tell of each camera, some looks at the graph later."""
     for _ in range(2):
         array = diagnostics.any_newest()
     return {status.name.rpartition(' ')[2]: status for status in array.status}

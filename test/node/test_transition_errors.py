@@ -14,7 +14,7 @@ BROKEN = str(Path(__file__).with_name('broken_node.py'))
 
 @pytest.fixture
 def events(peer: Peer) -> Iterator[Inbox]:
-    """Give the states that the node goes through."""
+    """Return the states that the node goes through."""
     inbox = peer.listen(TransitionEvent, '/segret/transition_event')
     yield inbox
     peer.close_inbox(inbox)
@@ -32,7 +32,7 @@ def errors(node: NodeProcess) -> list[str]:
 
 
 def has_no_topics(peer: Peer) -> bool:
-    """Tell whether the node neither publishes nor takes anything of a camera."""
+    """Return whether the node neither publishes nor takes anything of a camera."""
     return not any(peer.node.count_publishers(f'/segmentation/{output}')
                    for output in ('label', 'confidence', 'status')) and not any(
         peer.node.count_subscribers(topic) for topic in ('/image', '/camera_info'))
