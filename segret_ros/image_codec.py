@@ -116,7 +116,7 @@ def decode_compressed(message, max_pixels: int) -> np.ndarray:
 
 
 def holds_depth(encoding: str) -> bool:
-    """Tell whether an image's encoding, or a compressed image's format, is that of no picture."""
+    """Return whether an encoding, or a compressed image's format, is that of no picture."""
     return DEPTH.match(encoding) is not None
 
 

@@ -53,7 +53,7 @@ def check(observation: Observation, consumer: str) -> list[Finding]:
 
 
 def _damage(faults: Sequence[Fault]) -> Iterator[Finding]:
-    """Tell what could not be read, and so was not checked."""
+    """Name what could not be read, and so was not checked."""
     for fault in faults:
         count = f' ({_number_of(fault.count, "message")})' if fault.count else ''
         yield Finding('warning', fault.place, f'not checked{count}: {fault.problem}')

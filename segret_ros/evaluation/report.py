@@ -215,7 +215,7 @@ def sure_text(summary: dict) -> str:
 
 
 def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
-    """Give each class: name, colour, area, consistency, and the scores or None without labels."""
+    """List each class: name, colour, area, consistency, and the scores or None without labels."""
     scored = {item['name']: item for item in (summary['scores'] or {}).get('classes', [])}
     consistency = (summary['stability'] or {}).get('classes', {})
     return [{'name': name, 'color': color, 'area': summary['class_areas'].get(name),

@@ -206,7 +206,7 @@ def test_labels_are_matched_by_the_nearest_stamp(tmp_path: Path) -> None:
 
 def sparse(stamp: Callable[[int], int], label: Callable[[int, bytes], bytes] = lambda _, png: png,
            encoding: str = 'jpeg') -> list:
-    """Give a drive of five frames that look different, with the stamps and labels to be tried."""
+    """Return five frames that look different, with the stamps and labels to be tried."""
     found = []
     for topic, step in ((CAMERA, 'image'), (TRUE_LABEL, 'label')):
         own = [item for item in sample_drive() if item.topic == topic][::25]

@@ -58,7 +58,7 @@ class Ages:
         return self.has_label(message), array.status[0].message
 
     def has_label(self, message: Image) -> bool:
-        """Tell whether a label came for an image before that of a later one: they are in order."""
+        """Return whether a label came for an image before that of a later one, as they must."""
         later = []
 
         def is_decided() -> bool:
