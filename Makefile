@@ -8,24 +8,26 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-nodes test-models test-others soak develop clean
+.PHONY: demo test test-nodes test-models test-others test-training soak develop clean
 
 demo: $(VENV)/runtime
 	$(BIN)/segret_demo --output out/demo
 
 develop: $(VENV)/everything
 
-# Two processes at once. What runs nodes waits more than it computes, and takes about as long as the
-# two others after each other.
+# Two processes at once, which end at about the same time: what runs nodes, which waits more than it
+# computes, and the training; the rest in two parts.
 NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
 MODELS := $(wildcard test/train/test_*.py)
+TRAINING := $(addprefix test/train/,datasets pretraining training)
 
 test: develop
 	@echo 'Two processes test for some ten minutes; each shows its part when it has ended.'
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-nodes test-models test-others
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-nodes test-models \
+		test-others test-training
 
 # With as many threads each as there are cores they would wait for one another.
-test-models test-others: export OMP_NUM_THREADS := 1
+test-models test-others test-training: export OMP_NUM_THREADS := 1
 
 test-nodes: develop
 	$(BIN)/python -m pytest $(NODES)
@@ -34,7 +36,10 @@ test-models: develop
 	$(BIN)/python -m pytest $(MODELS)
 
 test-others: develop
-	$(BIN)/python -m pytest test $(addprefix --ignore=,$(NODES) $(MODELS))
+	$(BIN)/python -m pytest test $(addprefix --ignore=,$(NODES) $(MODELS) $(TRAINING))
+
+test-training: develop
+	$(BIN)/python -m pytest $(TRAINING)
 
 soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak
