@@ -8,12 +8,13 @@ import traceback
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from segret_ros.engine_cache.serving import ServingEngine
 from segret_ros.inference import Segmenter
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
+from segret_ros.node.distribution import ManagedNode
 from segret_ros.node.image_topic import image_topic, is_remapped
 from segret_ros.node.parameters import (
     as_declared, changed_parameters, declare_parameters, Parameters, read_parameters,
@@ -50,7 +51,7 @@ def told(failed: str) -> Callable[[Transition], Transition]:
     return decorate
 
 
-class SegretNode(LifecycleNode):
+class SegretNode(ManagedNode):
     """
     Labels the newest image of each camera.
 

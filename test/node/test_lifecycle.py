@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lifecycle_msgs.msg import TransitionEvent
+from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import GetAvailableTransitions
 from node_process import (
-    Diagnostics, image_message, NodeProcess, Peer, running_node, street, TRANSITIONS, WAY_TO)
+    Diagnostics, image_message, NodeProcess, Peer, running_node, street, WAY_TO)
 import pytest
 from sensor_msgs.msg import Image
 
@@ -115,17 +115,32 @@ def test_each_transition_is_announced(peer: Peer) -> None:
                      'cleaningup', 'unconfigured']
 
 
+def possible(peer: Peer) -> set[int]:
+    """Return the ids of the transitions that the node's state allows."""
+    return {item.transition.id for item in peer.call(
+        GetAvailableTransitions, 'get_available_transitions',
+        GetAvailableTransitions.Request()).available_transitions}
+
+
 @pytest.mark.parametrize('state', WAY_TO)
 def test_a_transition_that_does_not_start_here_is_refused(peer: Peer, state: str) -> None:
     peer.go_to(state)
-    possible = {item.transition.id for item in peer.call(
-        GetAvailableTransitions, 'get_available_transitions',
-        GetAvailableTransitions.Request()).available_transitions}
-    refused = set(TRANSITIONS.values()) - possible
-    assert refused
-    for transition in refused:
+    label = peer.listen(Image, '/segmentation/label')
+    for transition in set(range(256)) - possible(peer):
         assert not peer.change(transition)
-        assert peer.state() == state
+    assert peer.state() == state
+    if state == 'active':
+        peer.connect(peer.advertise(Image, '/image'), frame, label)
+
+
+def test_a_finalized_node_refuses_every_transition(peer_apart: Peer, model_file: Path,
+                                                   tmp_path: Path) -> None:
+    with running_node(tmp_path, model=str(model_file), autostart=False) as node:
+        assert peer_apart.change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+        for transition in range(256):
+            assert not peer_apart.change(transition)
+        assert peer_apart.state() == 'finalized'
+        assert not node.has_ended()
 
 
 def test_transitions_leave_no_trace_of_an_error(peer: Peer, node: NodeProcess) -> None:
