@@ -137,8 +137,8 @@ class DataSet:
         missing = [name for name in files.images if name not in files.labels]
         if missing:
             path = self.layout.label_path(self.root, split, missing[0])
-            yield DataError(f'{shown(path)}: missing, as are {len(missing) - 1} other labels; '
-                            f'{rule}')
+            others = f', as are {len(missing) - 1} other labels' if missing[1:] else ''
+            yield DataError(f'{shown(path)}: missing{others}; {rule}')
         alone = [path for name, path in files.labels.items() if name not in files.images]
         if alone:
             yield DataError(f'{len(alone)} labels without image: {_listed(alone)}; {rule}')

@@ -95,7 +95,7 @@ def test_what_is_left_out_is_counted_and_unpaired_files_do_not_hide_the_others(
     assert checks['train'].samples == 4
     text = report(yard, checks)
     assert f'left out: 2 files that are neither images nor labels, such as {root}/images/' in text
-    assert f'  {root}/labels/train/4.png: missing, as are 0 other labels' in text
+    assert f'  {root}/labels/train/4.png: missing; ' in text
     assert f'  1 labels without image: {root}/labels/train/3.png; Yard is laid out as' in text
 
 
