@@ -12,6 +12,7 @@ from home_folder import HomeFolder
 import pytest
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.label_set import LabelSet
+from segret_ros.node.transport import PROFILE_VARIABLES
 from segret_ros.share import default_model, share_directory
 
 # A ROS 2 installation without torch runs the other tests.
@@ -48,8 +49,8 @@ def own_domain() -> Iterator[None]:
     """Keep this run's nodes apart from all others, on this machine."""
     with free_domain() as domain, pytest.MonkeyPatch.context() as patch:
         # For the camera's side, as docs/ros2.md tells; a process reads it once, at its first node.
-        patch.setenv('FASTDDS_DEFAULT_PROFILES_FILE',
-                     str(share_directory() / 'config' / 'fastdds.xml'))
+        for name in PROFILE_VARIABLES:
+            patch.setenv(name, str(share_directory() / 'config' / 'fastdds.xml'))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_DOMAIN_ID', str(domain))
         yield

@@ -4,18 +4,17 @@ import os
 
 from segret_ros.share import share_directory
 
-PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
-PROFILE_VARIABLE_OF_HUMBLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'  # later versions warn of it
+# Fast DDS 3 reads the first alone, Fast DDS 2 of Humble and Jazzy the second.
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 def use_large_image_profile() -> None:
     """
-    Let Fast DDS take `config/fastdds.xml`, unless the user has named a profile.
+    Let Fast DDS take `config/fastdds.xml`, or the profile that the user has named by either name.
 
-    To be called before rclpy.init; other middlewares do not read the variable.
+    To be called before rclpy.init; other middlewares do not read the variables.
     """
-    if PROFILE_VARIABLE in os.environ or PROFILE_VARIABLE_OF_HUMBLE in os.environ:
-        return
-    humble = os.environ.get('ROS_DISTRO') == 'humble'
-    variable = PROFILE_VARIABLE_OF_HUMBLE if humble else PROFILE_VARIABLE
-    os.environ[variable] = str(share_directory() / 'config' / 'fastdds.xml')
+    named = [os.environ[name] for name in PROFILE_VARIABLES if name in os.environ]
+    profile = named[0] if named else str(share_directory() / 'config' / 'fastdds.xml')
+    for name in PROFILE_VARIABLES:
+        os.environ.setdefault(name, profile)

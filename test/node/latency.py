@@ -16,7 +16,8 @@ from builtin_interfaces.msg import Time
 import cv2
 import numpy as np
 from segret_ros.bench.measure import camera_frames
-from segret_ros.share import default_model, share_directory
+from segret_ros.node.transport import use_large_image_profile
+from segret_ros.share import default_model
 
 STAGES = ('waiting', 'decode', 'check', 'resize', 'network', 'labels')
 WARM_UP_FRAMES = 10
@@ -91,7 +92,7 @@ def main() -> int:
     parser.add_argument('--rate', type=float, default=15, help='frames a second (15)')
     parser.add_argument('--seconds', type=float, default=12, help='how long (12)')
     arguments = parser.parse_args()
-    os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_directory() / 'config/fastdds.xml')
+    use_large_image_profile()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     with tempfile.TemporaryDirectory() as folder:

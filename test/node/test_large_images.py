@@ -7,21 +7,20 @@ from pathlib import Path
 from node_process import image_message, NodeProcess, Peer, running_node, street
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from segret_ros.node.transport import (
-    PROFILE_VARIABLE, PROFILE_VARIABLE_OF_HUMBLE, use_large_image_profile)
+from segret_ros.node.transport import PROFILE_VARIABLES, use_large_image_profile
 from sensor_msgs.msg import Image
 
 PICTURE = street(720, 1280)
 CAMERA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 FRAMES = 5
-VARIABLES = (PROFILE_VARIABLE, PROFILE_VARIABLE_OF_HUMBLE)
 
 
 @pytest.fixture
 def node(model_file: Path, tmp_path: Path,
          monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeProcess]:
     """Run a node that chooses its profile itself."""
-    monkeypatch.delenv(PROFILE_VARIABLE)
+    for name in PROFILE_VARIABLES:
+        monkeypatch.delenv(name)
     with running_node(tmp_path, model=str(model_file)) as node:
         yield node
 
@@ -39,25 +38,13 @@ def test_every_best_effort_frame_is_answered_on_every_topic(node: NodeProcess,
             assert message.header == frame.header
 
 
-@pytest.mark.parametrize('distribution, variable', [
-    ('humble', PROFILE_VARIABLE_OF_HUMBLE), ('kilted', PROFILE_VARIABLE)])
-def test_the_profile_is_named_as_the_distribution_knows_it(
-        distribution: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('named', [None, *PROFILE_VARIABLES])
+def test_both_names_have_one_profile(named: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        for name in VARIABLES:
-            patch.delenv(name, raising=False)
-        patch.setenv('ROS_DISTRO', distribution)
+        for name in PROFILE_VARIABLES:
+            patch.delenv(name)
+        if named:
+            patch.setenv(named, 'mine.xml')
         use_large_image_profile()
-        found = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
-    assert list(found) == [variable]
-    assert Path(found[variable]).read_text().count('<segment_size>33554432<') == 1
-
-
-@pytest.mark.parametrize('variable', VARIABLES)
-def test_a_profile_of_the_users_stays(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, 'mine.xml')
-    use_large_image_profile()
-    assert {name: os.environ[name] for name in VARIABLES if name in os.environ} == {
-        variable: 'mine.xml'}
+        found = {Path(os.environ.pop(name)).name for name in PROFILE_VARIABLES}
+    assert found == {'mine.xml' if named else 'fastdds.xml'}
