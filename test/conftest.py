@@ -12,8 +12,7 @@ from home_folder import HomeFolder
 import pytest
 from segret_ros.inference import ModelInfo, read_model_info
 from segret_ros.label_set import LabelSet
-from segret_ros.node.transport import PROFILE_VARIABLES
-from segret_ros.share import default_model, share_directory
+from segret_ros.share import default_model
 
 # A ROS 2 installation without torch runs the other tests.
 NEED_TORCH = ['inference', 'network', 'train']
@@ -48,9 +47,12 @@ def free_domain() -> Iterator[int]:
 def own_domain() -> Iterator[None]:
     """Keep this run's nodes apart from all others, on this machine."""
     with free_domain() as domain, pytest.MonkeyPatch.context() as patch:
-        # For the camera's side, as docs/ros2.md tells; a process reads it once, at its first node.
-        for name in PROFILE_VARIABLES:
-            patch.setenv(name, str(share_directory() / 'config' / 'fastdds.xml'))
+        if find_spec('rclpy'):  # for the camera's side, as docs/ros2.md tells
+            from segret_ros.node.distribution import PROFILE_VARIABLES
+            from segret_ros.node.transport import use_large_image_profile
+            for name in PROFILE_VARIABLES.values():
+                patch.delenv(name, raising=False)
+            use_large_image_profile()
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_DOMAIN_ID', str(domain))
         yield

@@ -1,6 +1,13 @@
 """What differs between the ROS 2 distributions from Humble to Lyrical; no other module knows."""
 
+from pathlib import Path
+
+import rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+
+# Where Fast DDS looks for its profile: version 2 of Humble and Jazzy, 3 of Kilted and Lyrical.
+PROFILE_VARIABLES = {'libfastrtps.so': 'FASTRTPS_DEFAULT_PROFILES_FILE',
+                     'libfastdds.so': 'FASTDDS_DEFAULT_PROFILES_FILE'}
 
 
 class ManagedNode(LifecycleNode):
@@ -17,3 +24,11 @@ class ManagedNode(LifecycleNode):
             self.get_logger().error(f'transition {transition} is refused: the state does not '
                                     'allow it')
             return TransitionCallbackReturn.FAILURE
+
+
+def profile_variable() -> str | None:
+    """Return the environment variable of Fast DDS's profile; None with another middleware."""
+    rclpy.get_rmw_implementation_identifier()  # loads the middleware
+    libraries = Path('/proc/self/maps').read_text()
+    return next((variable for library, variable in PROFILE_VARIABLES.items()
+                 if library in libraries), None)

@@ -2,19 +2,19 @@
 
 import os
 
+from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
 from segret_ros.share import share_directory
-
-# Fast DDS 3 reads the first alone, Fast DDS 2 of Humble and Jazzy the second.
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 def use_large_image_profile() -> None:
     """
     Let Fast DDS take `config/fastdds.xml`, or the profile that the user has named by either name.
 
-    To be called before rclpy.init; other middlewares do not read the variables.
+    To be called before rclpy.init. The other version's name stays unset, for Kilted's warns of it.
     """
-    named = [os.environ[name] for name in PROFILE_VARIABLES if name in os.environ]
-    profile = named[0] if named else str(share_directory() / 'config' / 'fastdds.xml')
-    for name in PROFILE_VARIABLES:
-        os.environ.setdefault(name, profile)
+    variable = profile_variable()
+    if variable is None:
+        return
+    shipped = str(share_directory() / 'config' / 'fastdds.xml')
+    named = [os.environ[name] for name in PROFILE_VARIABLES.values() if name in os.environ]
+    os.environ.setdefault(variable, (named or [shipped])[0])

@@ -108,8 +108,8 @@ def test_large_images_need_the_profile() -> None:
     def lost(way: str) -> float:
         return transport.measure(transport.WAYS[way], LARGE, LARGE_RATE_HZ, LARGE_FRAMES)['lost']
 
-    # A busy machine may lose all by either.
-    assert any(lost('profile') < lost('default') for _ in range(5))
+    # A busy machine may lose some by either.
+    assert any(lost('profile') == 0 < lost('default') for _ in range(5))
 
 
 def test_the_table_tells_medians_and_leaves_out_runs_without_an_image() -> None:

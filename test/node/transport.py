@@ -18,13 +18,13 @@ import tempfile
 import time
 
 import numpy as np
-from segret_ros.node.transport import PROFILE_VARIABLES
+from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
 from segret_ros.share import share_directory
 
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 WAYS = {
     'default': {},
-    'profile': dict.fromkeys(PROFILE_VARIABLES, str(share_directory() / 'config' / 'fastdds.xml')),
+    'profile': {profile_variable(): str(share_directory() / 'config' / 'fastdds.xml')},
     'LARGE_DATA': {TRANSPORTS: 'LARGE_DATA'},
     'UDP only': {TRANSPORTS: 'UDPv4'},
 }
@@ -138,7 +138,7 @@ def measure(way: dict[str, str], size: tuple[int, int], rate_hz: float,
     :param size: (height, width).
     """
     environment = {name: value for name, value in os.environ.items()
-                   if name not in (*PROFILE_VARIABLES, TRANSPORTS)} | HEAP | way
+                   if name not in (*PROFILE_VARIABLES.values(), TRANSPORTS)} | HEAP | way
     with tempfile.TemporaryDirectory() as folder:
         environment['ROS_LOG_DIR'] = folder
         results = [Path(folder) / f'{side}.json' for side in SIDES]
@@ -191,7 +191,7 @@ def main() -> int:
         return 0
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    ways = WAYS | {path.name: dict.fromkeys(PROFILE_VARIABLES, str(path.resolve()))
+    ways = WAYS | {path.name: {profile_variable(): str(path.resolve())}
                    for path in arguments.profile}
     runs = {name: [] for name in ways}
     for _ in range(arguments.runs):
