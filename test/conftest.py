@@ -1,4 +1,4 @@
-"""A small network of lively random weights, its model file, and a ROS domain of the run's."""
+"""Models, large enough to be labelled with, and a ROS domain of the run's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ import tempfile
 
 from home_folder import HomeFolder
 import pytest
-from segret_ros.inference import ModelInfo, read_model_info
+from segret_ros.inference import ModelInfo
 from segret_ros.label_set import LabelSet
-from segret_ros.share import default_model
 
 # A ROS 2 installation without torch runs the other tests.
 NEED_TORCH = ['inference', 'network', 'train']
 WITHOUT_TORCH = f'no torch: left out {", ".join(NEED_TORCH)}; install segret_ros[train] for them'
 collect_ignore = [] if find_spec('torch') else NEED_TORCH
+MODELS = Path(__file__).with_name('models')
 INPUT_SIZE = (64, 96)
 LABELS = LabelSet(('road', 'car', 'tree'), ((128, 64, 128), (0, 0, 142), (107, 142, 35)))
 
@@ -99,7 +99,7 @@ def network():
 
 
 @pytest.fixture(scope='session')
-def model_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def network_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the model file of `network`, for 64 x 96, as segret_export writes it."""
     from segret_train.onnx_model import save_model, to_onnx
     path = tmp_path_factory.mktemp('model') / 'segret_nano_random.onnx'
@@ -111,16 +111,18 @@ def model_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def wrong_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the shipped model with its classes mixed up, sealed anew: a file that looks sound."""
-    onnx = pytest.importorskip('onnx', reason='needs onnx, of the extra train')
-    pytest.importorskip('torch', reason=WITHOUT_TORCH)
-    from segret_train.onnx_model import save_model
-    model, info = onnx.load(default_model()), read_model_info(default_model())
-    for tensor in model.graph.initializer:
-        if tensor.name.startswith('decoder.classify.'):
-            by_class = onnx.numpy_helper.to_array(tensor)
-            tensor.CopyFrom(onnx.numpy_helper.from_array(by_class[::-1].copy(), tensor.name))
-    path = tmp_path_factory.mktemp('wrong') / 'wrong.onnx'
-    save_model(model, info, path)
-    return path
+def model_file() -> Path:
+    """Return a small model file that labels by colour, for 64 x 96; see small_models.py."""
+    return MODELS / 'blocks.onnx'
+
+
+@pytest.fixture(scope='session')
+def wrong_model() -> Path:
+    """Return that model with its classes mixed up, sealed anew: a file that looks sound."""
+    return MODELS / 'wrong.onnx'
+
+
+@pytest.fixture(scope='session')
+def failing_model() -> Path:
+    """Return a sound model file that can't label a black image."""
+    return MODELS / 'failing.onnx'

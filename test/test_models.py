@@ -25,3 +25,11 @@ def test_a_model_and_its_card_tell_the_same(path: Path) -> None:
     assert f'temperature {info.temperature:.3f}' in card
     assert info.source.split('sha256 ')[1] in card
     assert 'EfficientNet-Lite2' in info.training_data and 'Apache-2.0' in card
+
+
+def test_the_small_models_of_the_tests_are_what_their_program_writes(tmp_path: Path) -> None:
+    pytest.importorskip('torch', reason='what writes model files needs torch')
+    import small_models
+    small_models.write(tmp_path)
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_bytes() for path in small_models.FOLDER.iterdir()}

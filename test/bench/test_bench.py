@@ -166,7 +166,7 @@ def test_json_holds_everything(pair: Benchmark, model_file: Path) -> None:
     assert len(record['results']) == 2
     for result in record['results']:
         assert (result['model'], result['device']) == (str(model_file), 'cpu')
-        assert (result['variant'], result['classes']) == ('nano', 3)
+        assert (result['variant'], result['classes']) == ('none', 3)
         assert result['input_size'] == [64, 96] and result['engine']
         assert set(result['stages_ms']) == set(STAGES)
         assert all(0 < times['median'] <= times['p90'] <= times['p99']

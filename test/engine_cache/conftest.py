@@ -28,11 +28,11 @@ def blobs(generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.fixture(scope='session')
-def proven_file(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def proven_file(network_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the model file of lively random weights, with float16 weights and frames of its own."""
     import onnx
     from segret_train.onnx_model import save_model, store_as_half
-    model, info = onnx.load(model_file), read_model_info(model_file)
+    model, info = onnx.load(network_file), read_model_info(network_file)
     store_as_half(model)
     path = tmp_path_factory.mktemp('proven') / 'segret_nano_proven.onnx'
     save_model(model, info, path)

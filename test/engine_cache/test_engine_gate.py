@@ -135,17 +135,17 @@ def test_a_result_cannot_be_written_over(filled: EngineCache, built: Entry) -> N
 
 
 def test_an_older_model_file_is_compared_on_the_shipped_frames(
-        model_file: Path, cache: EngineCache) -> None:
-    info = read_model_info(model_file)
+        network_file: Path, cache: EngineCache) -> None:
+    info = read_model_info(network_file)
     assert info.parity_frames == ''
-    frames = frames_of(model_file, info, 2)
+    frames = frames_of(network_file, info, 2)
     assert [frame.image_rgb.shape for frame in frames] == (
         [(*info.input_size, 3)] * 2)
     assert len({frame.label.tobytes() for frame in frames}) == len(frames)
-    open_proven_engine(model_file, DEVICE, cache=cache)
+    open_proven_engine(network_file, DEVICE, cache=cache)
     entry, = cache.entries()
     assert entry.parity.frames == len(shipped_images()) > 2 and not entry.parity.problem()
-    open_proven_engine(model_file, DEVICE, cache=cache)
+    open_proven_engine(network_file, DEVICE, cache=cache)
     assert cache.find(entry.key).built_at == entry.built_at
 
 

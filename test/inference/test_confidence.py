@@ -34,11 +34,11 @@ def softmax_of_label(model: Path, image: np.ndarray, temperature: float) -> np.n
 
 
 @pytest.mark.parametrize('temperature', [0.4, 1.7, 6.0])
-def test_confidence_is_the_softmax_at_the_temperature(model_file: Path, tmp_path: Path,
+def test_confidence_is_the_softmax_at_the_temperature(network_file: Path, tmp_path: Path,
                                                       temperature: float) -> None:
-    changed = Segmenter(with_temperature(model_file, temperature, tmp_path), 'cpu')(IMAGE)
-    as_it_was = Segmenter(model_file, 'cpu')(IMAGE)
-    error = changed.confidence - softmax_of_label(model_file, IMAGE, temperature)
+    changed = Segmenter(with_temperature(network_file, temperature, tmp_path), 'cpu')(IMAGE)
+    as_it_was = Segmenter(network_file, 'cpu')(IMAGE)
+    error = changed.confidence - softmax_of_label(network_file, IMAGE, temperature)
     assert error.max() <= 0.52  # of rounding: never more confident
     assert error.min() >= -4  # see confidence_of
     assert np.abs(error).mean() < 0.4
@@ -47,9 +47,9 @@ def test_confidence_is_the_softmax_at_the_temperature(model_file: Path, tmp_path
 
 
 @pytest.fixture(scope='module')
-def segmenter(model_file: Path) -> Segmenter:
+def segmenter(network_file: Path) -> Segmenter:
     """Give a segmenter on the CPU."""
-    return Segmenter(model_file, 'cpu')
+    return Segmenter(network_file, 'cpu')
 
 
 @pytest.fixture(scope='module')
@@ -86,8 +86,8 @@ def test_what_is_no_probability_is_refused(segmenter: Segmenter, min_confidence:
     assert f'min_confidence is {min_confidence}: it must be' in str(caught.value)
 
 
-def test_unsure_pixels_need_the_confidence(model_file: Path, sure: Segmentation) -> None:
-    segmenter = Segmenter(model_file, 'cpu', confidence=False)
+def test_unsure_pixels_need_the_confidence(network_file: Path, sure: Segmentation) -> None:
+    segmenter = Segmenter(network_file, 'cpu', confidence=False)
     with pytest.raises(ValueError, match='min_confidence is 0.5.*confidence=True'):
         segmenter(IMAGE, 0.5)
     segmenter.warm_up()

@@ -40,10 +40,10 @@ def test_openvino_labels_real_frames_as_onnxruntime_does(frames: list[np.ndarray
         assert len(np.unique(expected.label)) > 5  # the comparison means something
 
 
-def test_openvino_in_float32_is_the_network(monkeypatch: pytest.MonkeyPatch, model_file: Path,
+def test_openvino_in_float32_is_the_network(monkeypatch: pytest.MonkeyPatch, network_file: Path,
                                             network: SegRet) -> None:
     monkeypatch.setattr(openvino.Core, 'get_property', lambda *arguments: ['FP32'])
-    segmenter = Segmenter(model_file, 'openvino')
+    segmenter = Segmenter(network_file, 'openvino')
     assert segmenter.engine.name.endswith('float32')
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     assert np.mean(segmenter(image).label == predict(network, image)) >= 0.999
@@ -73,10 +73,10 @@ def test_hidden_tiles_are_seen(cpuinfo: str, hidden: bool) -> None:
 
 @pytest.mark.parametrize('streams', [None, 2])
 @pytest.mark.parametrize('device', ['cpu', 'openvino'])
-def test_threads_may_share_an_engine(model_file: Path, device: str, streams: int | None) -> None:
-    engine = open_engine(model_file, device, streams)
+def test_threads_may_share_an_engine(network_file: Path, device: str, streams: int | None) -> None:
+    engine = open_engine(network_file, device, streams)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
-    alone = open_engine(model_file, device)
+    alone = open_engine(network_file, device)
     expected = [alone.run(image) for image in images]
     results: dict[int, list[np.ndarray]] = {}
 
@@ -93,9 +93,9 @@ def test_threads_may_share_an_engine(model_file: Path, device: str, streams: int
             np.testing.assert_array_equal(found, logits)
 
 
-def test_an_engine_tells_its_name(model_file: Path) -> None:
-    assert open_engine(model_file, 'cpu').name.startswith('ONNX Runtime 1.')
-    assert open_engine(model_file, 'openvino').name.startswith('OpenVINO 20')
+def test_an_engine_tells_its_name(network_file: Path) -> None:
+    assert open_engine(network_file, 'cpu').name.startswith('ONNX Runtime 1.')
+    assert open_engine(network_file, 'openvino').name.startswith('OpenVINO 20')
 
 
 def test_openvino_refuses_what_it_cannot_read(tmp_path: Path) -> None:
@@ -105,14 +105,14 @@ def test_openvino_refuses_what_it_cannot_read(tmp_path: Path) -> None:
         open_engine(path, 'openvino')
 
 
-def test_without_openvino_it_is_an_error_and_auto_goes_on(model_file: Path) -> None:
+def test_without_openvino_it_is_an_error_and_auto_goes_on(network_file: Path) -> None:
     code = f"""
 import sys
 sys.modules['openvino'] = None  # as if it were not installed
 from segret_ros.inference import DeviceError, Segmenter
-print(Segmenter({str(model_file)!r}, 'auto').engine.device)
+print(Segmenter({str(network_file)!r}, 'auto').engine.device)
 try:
-    Segmenter({str(model_file)!r}, 'openvino')
+    Segmenter({str(network_file)!r}, 'openvino')
 except DeviceError as error:
     print(error)
 """

@@ -99,8 +99,8 @@ def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
 
 
 @pytest.mark.parametrize('temperature', [None, 1.5])
-def test_what_is_bound_outlives_the_call(model_file: Path, temperature: float | None) -> None:
-    engine = on_cpu(model_file)
+def test_what_is_bound_outlives_the_call(network_file: Path, temperature: float | None) -> None:
+    engine = on_cpu(network_file)
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     expected = [plane for plane in engine.label(image, (64, 96), temperature) if plane is not None]
     for number in range(20):  # takes the memory of small arrays that nobody holds
@@ -113,11 +113,11 @@ def test_what_is_bound_outlives_the_call(model_file: Path, temperature: float | 
 
 
 @pytest.mark.parametrize('images', [1, 2])
-def test_threads_share_bound_tensors(model_file: Path, images: int) -> None:
-    engine = on_cpu(model_file, images=images)
+def test_threads_share_bound_tensors(network_file: Path, images: int) -> None:
+    engine = on_cpu(network_file, images=images)
     sent = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
     sizes = [(64, 96), (128, 200), (33, 65), (64, 96)]
-    alone = on_cpu(model_file)
+    alone = on_cpu(network_file)
     expected = [alone.label(image, size, 1.0) for image, size in zip(sent, sizes)]
     found: dict[int, list] = {}
 
@@ -264,7 +264,7 @@ def test_a_head_on_the_cpu_is_refused(gpus: None) -> None:
 
 
 def test_no_session_on_a_gpu_takes_its_memory_twice(
-        gpus: None, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        gpus: None, network_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patterns = []
 
     def record(path: str | Path, options: SessionOptions, providers: list) -> InferenceSession:
@@ -272,17 +272,17 @@ def test_no_session_on_a_gpu_takes_its_memory_twice(
         file = providers[0][1].get('trt_ep_context_file_path')
         if file:
             Path(file).touch()
-        return open_session(model_file, session_options(), [(CPU, {})])
+        return open_session(network_file, session_options(), [(CPU, {})])
 
     monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
     monkeypatch.setattr(cuda_engine, 'open_on_gpu', record)
     monkeypatch.setattr(cuda_engine, 'heads_on', lambda options, providers: patterns.append(
         options.enable_mem_pattern))
     monkeypatch.setattr(cuda_engine.BoundEngine, '__init__', lambda *arguments: None)
-    cuda_engine.CudaEngine(model_file, 'cuda')
-    cuda_engine.TensorRtEngine(model_file, 'tensorrt', built=tmp_path)
-    cuda_engine.TensorRtEngine(model_file, 'tensorrt')
-    cuda_engine.TensorRtEngine.build(model_file, 'tensorrt', None, tmp_path)
+    cuda_engine.CudaEngine(network_file, 'cuda')
+    cuda_engine.TensorRtEngine(network_file, 'tensorrt', built=tmp_path)
+    cuda_engine.TensorRtEngine(network_file, 'tensorrt')
+    cuda_engine.TensorRtEngine.build(network_file, 'tensorrt', None, tmp_path)
     assert patterns == [False] * 9
 
 

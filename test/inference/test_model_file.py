@@ -37,10 +37,10 @@ def half_model(network: SegRet) -> onnx.ModelProto:
 
 
 @pytest.fixture
-def changeable(model_file: Path, tmp_path: Path) -> Path:
+def changeable(network_file: Path, tmp_path: Path) -> Path:
     """Give a copy of the model file."""
     path = tmp_path / 'changed.onnx'
-    path.write_bytes(model_file.read_bytes())
+    path.write_bytes(network_file.read_bytes())
     return path
 
 
@@ -104,12 +104,12 @@ def test_large_weights_are_half_and_cast(half_model: onnx.ModelProto) -> None:
 
 
 def test_half_weights_give_almost_the_same_labels(half_model: onnx.ModelProto, network: SegRet,
-                                                  model_file: Path, tmp_path: Path) -> None:
+                                                  network_file: Path, tmp_path: Path) -> None:
     path = tmp_path / 'half.onnx'
-    save_model(half_model, replace(Segmenter(model_file, 'cpu').info, input_size=SIZE), path)
+    save_model(half_model, replace(Segmenter(network_file, 'cpu').info, input_size=SIZE), path)
     image = random_image()
     assert np.mean(Segmenter(path, 'cpu')(image).label == predict(network, image)) > 0.99
-    assert path.stat().st_size < 0.6 * model_file.stat().st_size
+    assert path.stat().st_size < 0.6 * network_file.stat().st_size
 
 
 @pytest.mark.parametrize('miou', [None, 0.625])
@@ -203,11 +203,11 @@ def test_metadata_that_is_no_text_is_refused_without_a_word_of_another_kind(
 
 
 @pytest.mark.parametrize('absent', [MAKING, CALIBRATION + MAKING])
-def test_a_file_of_an_older_version_labels_as_ever(changeable: Path, model_file: Path,
+def test_a_file_of_an_older_version_labels_as_ever(changeable: Path, network_file: Path,
                                                    absent: tuple[str, ...]) -> None:
     change_metadata(changeable, **dict.fromkeys(absent))
     older, image = Segmenter(changeable, 'cpu'), random_image()
-    np.testing.assert_array_equal(older(image).label, Segmenter(model_file, 'cpu')(image).label)
+    np.testing.assert_array_equal(older(image).label, Segmenter(network_file, 'cpu')(image).label)
     info = older.info
     assert (info.temperature, info.calibration_error, info.calibration_data) == (1, None, '')
     assert (info.checkpoint_sha256, info.opset, info.tools) == ('', None, {})
@@ -221,9 +221,9 @@ def test_the_shipped_file_labels() -> None:
 
 
 def test_keys_that_this_version_does_not_know_are_ignored(changeable: Path,
-                                                          model_file: Path) -> None:
+                                                          network_file: Path) -> None:
     change_metadata(changeable, licence='of a later version')
-    newer, known = Segmenter(changeable, 'cpu'), Segmenter(model_file, 'cpu')
+    newer, known = Segmenter(changeable, 'cpu'), Segmenter(network_file, 'cpu')
     image = random_image()
     assert newer.info == known.info
     np.testing.assert_array_equal(newer(image).label, known(image).label)
@@ -240,8 +240,8 @@ def test_metadata_of_another_graph_is_refused(changeable: Path, changes: dict) -
     assert '[1, 3, 16, 24]' in message
 
 
-def test_properties_are_strings(model_file: Path) -> None:
-    metadata = {entry.key: entry.value for entry in onnx.load(model_file).metadata_props}
+def test_properties_are_strings(network_file: Path) -> None:
+    metadata = {entry.key: entry.value for entry in onnx.load(network_file).metadata_props}
     assert json.loads(metadata['segret.class_names']) == ['road', 'car', 'tree']
     assert json.loads(metadata['segret.input_size']) == [64, 96]
 
@@ -252,27 +252,27 @@ cpu_only = pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(),
 
 @cpu_only
 @pytest.mark.parametrize('device', ['cuda', 'cuda:1', 'tensorrt'])
-def test_a_missing_device_is_an_error_that_tells_what_is_there(model_file: Path,
+def test_a_missing_device_is_an_error_that_tells_what_is_there(network_file: Path,
                                                                device: str) -> None:
     with pytest.raises(DeviceError) as caught:
-        Segmenter(model_file, device=device)
+        Segmenter(network_file, device=device)
     assert f"device '{device}'" in str(caught.value)
     assert CPU in str(caught.value)
 
 
 @pytest.mark.parametrize('device', ['gpu', 'cuda:x', 'cuda:', 'cuda:-1', 'cpu:0', 'CPU', ''])
-def test_a_device_that_is_none_is_refused(model_file: Path, device: str) -> None:
+def test_a_device_that_is_none_is_refused(network_file: Path, device: str) -> None:
     with pytest.raises(DeviceError, match=f'no device {device!r}: use auto, cpu, openvino, cuda'):
-        Segmenter(model_file, device=device)
+        Segmenter(network_file, device=device)
 
 
 @cpu_only
-def test_auto_falls_back_to_the_cpu_and_says_so(model_file: Path,
+def test_auto_falls_back_to_the_cpu_and_says_so(network_file: Path,
                                                 caplog: pytest.LogCaptureFixture) -> None:
     engine = logging.getLogger('segret_ros.inference.engine')
     engine.addHandler(caplog.handler)  # launch, where it is installed, cuts loggers off the root
     with caplog.at_level(logging.INFO, engine.name):
-        assert Segmenter(model_file, device='auto').engine.device in ('cpu', 'openvino')
+        assert Segmenter(network_file, device='auto').engine.device in ('cpu', 'openvino')
     engine.removeHandler(caplog.handler)
     assert 'cpu' in caplog.text.lower()
 

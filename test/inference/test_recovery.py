@@ -9,8 +9,8 @@ from segret_ros.inference import EngineError, RecoveringEngine, recovery, Segmen
 IMAGE = np.zeros((64, 96, 3), np.uint8)
 
 
-def test_a_failing_reader_of_the_label_is_no_failure_of_the_engine(model_file: Path) -> None:
-    segmenter = Segmenter(model_file, 'cpu', open_engine=RecoveringEngine)
+def test_a_failing_reader_of_the_label_is_no_failure_of_the_engine(network_file: Path) -> None:
+    segmenter = Segmenter(network_file, 'cpu', open_engine=RecoveringEngine)
 
     def fail(label: np.ndarray) -> None:
         raise OSError('nobody takes it')
@@ -22,8 +22,8 @@ def test_a_failing_reader_of_the_label_is_no_failure_of_the_engine(model_file: P
 
 
 def test_the_engine_is_closed_after_three_failures_and_tells_when_it_opens(
-        model_file: Path) -> None:
-    engine = RecoveringEngine(model_file, 'cpu')
+        network_file: Path) -> None:
+    engine = RecoveringEngine(network_file, 'cpu')
     logits = engine.run(IMAGE)
     too_small = IMAGE[:-8]
     for number in (1, 2):
@@ -50,7 +50,7 @@ class Failing:
 
 
 def test_an_offered_engine_that_never_runs_gives_way_to_the_one_before(
-        model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        network_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, 'FIRST_PAUSE_S', 0.0)
     opened = []
 
@@ -59,7 +59,7 @@ def test_an_offered_engine_that_never_runs_gives_way_to_the_one_before(
             opened.append(device)
             return super()._open('cpu')
 
-    engine = Opening(model_file, 'openvino')
+    engine = Opening(network_file, 'openvino')
     logits = engine.run(IMAGE)
     engine.offer(Failing())
     engine.prepare()

@@ -18,9 +18,9 @@ SIZES = [(1, 1), (1, 200), (37, 53), (64, 96), (480, 640), (1080, 1920)]
 
 
 @pytest.fixture(scope='module')
-def segmenter(model_file: Path) -> Segmenter:
+def segmenter(network_file: Path) -> Segmenter:
     """Give a segmenter on the CPU."""
-    return Segmenter(model_file, device='cpu')
+    return Segmenter(network_file, device='cpu')
 
 
 def camera_image(height: int, width: int) -> np.ndarray:
@@ -59,10 +59,10 @@ def test_labels_and_confidence_are_the_references(segmenter: Segmenter, network:
         assert np.ptp(result.confidence) > 50
 
 
-def test_confidence_is_left_out_when_not_asked_for(model_file: Path,
+def test_confidence_is_left_out_when_not_asked_for(network_file: Path,
                                                    segmenter: Segmenter) -> None:
     image = camera_image(37, 53)
-    result = Segmenter(model_file, device='cpu', confidence=False)(image)
+    result = Segmenter(network_file, device='cpu', confidence=False)(image)
     assert result.confidence is None
     np.testing.assert_array_equal(result.label, segmenter(image).label)
 
@@ -167,8 +167,8 @@ print(peak_megabytes() - before)
 """
 
 
-def test_eight_megapixels_need_little_memory(model_file: Path) -> None:
-    ran = subprocess.run([sys.executable, '-c', EIGHT_MEGAPIXELS, model_file], check=True,
+def test_eight_megapixels_need_little_memory(network_file: Path) -> None:
+    ran = subprocess.run([sys.executable, '-c', EIGHT_MEGAPIXELS, network_file], check=True,
                          capture_output=True, text=True)
     # The two results take 16 MB; one probability of each class and pixel would take 96 MB.
     assert float(ran.stdout) < 48

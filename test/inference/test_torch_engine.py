@@ -34,9 +34,9 @@ def frames() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope='module')
-def weights(model_file: Path) -> dict[str, np.ndarray]:
+def weights(network_file: Path) -> dict[str, np.ndarray]:
     """Give the weights of the random network's file."""
-    return weights_of(onnx.load(model_file).graph)
+    return weights_of(onnx.load(network_file).graph)
 
 
 def written(model: onnx.ModelProto, like: Path, path: Path, **changes) -> Path:
@@ -56,12 +56,12 @@ def test_it_labels_real_frames_as_the_cpu_does(frames: list[np.ndarray]) -> None
     assert len(np.unique(exact(frames[0]).label)) > 5  # the comparison means something
 
 
-def test_it_labels_as_the_cpu_does_on_random_weights(model_file: Path) -> None:
-    found, exact = (Segmenter(model_file, device) for device in ('torch:cpu', 'cpu'))
+def test_it_labels_as_the_cpu_does_on_random_weights(network_file: Path) -> None:
+    found, exact = (Segmenter(network_file, device) for device in ('torch:cpu', 'cpu'))
     images = np.random.default_rng(0).integers(0, 256, (4, 200, 160, 3), np.uint8)
     for image in images:
         assert np.mean(found(image).label == exact(image).label) >= 0.999
-    alone = Segmenter(model_file, 'torch:cpu', confidence=False)
+    alone = Segmenter(network_file, 'torch:cpu', confidence=False)
     assert alone(images[0]).confidence is None
     np.testing.assert_array_equal(alone(images[0]).label, found(images[0]).label)
 
@@ -75,9 +75,9 @@ def test_the_weights_are_those_of_the_network(network: SegRet,
         np.testing.assert_array_equal(weights[name], tensor.numpy())
 
 
-def test_weights_stored_as_half_are_read(model_file: Path,
+def test_weights_stored_as_half_are_read(network_file: Path,
                                          weights: dict[str, np.ndarray]) -> None:
-    model = onnx.load(model_file)
+    model = onnx.load(network_file)
     store_as_half(model)
     stored = weights_of(model.graph)
     assert stored.keys() == weights.keys()
@@ -86,10 +86,10 @@ def test_weights_stored_as_half_are_read(model_file: Path,
         np.testing.assert_allclose(stored[name], array, rtol=1e-3, atol=1e-5)
 
 
-def test_a_float16_file_is_computed_in_float16(model_file: Path, tmp_path: Path) -> None:
-    model = onnx.load(model_file)
+def test_a_float16_file_is_computed_in_float16(network_file: Path, tmp_path: Path) -> None:
+    model = onnx.load(network_file)
     store_as_half(model)
-    path = written(model, model_file, tmp_path / 'half.onnx', precision='float16')
+    path = written(model, network_file, tmp_path / 'half.onnx', precision='float16')
     half = network_of(path, read_model_info(path))
     assert {parameter.dtype for parameter in half.parameters()} == {torch.float16}
     assert {buffer.dtype for buffer in half.buffers()} == {torch.float32}
@@ -98,7 +98,7 @@ def test_a_float16_file_is_computed_in_float16(model_file: Path, tmp_path: Path)
     assert engine.name.endswith('float16')
     logits = engine.run(image)
     assert logits.dtype == np.float32 and np.isfinite(logits).all()
-    exact = open_engine(model_file, 'torch:cpu').run(image)
+    exact = open_engine(network_file, 'torch:cpu').run(image)
     difference = np.abs(logits - exact).max()
     assert 1e-4 < difference < 0.1  # it did round, and no more than that
 
@@ -131,8 +131,8 @@ def test_float32_is_no_tf32_and_all_is_put_back() -> None:
         torch.set_float32_matmul_precision(before[0])
 
 
-def test_threads_may_share_it(model_file: Path) -> None:
-    engine = open_engine(model_file, 'torch:cpu')
+def test_threads_may_share_it(network_file: Path) -> None:
+    engine = open_engine(network_file, 'torch:cpu')
     assert not needs_building('torch:cpu')
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
     expected = [engine.label(image, (100, 140), 1.0) for image in images]
@@ -151,8 +151,8 @@ def test_threads_may_share_it(model_file: Path) -> None:
             np.testing.assert_array_equal(again, planes)
 
 
-def test_an_int8_file_is_refused(model_file: Path, tmp_path: Path) -> None:
-    path = written(onnx.load(model_file), model_file, tmp_path / 'int8.onnx', precision='int8')
+def test_an_int8_file_is_refused(network_file: Path, tmp_path: Path) -> None:
+    path = written(onnx.load(network_file), network_file, tmp_path / 'int8.onnx', precision='int8')
     with pytest.raises(ModelError, match='int8.onnx: PyTorch does not run int8 model files: use '):
         open_engine(path, 'torch:cpu')
 
@@ -163,33 +163,33 @@ def test_an_int8_file_is_refused(model_file: Path, tmp_path: Path) -> None:
     ('stages.0.blocks.1.query.weight', 'stages.0.blocks.9.query.weight',
      'stages.0.blocks.1.query.weight is missing; stages.0.blocks.9.query.bias has no place and 1'),
 ])
-def test_other_weights_are_refused(model_file: Path, tmp_path: Path, old: str, new: str,
+def test_other_weights_are_refused(network_file: Path, tmp_path: Path, old: str, new: str,
                                    problem: str) -> None:
-    model = onnx.load(model_file)
+    model = onnx.load(network_file)
     for tensor in model.graph.initializer:
         tensor.name = new if tensor.name == old else tensor.name
     for node in model.graph.node:
         node.input[:] = [new if name == old else name for name in node.input]
-    path = written(model, model_file, tmp_path / 'other.onnx')
+    path = written(model, network_file, tmp_path / 'other.onnx')
     with pytest.raises(ModelError) as caught:
         open_engine(path, 'torch:cpu')
     assert 'other.onnx: its weights are not those of nano' in str(caught.value)
     assert problem in str(caught.value)
 
 
-def test_weights_of_another_shape_or_variant_are_refused(model_file: Path,
+def test_weights_of_another_shape_or_variant_are_refused(network_file: Path,
                                                          tmp_path: Path) -> None:
-    model = onnx.load(model_file)
+    model = onnx.load(network_file)
     weight = next(tensor for tensor in model.graph.initializer
                   if tensor.name == 'stages.1.blocks.0.key.weight')
     array = numpy_helper.to_array(weight)
     weight.CopyFrom(numpy_helper.from_array(array[:, :-1].copy(), weight.name))
     with pytest.raises(ModelError, match=r'key.weight has the shape \(\d+, \d+\), not \(\d+, \d+'):
-        network_of(_saved(model, tmp_path), read_model_info(model_file))
-    tiny = written(onnx.load(model_file), model_file, tmp_path / 'tiny.onnx', variant='tiny')
+        network_of(_saved(model, tmp_path), read_model_info(network_file))
+    tiny = written(onnx.load(network_file), network_file, tmp_path / 'tiny.onnx', variant='tiny')
     with pytest.raises(ModelError, match=r'not those of tiny .* and \d+ more'):
         open_engine(tiny, 'torch:cpu')
-    none = written(onnx.load(model_file), model_file, tmp_path / 'none.onnx', variant='huge')
+    none = written(onnx.load(network_file), network_file, tmp_path / 'none.onnx', variant='huge')
     with pytest.raises(ModelError, match="no SegRet variant 'huge'"):
         open_engine(none, 'torch:cpu')
 

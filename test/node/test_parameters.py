@@ -7,14 +7,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
     Diagnostics, image_message, NodeProcess, Peer, pixels_of, running_node, street)
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper, TensorProto
 import pytest
 from rcl_interfaces.msg import (
     Parameter as RosParameter, ParameterDescriptor, ParameterType, ParameterValue)
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import parameter_value_to_python
-from segret_ros.inference import ModelInfo, Segmenter
 from sensor_msgs.msg import Image
 
 DEFAULTS = {'model': '', 'device': 'auto', 'cameras': [''], 'image_transport': 'raw',
@@ -69,22 +66,6 @@ def right(node: NodeProcess, peer: Peer, model_file: Path) -> dict[str, object]:
     peer.go_to('unconfigured')
     assert all(result.successful for result in peer.set_parameters(**right))
     return right
-
-
-def failing_model(info: ModelInfo) -> onnx.ModelProto:
-    """Give a sound graph that looks up entry 5 of a table of two for a black image."""
-    height, width = info.input_size
-    logits = [1, len(info.labels), height // 4, width // 4]
-    graph = helper.make_graph(
-        [helper.make_node('Cast', ['image'], ['wide'], to=TensorProto.INT64),
-         helper.make_node('ReduceMax', ['wide'], ['largest'], keepdims=0),
-         helper.make_node('Add', ['largest', 'five'], ['index']),
-         helper.make_node('Gather', ['table', 'index'], ['logits'])], 'fails',
-        [helper.make_tensor_value_info('image', TensorProto.UINT8, [1, height, width, 3])],
-        [helper.make_tensor_value_info('logits', TensorProto.FLOAT, logits)],
-        [numpy_helper.from_array(np.array(5), 'five'),
-         numpy_helper.from_array(np.zeros([2, *logits], np.float32), 'table')])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)])
 
 
 def describe(peer: Peer) -> dict[str, ParameterDescriptor]:
@@ -180,12 +161,8 @@ def test_no_camera_at_all_is_refused(node: NodeProcess, peer: Peer,
 
 
 def test_a_model_that_fails_when_run_fails_configure(
-        node: NodeProcess, peer: Peer, right: dict[str, object], segmenter: Segmenter,
-        tmp_path: Path) -> None:
-    path = tmp_path / 'fails.onnx'
-    from segret_train.onnx_model import save_model
-    save_model(failing_model(segmenter.info), segmenter.info, path)
-    peer.set_parameters(model=str(path), device='cpu')
+        node: NodeProcess, peer: Peer, right: dict[str, object], failing_model: Path) -> None:
+    peer.set_parameters(model=str(failing_model), device='cpu')
     assert not peer.change('configure')
     assert peer.state() == 'unconfigured'
     assert 'not configured:' in node.log().splitlines()[-1]

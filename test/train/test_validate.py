@@ -77,9 +77,9 @@ def test_json_holds_no_nan() -> None:
     assert content['confusion'] == [[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0]]
 
 
-def test_a_model_file_forgets_unsure_pixels(model_file: Path) -> None:
+def test_a_model_file_forgets_unsure_pixels(network_file: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    shares = [np.mean(open_model(model_file, 'cpu', Protocol(), least).segment(image)[0] == 255)
+    shares = [np.mean(open_model(network_file, 'cpu', Protocol(), least).segment(image)[0] == 255)
               for least in (0.0, 0.6, 1.0)]
     assert shares[0] == 0 < shares[1] < 0.9 < shares[2]
 
@@ -91,7 +91,7 @@ def test_a_checkpoint_knows_no_confidence(tmp_path: Path) -> None:
 
 @pytest.fixture(scope='module')
 def checkpoint(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the checkpoint of `model_file`."""
+    """Give the checkpoint of `network_file`."""
     path = tmp_path_factory.mktemp('checkpoint') / 'best.safetensors'
     save_checkpoint(network, path, ['road', 'car', 'tree'], [[0] * 3, [1] * 3, [2] * 3], {})
     return path
@@ -125,9 +125,9 @@ def validate(*arguments: str | Path) -> subprocess.CompletedProcess:
                            '--device', 'cpu'], capture_output=True, text=True)
 
 
-def test_a_checkpoint_and_its_model_file_side_by_side(checkpoint: Path, model_file: Path,
+def test_a_checkpoint_and_its_model_file_side_by_side(checkpoint: Path, network_file: Path,
                                                       data: list[str], tmp_path: Path) -> None:
-    ran = validate(checkpoint, model_file, *data, '--json', tmp_path / 'new' / 'scores.json')
+    ran = validate(checkpoint, network_file, *data, '--json', tmp_path / 'new' / 'scores.json')
     assert ran.returncode == 0, ran.stderr
     assert '2/2' in ran.stderr  # of the progress bar
     claim_file(tmp_path / 'new' / 'scores.json', [], SCORES_MARK)  # to be replaced by the next one
@@ -159,8 +159,8 @@ def test_options_of_a_checkpoint(checkpoint: Path, data: list[str]) -> None:
     assert rows_of(ran.stdout)['mean'][0] != '100.00%'
 
 
-def test_a_model_file_has_one_input_size(model_file: Path, data: list[str]) -> None:
-    ran = validate(model_file, *data, '--multi-scale')
+def test_a_model_file_has_one_input_size(network_file: Path, data: list[str]) -> None:
+    ran = validate(network_file, *data, '--multi-scale')
     assert ran.returncode == 1
     assert ran.stderr.count('\n') == 1
     assert 'segret_nano_random.onnx: a model file has one input size' in ran.stderr
