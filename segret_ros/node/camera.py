@@ -1,6 +1,6 @@
 """The topics of one camera."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -10,7 +10,7 @@ from rclpy.qos import (
     DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy)
 from segret_ros.image_codec import decode_compressed, decode_image
 from segret_ros.inference import ModelInfo, Segmentation
-from segret_ros.node.image_topic import image_topic, input_name
+from segret_ros.node.image_topic import camera_info_topic, image_topic
 from segret_ros.node.messages import encode_image, key_values
 from segret_ros.node.parameters import Parameters
 from segret_ros.node.watch import Watch
@@ -49,7 +49,7 @@ class Camera:
         self.image = image_topic(node, name, parameters)
         self._node = node
         self._reliability = ReliabilityPolicy[parameters.image_reliability.upper()]
-        self._info = input_name(node, name, 'camera_info', parameters)
+        self._info = camera_info_topic(node, name, self.image, parameters)
         self.watch = self._new_watch()
         self._color_table = model.labels.color_table()
         self._camera_info: CameraInfo | None = None
@@ -57,10 +57,11 @@ class Camera:
         self._publishers = {}
 
     @property
-    def inputs(self) -> Iterable[str]:
-        """Return the full names of the topics that are received, with their types."""
-        return (f'{self.image.name} ({self.image.type_name})',
-                f'{self._node.resolve_topic_name(self._info)} (sensor_msgs/msg/CameraInfo)')
+    def route(self) -> str:
+        """Return what is received and what is published, by the full names of the topics."""
+        info = self._node.resolve_topic_name(self._info)
+        outputs = ', '.join(publisher.topic_name for publisher in self._publishers.values())
+        return f'{self.image.name} ({self.image.type_name}) and {info} -> {outputs}'
 
     def topic(self, name: str) -> str:
         """Give the camera's own name of a topic."""

@@ -1,4 +1,4 @@
-"""The topic that a camera's images are received on, found as image_transport finds it."""
+"""The topics that a camera is received on, found as image_transport finds them."""
 
 from dataclasses import dataclass
 
@@ -56,6 +56,18 @@ def image_topic(node: Node, camera: str, parameters: Parameters) -> ImageTopic:
     compressed = compressed or raw.endswith(COMPRESSED)
     return ImageTopic(base, name, node.resolve_topic_name(name),
                       CompressedImage if compressed else Image)
+
+
+def camera_info_topic(node: Node, camera: str, image: ImageTopic, parameters: Parameters) -> str:
+    """
+    Return the name to subscribe to for a camera's calibration.
+
+    An explicit rule goes before image_transport's, which takes it from beside the images.
+    """
+    own = input_name(node, camera, 'camera_info', parameters)
+    if is_remapped(node, own):
+        return own
+    return f'{image.name.removesuffix(COMPRESSED).rpartition("/")[0]}/camera_info'
 
 
 def input_name(node: Node, camera: str, topic: str, parameters: Parameters) -> str:

@@ -90,7 +90,12 @@ class SegretNode(ManagedNode):
 
     def start(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
         """Configure and activate, if the parameter `autostart` says so and nobody stops it."""
-        if not self.get_parameter('autostart').value or is_stopped():
+        if is_stopped():
+            return
+        if not self.get_parameter('autostart').value:
+            self.get_logger().info('unconfigured: autostart is false, so a lifecycle manager, or '
+                                   f'ros2 lifecycle set {self.get_fully_qualified_name()} '
+                                   'configure, has to start it')
             return
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS and not is_stopped():
             self.trigger_activate()
@@ -125,9 +130,8 @@ class SegretNode(ManagedNode):
             return TransitionCallbackReturn.FAILURE
         self._configured = parameters
         engine = self._segmenter.engine
-        self.get_logger().info(f'model {self._segmenter.model_name} on {engine.device} '
-                               f'({engine.name}), '
-                               f'{len(self._segmenter.info.labels)} classes')
+        self.get_logger().info(f'inactive: model {self._segmenter.model_name} on {engine.device} '
+                               f'({engine.name}), {len(self._segmenter.info.labels)} classes')
         return TransitionCallbackReturn.SUCCESS
 
     @told('not activated')
@@ -139,20 +143,21 @@ class SegretNode(ManagedNode):
         for camera in self._cameras.values():
             camera.publish_label_info(self._segmenter.info)
             camera.subscribe(partial(self._worker.put, camera))
-        inputs = [topic for camera in self._cameras.values() for topic in camera.inputs]
-        self.get_logger().info(f'active, and listening to {", ".join(inputs)}')
+            self.get_logger().info(f'active: {camera.route}')
         return TransitionCallbackReturn.SUCCESS
 
     @told('not deactivated')
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening and let the worker end its frame."""
         self._stop()
+        self.get_logger().info('inactive: listens to no camera')
         return super().on_deactivate(state)
 
     @told('not cleaned up')
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the publishers down and let go of the model."""
         self._release()
+        self.get_logger().info('unconfigured: without model and publishers')
         return TransitionCallbackReturn.SUCCESS
 
     @told('not shut down')
@@ -161,6 +166,7 @@ class SegretNode(ManagedNode):
         self._stop()
         self._release()
         self._finalized = True
+        self.get_logger().info('finalized')
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:

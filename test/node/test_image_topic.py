@@ -6,7 +6,7 @@ import cv2
 from node_process import new_header, Peer, running_node, street
 import pytest
 import rclpy
-from segret_ros.node.image_topic import image_topic, input_name
+from segret_ros.node.image_topic import camera_info_topic, image_topic
 from segret_ros.node.parameters import Parameters
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -72,27 +72,50 @@ def test_the_topics_of_several_cameras(peer: Peer) -> None:
         ('/r/jpg/compressed', JPEG)]
 
 
-def test_the_namespace_stands_before_relative_names(peer: Peer) -> None:
-    assert resolve(peer, ['image:=image_raw'], [''], 'compressed', '/car') == [
-        ('/car/image_raw/compressed', JPEG)]
+@pytest.mark.parametrize('rules, transport, expected', [
+    (['image:=image_raw'], 'compressed', '/car/image_raw/compressed'),
+    (['/car/image:=/cam/raw'], 'compressed', '/cam/raw/compressed'),
+    (['/image:=/cam/raw'], 'raw', '/car/image'),
+    (['image:=~/raw'], 'compressed', '/car/resolver/raw/compressed'),
+    (['resolver:image:=/cam/raw'], 'compressed', '/cam/raw/compressed'),
+    (['resolver:image:=/cam/raw', 'resolver:image/compressed:=/jpeg'], 'compressed', '/jpeg'),
+    (['other:image:=/cam/raw'], 'raw', '/car/image')])
+def test_rules_count_in_every_way_that_ros_has(peer: Peer, rules: list[str], transport: str,
+                                               expected: str) -> None:
+    kind = JPEG if transport == 'compressed' else RAW
+    assert resolve(peer, rules, [''], transport, '/car') == [(expected, kind)]
 
 
-def test_a_rule_for_camera_info_holds_for_the_only_camera(peer: Peer) -> None:
-    node = rclpy.create_node('resolver', context=peer.node.context, use_global_arguments=False,
-                             cli_args=['--ros-args', '-r', 'camera_info:=/cam/camera_info'])
+@pytest.mark.parametrize('rules, cameras, expected', [
+    ([], [''], ['/camera_info']),
+    (['image:=/cam/image_raw'], [''], ['/cam/camera_info']),
+    (['image:=/cam/image_raw/compressed'], [''], ['/cam/camera_info']),
+    (['image/compressed:=/cam/image_raw/compressed'], [''], ['/camera_info']),
+    (['image:=/cam/image_raw', 'camera_info:=/info'], [''], ['/info']),
+    (['image:=/cam/image_raw', '/cam/camera_info:=/info'], [''], ['/info']),
+    (['image:=/cam/image_raw'], ['front'], ['/cam/camera_info']),
+    (['camera_info:=/info'], ['front'], ['/info']),
+    (['front/image:=/f/raw', 'camera_info:=/info'], ['front', 'rear'],
+     ['/f/camera_info', '/rear/camera_info'])])
+def test_the_calibration_is_taken_from_beside_the_images(
+        peer: Peer, rules: list[str], cameras: list[str], expected: list[str]) -> None:
+    parameters = Parameters(cameras=cameras)
+    node = rclpy.create_node(
+        'resolver', context=peer.node.context, use_global_arguments=False,
+        cli_args=['--ros-args', *(word for rule in rules for word in ('-r', rule))])
     try:
-        named = [input_name(node, 'front', 'camera_info', Parameters(cameras=cameras))
-                 for cameras in (['front'], ['front', 'rear'])]
+        names = [camera_info_topic(node, camera, image_topic(node, camera, parameters), parameters)
+                 for camera in cameras]
+        assert [node.resolve_topic_name(name) for name in names] == expected
     finally:
         node.destroy_node()
-    assert named == ['camera_info', 'front/camera_info']
 
 
 @pytest.mark.parametrize('cameras, prefix', [([''], ''), (['front'], '/front')])
 def test_a_remapped_compressed_camera_is_labelled(
         peer: Peer, model_file: Path, tmp_path: Path, cameras: list[str], prefix: str) -> None:
     jpeg = cv2.imencode('.jpg', street(45, 61))[1].tobytes()
-    with running_node(tmp_path, remap=('image:=/cam/image_raw', 'camera_info:=/cam/camera_info'),
+    with running_node(tmp_path, remap=('image:=/cam/image_raw',),
                       model=str(model_file), image_transport='compressed',
                       cameras=cameras) as node:
         label = peer.listen(Image, f'{prefix}/segmentation/label')
@@ -105,10 +128,8 @@ def test_a_remapped_compressed_camera_is_labelled(
             return CompressedImage(header=new_header(), format='jpeg', data=jpeg)
 
         peer.connect(camera, calibrated, label, info)
-        listening, = [line for line in node.log().splitlines() if 'listening to' in line]
-        assert listening.endswith(
-            'listening to /cam/image_raw/compressed (sensor_msgs/msg/CompressedImage), '
-            '/cam/camera_info (sensor_msgs/msg/CameraInfo)')
+        assert 'active: /cam/image_raw/compressed (sensor_msgs/msg/CompressedImage) and ' \
+               f'/cam/camera_info -> {prefix}/segmentation/label, ' in node.log()
 
 
 def test_a_rule_that_no_camera_takes_is_told(peer: Peer, model_file: Path,
@@ -116,6 +137,6 @@ def test_a_rule_that_no_camera_takes_is_told(peer: Peer, model_file: Path,
     with running_node(tmp_path, remap=('image:=/cam/image_raw',), model=str(model_file),
                       cameras=['front', 'rear']) as node:
         warning = peer.wait_for(lambda: [line for line in node.log().splitlines()
-                                         if '[WARN]' in line], 'the warning')[0]
+                                         if 'image is remapped' in line], 'the warning')[0]
     assert 'image is remapped, but no camera has a topic of that name: remap front/image and ' \
            'rear/image' in warning

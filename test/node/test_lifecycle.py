@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+import re
 
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import GetAvailableTransitions
@@ -26,10 +27,19 @@ def frame() -> Image:
 
 def test_without_autostart_the_node_waits_unconfigured(peer_apart: Peer, model_file: Path,
                                                        tmp_path: Path) -> None:
-    with running_node(tmp_path, model=str(model_file), autostart=False):
+    with running_node(tmp_path, model=str(model_file), autostart=False) as node:
         assert peer_apart.state() == 'unconfigured'
+        assert 'unconfigured: autostart is false' in node.log()
         status = Diagnostics(peer_apart).newest('node')
         assert (status.level, status.message) == (status.WARN, 'not configured')
+
+
+def test_the_log_tells_each_state(peer: Peer, node: NodeProcess) -> None:
+    peer.go_to('active')
+    begin = len(node.log())
+    assert peer.change('deactivate', 'cleanup', 'configure', 'activate')
+    told = re.findall(r'\[segret\]: (\w+): ', node.log()[begin:])
+    assert told == ['inactive', 'unconfigured', 'inactive', 'active']
 
 
 @pytest.mark.parametrize('state, publishers, subscriptions', [

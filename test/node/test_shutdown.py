@@ -19,7 +19,7 @@ MOMENTS = {
     'onnxruntime': lambda node: node.has_loaded('onnxruntime'),
     'middleware': lambda node: node.has_loaded('/librmw_'),
     'configured': lambda node: 'classes' in node.log(),
-    'active': lambda node: 'listening to' in node.log(),
+    'active': lambda node: ']: active: ' in node.log(),
 }
 SHUTDOWN_FROM = {'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
                  'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
@@ -83,7 +83,7 @@ def test_a_signal_ends_the_program_well_while_it_starts(
 
 def test_signals_until_the_very_end_do_no_harm(model_file: Path, tmp_path: Path) -> None:
     with running_node(tmp_path, model=str(model_file), device='cpu') as node:
-        wait_until(lambda: 'listening to' in node.log())
+        wait_until(lambda: ']: active: ' in node.log())
         while not node.has_ended():
             node.interrupt(signal.SIGTERM)
             time.sleep(0.001)

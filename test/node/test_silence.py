@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from node_process import Diagnostics, image_message, NodeProcess, Peer, running_node, street
+from node_process import (
+    Diagnostics, image_message, NodeProcess, OUTPUTS, Peer, running_node, street)
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -53,11 +54,14 @@ def warnings(node: NodeProcess, camera: str = '') -> list[str]:
             if '[WARN]' in line and f' [segret]: /{camera}' in line]
 
 
-def test_the_log_names_all_topics_at_activation(node: NodeProcess) -> None:
-    line, = [line for line in node.log().splitlines() if 'listening to' in line]
-    for camera in OFFERED:
-        assert f'/{camera}/image (sensor_msgs/msg/Image)' in line
-        assert f'/{camera}/camera_info (sensor_msgs/msg/CameraInfo)' in line
+def test_the_log_names_all_topics_of_each_camera_at_activation(node: NodeProcess) -> None:
+    lines = [line.partition(']: active: ')[2] for line in node.log().splitlines()
+             if ']: active: ' in line]
+    for camera, line in zip(OFFERED, lines, strict=True):
+        received, _, published = line.partition(' -> ')
+        assert received == f'/{camera}/image (sensor_msgs/msg/Image) and /{camera}/camera_info'
+        assert {f'/{camera}/segmentation/{output}' for output in OUTPUTS} <= {
+            *published.split(', ')}
 
 
 @pytest.fixture(scope='module')
