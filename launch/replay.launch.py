@@ -3,31 +3,18 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import Action, LaunchContext, LaunchDescription
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription,
-                            OpaqueFunction, Shutdown)
-from launch.conditions import IfCondition
+                            OpaqueFunction, SetLaunchConfiguration, Shutdown)
+from launch.conditions import UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+from segret_ros.launch_arguments import refuse_unknown_arguments
 from segret_ros.reason import reason
 from segret_ros.yaml_file import read_yaml
 
-LAUNCH = Path(get_package_share_directory('segret_ros')) / 'launch'
 CAMERA_TOPICS = ('/camera/image_raw', '/camera/image_raw/compressed')
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-PASSED_ON = ('model', 'device', 'cameras', 'params_file', 'namespace', 'rviz')
-ARGUMENTS = {
-    'image': ('', f'Camera topic of the bag; empty takes {" or ".join(CAMERA_TOPICS)}, else the '
-                  'only image topic in the bag.'),
-    'rate': ('1.0', 'Playing speed; below 1 for a computer slower than the camera.'),
-    'delay': ('5.0', 'Seconds until the bag starts, for the node to load its model.'),
-    'model': ('', 'As in segret.launch.py, like all below.'),
-    'device': ('', ''),
-    'cameras': ('', ''),
-    'params_file': (str(LAUNCH.parent / 'config' / 'segret.yaml'), ''),
-    'namespace': ('', ''),
-    'rviz': ('true', 'With RViz everything stays open after the bag; false ends with the bag.'),
-}
 
 
 def image_topics(bag: Path) -> list[str]:
@@ -50,7 +37,7 @@ def image_topics(bag: Path) -> list[str]:
 
 def camera_topic(bag: Path) -> str:
     """
-    Give the camera topic of a bag.
+    Return the camera topic of a bag.
 
     :raises ValueError: when the bag has several image topics and none has the usual name, or
         its metadata are damaged.
@@ -65,38 +52,46 @@ def camera_topic(bag: Path) -> str:
     return CAMERA_TOPICS[0]
 
 
-def play(bag: Path, rate: str, delay: str, rviz: bool) -> ExecuteProcess:
-    """Give the player of a bag; without RViz everything ends with it."""
-    # The bag stands first: `--clock` would take a path after it for its frequency.
-    return ExecuteProcess(
-        cmd=['ros2', 'bag', 'play', str(bag), '--clock', '100', '--rate', rate, '--delay', delay],
-        name='bag_player', output='screen',
-        on_exit=None if rviz else [Shutdown(reason='the bag has been played')])
-
-
-def start(context: LaunchContext) -> list[Action]:
+def set_bag_and_image(context: LaunchContext) -> list[SetLaunchConfiguration]:
     """
-    Give the node (and RViz) on the bag's time, and the player.
+    Return the path of the bag without ~, and the camera topic in it unless one is named.
 
     :raises FileNotFoundError: when there is no such bag.
     """
-    values = {name: LaunchConfiguration(name).perform(context) for name in ('bag', *ARGUMENTS)}
-    bag = Path(values['bag']).expanduser()
+    given = context.launch_configurations
+    bag = Path(given['bag']).expanduser()
     if not bag.exists():
         raise FileNotFoundError(f'no bag at {bag}: give its folder with bag:=PATH')
-    passed_on = {name: values[name] for name in PASSED_ON}
-    image = values['image'] or ('' if values['cameras'] else camera_topic(bag))
-    passed_on |= {'image': image, 'use_sim_time': 'true'}
-    segret = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(LAUNCH / 'segret.launch.py')),
-        launch_arguments=passed_on.items())
-    rviz = IfCondition(values['rviz']).evaluate(context)
-    return [segret, play(bag, values['rate'], values['delay'], rviz)]
+    image = given.get('image') or ('' if given.get('cameras') else camera_topic(bag))
+    return [SetLaunchConfiguration('bag', str(bag)), SetLaunchConfiguration('image', image)]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Give the arguments and what they start."""
-    declared = [DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()]
-    bag = DeclareLaunchArgument('bag', description='Folder of the bag to play; required.')
-    return LaunchDescription([bag, *declared, OpaqueFunction(function=start)])
+    """Return the arguments, with those of segret.launch.py, and what they start."""
+    rviz = LaunchConfiguration('rviz')
+    description = LaunchDescription([
+        DeclareLaunchArgument('bag', description='Folder of the bag to play.'),
+        DeclareLaunchArgument(
+            'rate', default_value='1.0',
+            description='Playing speed; below 1 for a computer slower than the camera.'),
+        DeclareLaunchArgument(
+            'delay', default_value='5.0',
+            description='Seconds until the bag starts, for the node to load its model.'),
+        DeclareLaunchArgument(
+            'rviz', default_value='true',
+            description='With RViz everything stays open after the bag; false ends with the bag.'),
+        OpaqueFunction(function=lambda context: refuse_unknown_arguments(
+            __file__, [argument.name for argument in description.get_launch_arguments()])),
+        OpaqueFunction(function=set_bag_and_image),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(
+                str(Path(get_package_share_directory('segret_ros')) / 'launch/segret.launch.py')),
+            launch_arguments={'use_sim_time': 'true'}.items()),
+        # The bag stands first: `--clock` would take a path after it for its frequency.
+        ExecuteProcess(
+            cmd=['ros2', 'bag', 'play', LaunchConfiguration('bag'), '--clock', '100',
+                 '--rate', LaunchConfiguration('rate'), '--delay', LaunchConfiguration('delay')],
+            name='bag_player', output='screen',
+            on_exit=[Shutdown(reason='the bag has been played', condition=UnlessCondition(rviz))]),
+    ])
+    return description

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 import shutil
+import signal
+import subprocess
 import time
 
 from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
@@ -150,7 +152,7 @@ def model_file(tmp_path):
 @launch_pytest.fixture
 def one_camera():
     """Start the node in a namespace on one raw camera, with the model of the package."""
-    return started(device='cpu', image='/drive/image_raw', namespace='car')
+    return started(device='cpu', image='/drive/image_raw', namespace='car', name='eyes')
 
 
 @launch_pytest.fixture
@@ -160,7 +162,31 @@ def two_cameras(model_file, tmp_path):
     file.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
         'model': str(model_file), 'device': 'cpu', 'overlay_alpha': 0.25}}}))
     return started(params_file=str(file), cameras='front, rear',
-                   image='/{camera}/image_raw/compressed')
+                   image='/{camera}/image_raw', image_transport='compressed', log_level='warn')
+
+
+@launch_pytest.fixture
+def respawned():
+    """Start a node that is started anew, and note the process ids."""
+    description, _ = started(device='cpu', respawn='true')
+    process_ids = []
+    begun = launch.event_handlers.OnProcessStart(
+        on_start=lambda event, context: process_ids.append(event.pid))
+    description.entities.insert(0, launch.actions.RegisterEventHandler(begun))
+    return description, process_ids
+
+
+@pytest.mark.launch(fixture=respawned)
+def test_a_node_that_died_is_started_anew(observer, respawned):
+    """With respawn:=true a second process becomes active."""
+    _, process_ids = respawned
+    observer.wait_until_active('/segret')
+    os.kill(process_ids[0], signal.SIGKILL)
+    deadline = time.monotonic() + START_S
+    while len(process_ids) < 2:
+        assert time.monotonic() < deadline, 'no second process'
+        time.sleep(0.05)
+    observer.wait_until_active('/segret')
 
 
 @pytest.mark.launch(fixture=one_camera)
@@ -169,7 +195,7 @@ def test_labels_the_image_of_the_remapped_topic(observer, one_camera):
     _, exit_codes = one_camera
     labels = observer.collect(Image, '/car/segmentation/label')
     infos = observer.collect(CameraInfo, '/car/segmentation/camera_info')
-    observer.wait_until_active('/car/segret')
+    observer.wait_until_active('/car/eyes')
     image = stamped(Image(height=HEIGHT, width=WIDTH, encoding='rgb8', step=WIDTH * 3,
                           data=picture().tobytes()))
     info = stamped(CameraInfo(height=HEIGHT, width=WIDTH))
@@ -189,7 +215,7 @@ def test_labels_the_image_of_the_remapped_topic(observer, one_camera):
 def test_latches_the_meaning_of_the_labels(observer):
     """Who subscribes late still gets the class names."""
     messages = pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
-    observer.wait_until_active('/car/segret')
+    observer.wait_until_active('/car/eyes')
     latched = observer.collect(
         messages.LabelInfo, '/car/segmentation/label_info',
         QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
@@ -219,13 +245,18 @@ def test_arguments_add_cameras_to_a_parameter_file(observer, model_file):
 
 
 def expand(name: str, **arguments: str) -> tuple['launch.LaunchContext', list]:
-    """Give the actions that a launch file comes to with arguments; nothing is started."""
+    """Return the programs and files that a launch file comes to; nothing is started."""
     context = launch.LaunchContext()
     context.launch_configurations.update(arguments)
     source = launch.launch_description_sources.PythonLaunchDescriptionSource(str(LAUNCH / name))
-    actions = []
-    for entity in source.get_launch_description(context).entities:
-        actions += entity.visit(context) or []
+    started = (launch.actions.ExecuteProcess, launch.actions.IncludeLaunchDescription)
+    waiting, actions = list(source.get_launch_description(context).entities), []
+    while waiting:
+        entity = waiting.pop(0)
+        if isinstance(entity, started):
+            actions.append(entity)
+        else:
+            waiting = [*(entity.visit(context) or []), *waiting]
     return context, actions
 
 
@@ -277,14 +308,13 @@ def test_replay_plays_the_bag_beside_the_node(tmp_path, rviz):
     bag = bag_with(tmp_path, camera__image_raw__compressed='sensor_msgs/msg/CompressedImage',
                    camera__label='sensor_msgs/msg/Image')
     context, (included, player) = expand('replay.launch.py', bag=str(bag), rate='0.5', rviz=rviz)
-    assert isinstance(player, launch.actions.ExecuteProcess)
     assert [text_of(context, part) for part in player.cmd] == [
         'ros2', 'bag', 'play', str(bag), '--clock', '100', '--rate', '0.5', '--delay', '5.0']
-    assert isinstance(included, launch.actions.IncludeLaunchDescription)
-    arguments = dict(included.launch_arguments)
-    assert (arguments['image'], arguments['use_sim_time'], arguments['rviz']) == (
-        '/camera/image_raw/compressed', 'true', rviz)
-    assert ('rviz2', 'rviz2') in started_programs(**arguments) or rviz == 'false'
+    assert dict(included.launch_arguments) == {'use_sim_time': 'true'}
+    assert context.launch_configurations['image'] == '/camera/image_raw/compressed'
+    programs = started_programs(**context.launch_configurations)
+    assert ('segret_ros', 'segret_node') in programs
+    assert (('rviz2', 'rviz2') in programs) == (rviz == 'true')
 
 
 def test_a_parameter_file_that_is_not_there_is_refused(tmp_path):
@@ -329,5 +359,16 @@ def test_replay_asks_which_of_several_cameras(tmp_path):
     bag = bag_with(tmp_path, left='sensor_msgs/msg/Image', right='sensor_msgs/msg/Image')
     with pytest.raises(ValueError, match='/left, /right.*image:=TOPIC'):
         expand('replay.launch.py', bag=str(bag))
-    context, (included, _) = expand('replay.launch.py', bag=str(bag), image='/right')
-    assert dict(included.launch_arguments)['image'] == '/right'
+    context, _ = expand('replay.launch.py', bag=str(bag), image='/right')
+    assert context.launch_configurations['image'] == '/right'
+
+
+@pytest.mark.parametrize('file, arguments', [
+    ('segret.launch.py', ['immage:=/x']), ('replay.launch.py', ['bag:=/', 'immage:=/x'])])
+def test_an_argument_that_nobody_declares_is_refused(file, arguments):
+    """Launch would ignore the misspelt name, and the node would run on another camera."""
+    result = subprocess.run(['ros2', 'launch', 'segret_ros', file, *arguments],
+                            capture_output=True, text=True, timeout=START_S)
+    assert result.returncode == 1
+    assert f'immage:= is no argument of {file}: did you mean image:=?' in result.stdout
+    assert 'process started' not in result.stdout
