@@ -10,6 +10,7 @@ from rclpy.qos import (
     DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy)
 from segret_ros.image_codec import decode_compressed, decode_image
 from segret_ros.inference import ModelInfo, Segmentation
+from segret_ros.node.distribution import PublisherEventCallbacks, SubscriptionEventCallbacks
 from segret_ros.node.image_topic import camera_info_topic, image_topic
 from segret_ros.node.messages import encode_image, key_values
 from segret_ros.node.parameters import Parameters
@@ -18,10 +19,6 @@ from segret_ros.visualization import colorize, overlay
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
 except ImportError:  # a pip installation; then there is no label_info topic
@@ -167,7 +164,7 @@ class Camera:
         self._camera_info = message
 
     def _on_incompatible_camera(self, event) -> None:
-        policy = policy_name(event.last_policy_kind)
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
         advice = ': set image_reliability to best_effort' if policy == 'RELIABILITY' else ''
         self.watch.note_incompatible_qos(
             f'a publisher on {self.image.name} offers another {policy} than the node asks for, so '
@@ -176,12 +173,7 @@ class Camera:
     def _on_incompatible_subscriber(self, output: str, event) -> None:
         topic = self._node.resolve_topic_name(self.topic(f'segmentation/{output}'))
         problem = (f'a subscriber of {topic} asks for another '
-                   f'{policy_name(event.last_policy_kind)} than the node offers, so it receives '
-                   'nothing: let it ask for reliable or best effort, volatile')
+                   f'{qos_policy_name_from_kind(event.last_policy_kind)} than the node offers, so '
+                   'it receives nothing: let it ask for reliable or best effort, volatile')
         self.watch.history.qos_problem = problem
         self._node.get_logger().warning(problem)
-
-
-def policy_name(kind) -> str:
-    """Give the name of the QoS policy that an event is about, such as RELIABILITY."""
-    return qos_policy_name_from_kind(kind).removesuffix('_QOS_POLICY')

@@ -5,6 +5,19 @@ from pathlib import Path
 import rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+    LOCALHOST = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST'
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+    LOCALHOST = 'ROS_LOCALHOST_ONLY', '1'
+try:
+    from rclpy.endpoint_info import TopicEndpointInfo
+except ImportError:  # before Lyrical
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+__all__ = ['LOCALHOST', 'ManagedNode', 'profile_variable', 'PROFILE_VARIABLES',
+           'PublisherEventCallbacks', 'SubscriptionEventCallbacks', 'TopicEndpointInfo']
 # Where Fast DDS looks for its profile: version 2 of Humble and Jazzy, 3 of Kilted and Lyrical.
 PROFILE_VARIABLES = {'libfastrtps.so': 'FASTRTPS_DEFAULT_PROFILES_FILE',
                      'libfastdds.so': 'FASTDDS_DEFAULT_PROFILES_FILE'}

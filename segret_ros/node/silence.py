@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
-from rclpy.topic_endpoint_info import TopicEndpointInfo
+from segret_ros.node.distribution import TopicEndpointInfo
 from segret_ros.node.image_topic import COMPRESSED, COMPRESSED_IMAGE, IMAGE, ImageTopic
 
 MOST_NAMED = 4  # topics in a sentence

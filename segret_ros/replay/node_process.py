@@ -13,6 +13,7 @@ import sys
 
 from segret_ros.bags import BagError
 from segret_ros.bags.cameras import CameraTopic
+from segret_ros.node.distribution import LOCALHOST
 from segret_ros.node.transport import use_large_image_profile
 
 STOP_TIMEOUT_S = 10
@@ -49,7 +50,7 @@ class NodeProcess:
 def isolate() -> None:
     """Keep this process's DDS traffic, and its children's, on this machine and a domain apart."""
     use_large_image_profile()
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.setdefault(*LOCALHOST)
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 
 
