@@ -240,6 +240,11 @@ class Peer:
         way_back = {'active': ('deactivate', 'cleanup'), 'inactive': ('cleanup',)}
         assert self.change(*way_back.get(self.state(), ()), *WAY_TO[state])
 
+    def wait_for_end(self) -> None:
+        """Wait until the node is gone; its name alone may stay in the graph for longer."""
+        self.wait_for(lambda: not self.node.count_publishers('/segret/transition_event'),
+                      'the end of the node')
+
     def wait_for_topics(self, publishers: int, subscriptions: int) -> None:
         """Wait until the node's topics are offered and taken that often."""
         self.wait_for(

@@ -87,7 +87,8 @@ def test_a_lively_picture_is_valid(peer: Peer, camera: Publisher) -> None:
 
 def test_the_log_tells_once_that_a_camera_is_frozen_and_once_that_it_is_not(
         peer: Peer, model_file: Path, tmp_path: Path) -> None:
-    with running_node(tmp_path, model=str(model_file), cameras=['roof'], frozen_frames=3) as node:
+    with running_node(tmp_path, model=str(model_file), device='cpu', cameras=['roof'],
+                      frozen_frames=3) as node:
         status = peer.listen(DiagnosticArray, '/roof/segmentation/status')
         camera = peer.advertise(Image, '/roof/image')
 

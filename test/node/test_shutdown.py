@@ -43,7 +43,7 @@ def test_a_signal_ends_the_program_with_exit_code_0(
         assert node.wait() == 0
         assert 'Traceback' not in node.log()
         assert '[ERROR]' not in node.log()
-    peer.wait_for(lambda: 'segret' not in peer.node.get_node_names(), 'the end of its services')
+    peer.wait_for_end()
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -55,7 +55,7 @@ def test_a_signal_ends_the_program_while_frames_flow(
     def frame() -> Image:
         return image_message(street(120, 160), 'rgb8')
 
-    with running_node(tmp_path, model=str(model_file), frozen_frames=0) as node:
+    with running_node(tmp_path, model=str(model_file), device='cpu', frozen_frames=0) as node:
         peer.connect(camera, frame, label)
         for _ in range(20):  # faster than it can label
             camera.publish(frame())
