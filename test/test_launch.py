@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import re
 import shutil
 import signal
 import subprocess
@@ -222,6 +223,18 @@ def test_latches_the_meaning_of_the_labels(observer):
     observer.send_until([], latched)
     classes = [(entry.class_id, entry.class_name) for entry in latched[0].class_map]
     assert classes == list(enumerate(load_label_set('camvid').names))
+
+
+@pytest.mark.launch(fixture=one_camera)
+def test_the_command_of_the_documentation_shows_the_names(observer):
+    """With one QoS option alone `ros2 topic echo` asks for best effort and shows nothing."""
+    pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
+    text = (Path(__file__).parents[1] / 'docs' / 'contracts.md').read_text().replace('\\\n', '')
+    command = re.search(r'^ros2 topic echo .*/segmentation/label_info.*$', text, re.MULTILINE)[0]
+    observer.wait_until_active('/car/eyes')
+    result = subprocess.run([*command.replace(' /', ' /car/').split(), '--no-daemon'],
+                            capture_output=True, text=True, timeout=START_S)
+    assert f'class_name: {load_label_set("camvid").names[0]}' in result.stdout
 
 
 @pytest.mark.launch(fixture=two_cameras)
