@@ -31,9 +31,9 @@ def run(*arguments: object) -> str:
 
 @pytest.mark.parametrize(('device', 'module'), [
     ('cpu', 'onnxruntime'), ('openvino', 'openvino'), ('torch:cpu', 'torch')])
-def test_an_engine_leaves_no_trace(home, model_file: Path, device: str, module: str) -> None:
+def test_an_engine_leaves_no_trace(home, device: str, module: str) -> None:
     needs(module)
-    run('-c', LABEL, model_file, device)
+    run('-c', LABEL, default_model(), device)
     assert home.lookups() == home.files() == []
 
 
