@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'lifecycle_msgs',
        'vision_msgs', 'rcl_interfaces', 'rosgraph_msgs', 'launch', 'launch_ros'}
+# Not on every distribution, in rclpy's sources from Humble to Lyrical.
+DIFFERENT = ('rclpy.event_handler.', 'rclpy.qos_event.', 'rclpy.endpoint_info.',
+             'rclpy.topic_endpoint_info.')
 # Loaded only for a device `torch`; it reads the weights out of the model file.
 TORCH_ENGINE = 'segret_ros/inference/torch_engine.py', 'segret_ros/inference/torch_weights.py'
 
@@ -43,6 +46,12 @@ def test_only_the_node_and_the_demo_import_ros() -> None:
     assert importers(ROS)
     assert not outside(importers(ROS), 'segret_ros/node/', 'segret_ros/demo/',
                        'segret_ros/replay/', 'segret_ros/contract/live.py')
+
+
+def test_what_distributions_name_differently_is_imported_in_one_place() -> None:
+    files = {str(path.relative_to(ROOT)) for path in ROOT.glob('segret_ros/**/*.py')
+             if any(name.startswith(DIFFERENT) for name in imports_of(path))}
+    assert files == {'segret_ros/node/distribution.py'}
 
 
 def test_only_the_network_its_engine_and_the_training_import_torch() -> None:
