@@ -60,7 +60,7 @@ $(VENV)/everything: setup.py constraints.txt | $(VENV)/runtime
 
 $(KILTED)/runtime: setup.py constraints.txt | $(VENV)/everything $(KILTED)/made
 	@echo 'Installing the runtime with ROS 2 Kilted into $(KILTED), for its tests: 0.7 GB on disk'
-	$(KILTED)/bin/pip install --editable '.[cpu,kilted,openvino,demo,evaluate]' hypothesis pytest
+	$(KILTED)/bin/pip install --editable '.[cpu,kilted,openvino,demo,evaluate]' hypothesis pytest pytest-randomly
 	@touch $@
 
 %/made:
