@@ -1,0 +1,40 @@
+"""The parameters for Nav2's semantic layer fit the node and the models that are shipped."""
+
+from pathlib import Path
+
+import pytest
+from segret_ros.inference import read_model_info
+from segret_ros.share import share_directory
+from segret_ros.yaml_file import read_yaml
+
+LETHAL = 254
+MODELS = sorted((share_directory() / 'models').glob('*.onnx'))
+LAYER = read_yaml(share_directory() / 'config' / 'nav2_semantic_layer.yaml')[
+    'local_costmap']['local_costmap']['ros__parameters']['semantic_segmentation_layer']
+SOURCE = LAYER[LAYER['observation_sources']]
+
+
+@pytest.mark.parametrize('model', MODELS, ids=lambda path: path.stem)
+def test_each_class_has_one_group(model: Path) -> None:
+    named = [name for group in SOURCE['class_types'] for name in SOURCE[group]['classes']]
+    assert sorted(named) == sorted(read_model_info(model).labels.names)
+
+
+def test_the_layer_reads_what_the_node_publishes() -> None:
+    topics = [SOURCE[f'{name}_topic'] for name in ('segmentation', 'confidence', 'labels')]
+    assert topics == ['/segmentation/label', '/segmentation/confidence',
+                      '/segmentation/label_info']
+
+
+def test_people_and_cars_are_lethal_at_once_and_the_road_is_free() -> None:
+    costs = {name: (group['base_cost'], group['max_cost'])
+             for group in map(SOURCE.get, SOURCE['class_types']) for name in group['classes']}
+    assert all(0 <= base <= most <= LETHAL for base, most in costs.values())
+    assert costs['road'] == (0, 0)
+    assert costs['pedestrian'] == costs['bicyclist'] == costs['car'] == (LETHAL, LETHAL)
+    assert SOURCE['traffic']['dominant_priority'] is True
+
+
+def test_the_cloud_comes_to_where_the_layer_listens() -> None:
+    launch = (share_directory() / 'launch' / 'depth_cloud.launch.py').read_text()
+    assert f"'cloud': ('{SOURCE['pointcloud_topic']}'," in launch
