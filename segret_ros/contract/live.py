@@ -9,9 +9,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from segret_ros.contract.observation import (
-    CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, LABEL_INFO, Observation, Offer, Topic, TopicNames)
+    CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, LABEL_INFO, Observation, Offer, POINT_CLOUD, Topic,
+    TopicNames)
 from segret_ros.node.transport import use_large_image_profile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 try:
     from vision_msgs.msg import LabelInfo
@@ -19,7 +20,7 @@ except ImportError:  # a pip installation; then the topic's type and QoS are see
     LabelInfo = None
 
 TYPES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage, CAMERA_INFO: CameraInfo,
-         LABEL_INFO: LabelInfo}
+         POINT_CLOUD: PointCloud2, LABEL_INFO: LabelInfo}
 LOOK_PERIOD_S = 0.1
 DEPTH = 50  # of the subscriptions, as the layer's
 

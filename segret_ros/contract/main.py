@@ -34,6 +34,9 @@ def arguments_parser() -> Parser:
                         help="the camera's Image, CompressedImage or CameraInfo (default: "
                              'PREFIX/image, image/compressed or camera_info, the first that is '
                              'there)')
+    parser.add_argument('--cloud-topic', metavar='TOPIC',
+                        help='the PointCloud2 that the costmap reads beside the labels: hold its '
+                             'order, size and stamps against theirs (nav2 alone)')
     parser.add_argument('--seconds', type=float, default=SECONDS,
                         help=f'to listen (default: {SECONDS:g})')
     return parser
@@ -47,7 +50,10 @@ def observe(arguments: argparse.Namespace) -> Observation:
     """
     prefix = arguments.prefix.strip('/')
     label = arguments.label_topic or (f'{prefix}/{DEFAULT_LABEL}' if prefix else None)
-    names = TopicNames.of(label, arguments.camera_topic)
+    if arguments.cloud_topic and arguments.consumer != 'nav2':
+        raise ValueError(f'--consumer {arguments.consumer} reads no cloud: leave out '
+                         '--cloud-topic, or take --consumer nav2')
+    names = TopicNames.of(label, arguments.camera_topic, arguments.cloud_topic)
     if arguments.bag:
         try:
             from segret_ros.contract.bag import observe_bag

@@ -12,8 +12,10 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 DEFAULT_LABEL = 'segmentation/label'
 MOST_FRAMES = 300  # that are looked at
+FLOAT32 = 7  # PointField.FLOAT32
 CAMERA_TOPICS = ('image', 'image/compressed', 'camera_info', 'segmentation/camera_info',
                  'image_raw', 'image_raw/compressed')
 
@@ -42,12 +44,14 @@ class Offer:
 @dataclass(frozen=True)
 class Frame:
     """
-    What a message tells about its image; a CameraInfo tells stamp and size alone.
+    What a message tells about its image or cloud; a CameraInfo tells stamp and size alone.
 
     Of a compressed image without a size that can be read it is 0 x 0.
 
-    :param data_size: bytes of pixels and padding.
+    :param encoding: of a cloud the names of its float32 fields: `x y z rgb`.
+    :param data_size: bytes of pixels or points and padding.
     :param ids: the label ids that occur.
+    :param point_step: bytes of one point of a cloud.
     """
 
     stamp_ns: int
@@ -57,6 +61,7 @@ class Frame:
     step: int = 0
     data_size: int = 0
     ids: frozenset[int] = frozenset()
+    point_step: int = 0
 
     @property
     def size(self) -> str:
@@ -97,7 +102,8 @@ class TopicNames:
     The topics of one camera.
 
     :param camera: those that may hold the camera's images or CameraInfo, the best first.
-    :param asked: the camera's topic as it was named; None for the default.
+    :param cloud: None where nobody asked for it.
+    :param asked: the topics of camera and cloud as they were named; None for the default.
     :param is_default: whether nobody named the label: then the only one that there is will do.
     """
 
@@ -105,17 +111,20 @@ class TopicNames:
     confidence: str
     label_info: str
     camera: tuple[str, ...]
-    asked: str | None = field(default=None, compare=False)
+    cloud: str | None = None
+    asked: tuple[str | None, ...] = field(default=(), compare=False)
     is_default: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, label: str | None, camera: str | None = None) -> 'TopicNames':
+    def of(cls, label: str | None, camera: str | None = None,
+           cloud: str | None = None) -> 'TopicNames':
         """
         Give the names that stand beside a label topic, as the node publishes them.
 
         :param label: None for that of a camera without a name, or of the only one there is.
         :param camera: topic of the camera's Image, CompressedImage or CameraInfo; None for those
             that the node takes by default.
+        :param cloud: topic of the points of the camera's pixels.
         :raises ValueError: for a label topic without a folder.
         """
         folder, _, name = ('/' + (label or DEFAULT_LABEL).strip('/')).rpartition('/')
@@ -123,11 +132,15 @@ class TopicNames:
             raise ValueError(f'label topic {label!r} is in no folder: confidence and label_info '
                              'are looked for beside it, so name it like /segmentation/label')
         base = folder.rpartition('/')[0]
-        names = (camera,) if camera else CAMERA_TOPICS
+
+        def absolute(item: str) -> str:
+            return item if item.startswith('/') else f'{base}/{item}'
+
         return cls(label=f'{folder}/{name}', confidence=f'{folder}/confidence',
                    label_info=f'{folder}/label_info',
-                   camera=tuple(item if item.startswith('/') else f'{base}/{item}'
-                                for item in names), asked=camera, is_default=label is None)
+                   camera=tuple(map(absolute, (camera,) if camera else CAMERA_TOPICS)),
+                   cloud=absolute(cloud) if cloud else None, asked=(camera, cloud),
+                   is_default=label is None)
 
     def among(self, types: Mapping[str, str]) -> 'TopicNames':
         """
@@ -138,11 +151,12 @@ class TopicNames:
         found = label_topics(types)
         if not self.is_default or self.label in types or len(found) != 1:
             return self
-        return TopicNames.of(found[0], self.asked)
+        return TopicNames.of(found[0], *self.asked)
 
     def all(self) -> tuple[str, ...]:
         """Give every name."""
-        return (self.label, self.confidence, self.label_info, *self.camera)
+        clouds = (self.cloud,) if self.cloud else ()
+        return (self.label, self.confidence, self.label_info, *self.camera, *clouds)
 
 
 @dataclass(frozen=True)
@@ -153,6 +167,8 @@ class Observation:
     :param camera: its Image, CompressedImage or CameraInfo; without a type where there is none.
     :param where: that it was seen, such as `in 5 s`; goes into the findings.
     :param labels: all label topics that there are.
+    :param cloud: None where nobody asked for it.
+    :param clouds: all topics of clouds that there are.
     :param faults: what could not be read.
     """
 
@@ -162,6 +178,8 @@ class Observation:
     camera: Topic
     where: str
     labels: tuple[str, ...] = ()
+    cloud: Topic | None = None
+    clouds: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @classmethod
@@ -177,7 +195,11 @@ class Observation:
         return cls(*(found.get(name, Topic(name))
                      for name in (names.label, names.confidence, names.label_info)),
                    camera=cameras[0] if cameras else Topic(names.camera[0]), where=where,
-                   labels=tuple(label_topics(types)), faults=tuple(faults))
+                   labels=tuple(label_topics(types)),
+                   cloud=found.get(names.cloud, Topic(names.cloud)) if names.cloud else None,
+                   clouds=tuple(sorted(name for name, kind in types.items()
+                                       if kind == POINT_CLOUD)),
+                   faults=tuple(faults))
 
 
 def label_topics(types: Mapping[str, str]) -> list[str]:
@@ -213,5 +235,11 @@ def _camera_info_frame(message: object) -> Frame:
     return Frame(_stamp_ns(message), message.height, message.width)
 
 
+def _cloud_frame(message: object) -> Frame:
+    fields = ' '.join(item.name for item in message.fields if item.datatype == FLOAT32)
+    return Frame(_stamp_ns(message), message.height, message.width, fields, message.row_step,
+                 len(message.data), point_step=message.point_step)
+
+
 FRAME_OF = {IMAGE: _image_frame, COMPRESSED_IMAGE: _compressed_frame,
-            CAMERA_INFO: _camera_info_frame}
+            CAMERA_INFO: _camera_info_frame, POINT_CLOUD: _cloud_frame}

@@ -9,27 +9,14 @@ docs/contracts.md tells which demand is whose.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from segret_ros.contract.cloud_rules import APPROXIMATE_MS, check_cloud
+from segret_ros.contract.findings import (
+    count_of, disorder, Finding, NS_PER_S, number_of, seconds)
 from segret_ros.contract.observation import Fault, Frame, IMAGE, LABEL_INFO, Observation, Topic
 
 CONSUMERS = ('nav2', 'mono8')
 UNKNOWN_ID = 255  # of no class: the layer passes it over, as vision_msgs has it
 LARGEST_ID = 255  # the layer keeps ids in 8 bits
-APPROXIMATE_MS = 100  # the layer's longest interval of a pair, where it pairs approximately
-NS_PER_S = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """
-    What a rule has to say.
-
-    :param level: `ok`, `warning` or `error`.
-    :param text: what is the matter, the rule and the way out.
-    """
-
-    level: str
-    topic: str
-    text: str
 
 
 def check(observation: Observation, consumer: str) -> list[Finding]:
@@ -48,14 +35,14 @@ def check(observation: Observation, consumer: str) -> list[Finding]:
         findings += [*_image(observation.confidence, observation),
                      *_reliability(observation.confidence, consumer),
                      *_pairs(observation.label, observation.confidence),
-                     *_label_info(observation)]
+                     *_label_info(observation), *check_cloud(observation)]
     return [*findings, *_damage(observation.faults)]
 
 
 def _damage(faults: Sequence[Fault]) -> Iterator[Finding]:
     """Name what could not be read, and so was not checked."""
     for fault in faults:
-        count = f' ({_number_of(fault.count, "message")})' if fault.count else ''
+        count = f' ({number_of(fault.count, "message")})' if fault.count else ''
         yield Finding('warning', fault.place, f'not checked{count}: {fault.problem}')
 
 
@@ -78,7 +65,7 @@ def _image(topic: Topic, observation: Observation) -> Iterator[Finding]:
         faults = [Finding('error', topic.name, fault) for fault in _image_faults(topic.frames)]
         frame = topic.frames[-1]
         yield from faults or [Finding(
-            'ok', topic.name, f'{_count(topic.frames)}, mono8, {frame.size} pixels, no padding, '
+            'ok', topic.name, f'{count_of(topic.frames)}, mono8, {frame.size} pixels, no padding, '
                               'stamps increase')]
 
 
@@ -98,13 +85,10 @@ def _image_faults(frames: Sequence[Frame]) -> Iterator[str]:
     if first:
         yield (f'{first.data_size} bytes for {first.size} pixels: publish height x step bytes, '
                'at least one')
-    pairs = zip(frames, frames[1:])
-    first = next(((earlier, later) for earlier, later in pairs
-                  if later.stamp_ns <= earlier.stamp_ns), None)
-    if first:
-        yield (f'stamp {_seconds(first[1].stamp_ns)} comes after {_seconds(first[0].stamp_ns)}: '
-               'stamps must increase, so give each the stamp of its own camera image, and let '
-               'one node publish the topic')
+    unordered = disorder(frames)
+    if unordered:
+        yield (f'{unordered}, so give each the stamp of its own camera image, and let one node '
+               'publish the topic')
 
 
 def _reliability(topic: Topic, consumer: str) -> Iterator[Finding]:
@@ -143,7 +127,7 @@ def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
     sized = [frame for frame in camera.frames if frame.height]
     if len(sized) < len(camera.frames):
         yield Finding('warning', camera.name, f'{len(camera.frames) - len(sized)} of '
-                                              f'{_count(camera.frames)} are damaged: the labels '
+                                              f'{count_of(camera.frames)} are damaged: the labels '
                                               "can't be compared with their size")
     by_stamp = {frame.stamp_ns: frame for frame in sized}
     for frame in label.frames if sized else ():
@@ -183,9 +167,9 @@ def _stamps(topic: Topic, other: Topic, consequence: str) -> Iterator[Finding]:
     if matching.shifted:
         stamp_ns, nearest_ns = matching.shifted[0]
         yield Finding('error', topic.name,
-                      f'stamp {_seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns beside '
-                      f'{_seconds(nearest_ns)} of {other.name} ({len(matching.shifted)} of '
-                      f'{_count(topic.frames)}): it {consequence}, so copy the header of the '
+                      f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns beside '
+                      f'{seconds(nearest_ns)} of {other.name} ({len(matching.shifted)} of '
+                      f'{count_of(topic.frames)}): it {consequence}, so copy the header of the '
                       'camera image')
     elif not matching.equal:
         yield Finding('error', topic.name,
@@ -193,11 +177,11 @@ def _stamps(topic: Topic, other: Topic, consequence: str) -> Iterator[Finding]:
                       'the camera image')
     elif matching.missing:
         yield Finding('warning', topic.name,
-                      f'{len(matching.missing)} of {_count(topic.frames)} have no message of '
-                      f'equal stamp on {other.name}, first {_seconds(matching.missing[0])}: lost '
+                      f'{len(matching.missing)} of {count_of(topic.frames)} have no message of '
+                      f'equal stamp on {other.name}, first {seconds(matching.missing[0])}: lost '
                       'on the way where the topic is best effort, else never published')
     else:
-        yield Finding('ok', topic.name, f'{matching.equal} of {_count(topic.frames)} have the '
+        yield Finding('ok', topic.name, f'{matching.equal} of {count_of(topic.frames)} have the '
                                         f'stamp of a message on {other.name}')
 
 
@@ -302,15 +286,3 @@ def _class_faults(classes: Sequence[tuple[int, str]], labels: Sequence[Frame]) -
 
 def _listed(values: Sequence | set) -> str:
     return ', '.join(str(value).replace('_', ' ') for value in sorted(values))
-
-
-def _count(frames: Sequence[Frame]) -> str:
-    return _number_of(len(frames), 'message')
-
-
-def _number_of(count: int, noun: str) -> str:
-    return f'{count} {noun}{"" if count == 1 else "s"}'
-
-
-def _seconds(stamp_ns: int) -> str:
-    return f'{stamp_ns // NS_PER_S}.{stamp_ns % NS_PER_S:09d}'

@@ -21,15 +21,18 @@ Header, Image, CompressedImage, CameraInfo, RegionOfInterest, Time, LabelInfo, V
         'std_msgs/msg/Header', 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage',
         'sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/RegionOfInterest',
         'builtin_interfaces/msg/Time', 'vision_msgs/msg/LabelInfo', 'vision_msgs/msg/VisionClass')]
+PointCloud2, PointField = [TYPESTORE.types[f'sensor_msgs/msg/{name}']
+                           for name in ('PointCloud2', 'PointField')]
 HEIGHT, WIDTH = 12, 16
 FRAMES = 5
 FIRST_NS = 1_700_000_000_999_999_937
 PERIOD_NS = 66_666_667
 NAMES = ('road', 'car', 'tree')
 FAR = QosTime(2147483647, 4294967295)
-IMAGE, LABEL, CONFIDENCE, LABEL_INFO = (
+IMAGE, LABEL, CONFIDENCE, LABEL_INFO, CLOUD = (
     '/front/image', '/front/segmentation/label', '/front/segmentation/confidence',
-    '/front/segmentation/label_info')
+    '/front/segmentation/label_info', '/front/points')
+POINT_STEP = 16  # x, y, z and padding, as depth_image_proc's
 
 
 def qos(reliability: str, durability: str) -> Qos:
@@ -61,6 +64,15 @@ def label_info(*names: str) -> object:
     """Give a LabelInfo with ids from 0."""
     return LabelInfo(header(FIRST_NS), [VisionClass(index, name)
                                         for index, name in enumerate(names)], 0.0)
+
+
+def cloud(stamp_ns: int, height: int = HEIGHT, width: int = WIDTH,
+          axes: str = 'xyz') -> object:
+    """Return an organised cloud."""
+    fields = [PointField(axis, 4 * index, 7, 1) for index, axis in enumerate(axes)]
+    row_step = POINT_STEP * width
+    return PointCloud2(header(stamp_ns), height, width, fields, False, POINT_STEP, row_step,
+                       np.zeros(height * row_step, np.uint8), False)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from segret_ros.inference import Segmenter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Header
 
 SIZE = (45, 61)
 FRAMES = 20
@@ -24,6 +25,11 @@ LISTEN_S = (2, 4, 8, 16)  # in turns: on a busy machine discovery takes longer
 # Of the layer's subscriptions to label, confidence and cloud.
 SENSOR_DATA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT,
                          durability=DurabilityPolicy.VOLATILE)
+LATCHED = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE,
+                     durability=DurabilityPolicy.TRANSIENT_LOCAL)  # of that to label_info
+LAYER_TOPICS = {'/segmentation/label': Image, '/segmentation/confidence': Image,
+                '/points': PointCloud2}
+NS_PER_S = 1_000_000_000
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 BY_IMAGE = {'label', 'confidence', 'color', 'overlay', 'camera_info', 'status'}
 
@@ -42,6 +48,14 @@ def image(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
 def frame() -> Image:
     """Give a new frame."""
     return image_message(street(*SIZE), 'rgb8')
+
+
+def cloud(header: object, height: int = SIZE[0], width: int = SIZE[1]) -> PointCloud2:
+    """Give an organised cloud with a point a pixel."""
+    fields = [PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+              for index, name in enumerate('xyz')]
+    return PointCloud2(header=header, height=height, width=width, fields=fields, point_step=12,
+                       row_step=12 * width, data=bytes(12 * height * width), is_dense=True)
 
 
 def check_contract(peer: Peer, publish: Callable[[], None], *words: str,
@@ -76,9 +90,17 @@ def test_the_node_gives_what_a_reader_of_mono8_demands(image: Publisher, peer: P
 def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
     """Where vision_msgs is missing, label_info is, and nothing else."""
     errors_known = 0 if find_spec('vision_msgs') else 1
+    points = peer.advertise(PointCloud2, '/points')
+
+    def publish() -> None:
+        sent = frame()
+        points.publish(cloud(sent.header))
+        image.publish(sent)
+
     code, lines = check_contract(
-        peer, lambda: image.publish(frame()), until=lambda code, lines: len(
+        peer, publish, '--cloud-topic', '/points', until=lambda code, lines: len(
             [line for line in lines if line.startswith(('error', 'warning'))]) == errors_known)
+    peer.node.destroy_publisher(points)
     assert [line for line in lines if line.startswith('warning')] == []
     errors = [line for line in lines if line.startswith('error')]
     if find_spec('vision_msgs'):
@@ -87,8 +109,9 @@ def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
         assert code == 2
         assert [line.split()[1] for line in errors] == ['/segmentation/label_info'], lines
         assert 'no such topic' in errors[0] and 'install vision_msgs' in errors[0]
-    assert any('have the stamp of a message on /segmentation/confidence' in line
-               for line in lines)
+    for text in ('have the stamp of a message on /segmentation/confidence',
+                 'organised, 45 x 61 points', 'have the stamp of a cloud on /points'):
+        assert any(line.startswith('ok') and text in line for line in lines), text
 
 
 def test_a_faulty_publisher_is_told(peer: Peer) -> None:
@@ -96,6 +119,7 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
     label = peer.advertise(Image, '/faulty/segmentation/label', BEST_EFFORT)
     confidence = peer.advertise(Image, '/faulty/segmentation/confidence')
     names = peer.advertise(CameraInfo, '/faulty/segmentation/label_info')
+    points = peer.advertise(PointCloud2, '/faulty/points', BEST_EFFORT)
     grey = street(*SIZE)[..., 0]
 
     def publish() -> None:
@@ -109,58 +133,87 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
         for publisher, message in zip((camera, label, confidence), messages):
             publisher.publish(message)
         names.publish(CameraInfo())
+        shifted = Header(frame_id='camera', stamp=Time(
+            sec=messages[0].header.stamp.sec + 3600, nanosec=messages[0].header.stamp.nanosec))
+        points.publish(cloud(shifted, 1, 17))
 
     def found(lines: list[str]) -> list[tuple[str, str]]:
         return [(line.split()[0], line.split()[1].removeprefix('/faulty/segmentation/'))
                 for line in lines[:-1] if not line.startswith('ok')]
 
     expected = [('error', 'label'), ('warning', 'label'), ('error', 'confidence'),
-                ('error', 'label'), ('error', 'confidence'), ('error', 'label_info')]
-    code, lines = check_contract(peer, publish, '--prefix', 'faulty',
+                ('error', 'label'), ('error', 'confidence'), ('error', 'label_info'),
+                ('error', '/faulty/points'), ('error', 'label')]
+    code, lines = check_contract(peer, publish, '--prefix', 'faulty', '--cloud-topic', 'points',
                                  until=lambda code, lines: found(lines) == expected)
     text = '\n'.join(lines)
     assert (code, found(lines)) == (2, expected), text
     for part in ('step is 64 for rows of 61 pixels', 'offered as best effort',
                  "encoding is '8UC1'", ' is 1 ns beside ', '45 x 60 pixels, but',
-                 'is of type sensor_msgs/msg/CameraInfo'):
+                 'is of type sensor_msgs/msg/CameraInfo',
+                 'is not organised: 17 points in one row', 'share one clock'):
         assert part in text
 
 
-def cloud(header: object) -> PointCloud2:
-    """Give an organised cloud with a point a pixel."""
-    height, width = SIZE
-    fields = [PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-              for index, name in enumerate('xyz')]
-    return PointCloud2(header=header, height=height, width=width, fields=fields, point_step=12,
-                       row_step=12 * width, data=bytes(12 * height * width), is_dense=True)
+def stamp_ns(message: object) -> int:
+    """Return a message's stamp."""
+    return message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
 
 
-def exact_time(*inboxes: Inbox) -> list[tuple]:
-    """Give the messages whose stamp every inbox has, as message_filters' exact time does."""
-    by_stamp = [{(message.header.stamp.sec, message.header.stamp.nanosec): message
-                 for message in inbox} for inbox in inboxes]
-    return [tuple(messages[stamp] for messages in by_stamp) for stamp in by_stamp[0]
-            if all(stamp in messages for messages in by_stamp)]
+def pairs(tolerance_ns: int, *inboxes: list) -> list[tuple]:
+    """
+    Return what message_filters pairs of messages that are farther apart than the tolerance.
+
+    :param tolerance_ns: 0 for exact time.
+    """
+    sets = [(first, *(min(inbox, key=lambda other: abs(stamp_ns(other) - stamp_ns(first)))
+                      for inbox in inboxes[1:])) for first in inboxes[0]]
+    return [messages for messages in sets
+            if np.ptp([stamp_ns(message) for message in messages]) <= tolerance_ns]
 
 
-def test_each_frame_passes_the_layers_checks(image: Publisher, peer: Peer,
-                                             segmenter: Segmenter) -> None:
-    """Label, confidence and cloud pair by exact time, are of one size and read by one index."""
-    label, confidence = (peer.listen(Image, f'/segmentation/{name}', SENSOR_DATA)
-                         for name in ('label', 'confidence'))
-    points = peer.listen(PointCloud2, '/points', SENSOR_DATA)
-    camera = peer.advertise(PointCloud2, '/points')
-    peer.connect(image, frame, label, confidence)
-    peer.connect(camera, lambda: cloud(frame().header), points)
-    for inbox in (label, confidence, points):
+def drive_frames(shift_ns: int) -> list[tuple[Image, PointCloud2]]:
+    """Return images, a second apart, with a cloud each whose stamp is shifted."""
+    first = frame().header.stamp.sec
+    frames = []
+    for number in range(FRAMES):
+        image = frame()
+        image.header.stamp = Time(sec=first + number, nanosec=500_000_000)
+        stamp = Time(sec=first + number, nanosec=500_000_000 + shift_ns)
+        frames.append((image, cloud(Header(frame_id='camera', stamp=stamp))))
+    return frames
+
+
+@pytest.fixture(scope='module')
+def layer_inboxes(image: Publisher, peer: Peer) -> Iterator[tuple[Publisher, list[Inbox]]]:
+    """Subscribe to label, confidence and cloud as the layer does; give the cloud's publisher."""
+    inboxes = [peer.listen(kind, topic, SENSOR_DATA) for topic, kind in LAYER_TOPICS.items()]
+    points = peer.advertise(PointCloud2, '/points')
+    peer.connect(image, frame, *inboxes[:2])
+    peer.connect(points, lambda: cloud(frame().header), inboxes[2])
+    yield points, inboxes
+    for inbox in inboxes:
+        peer.close_inbox(inbox)
+    peer.node.destroy_publisher(points)
+
+
+@pytest.mark.parametrize(('shift_ns', 'tolerance_ns'), [(0, 0), (40_000_000, 100_000_000)],
+                         ids=['exact time', 'approximate time'])
+def test_each_frame_passes_the_layers_checks(
+        image: Publisher, peer: Peer, segmenter: Segmenter, shift_ns: int, tolerance_ns: int,
+        layer_inboxes: tuple[Publisher, list[Inbox]]) -> None:
+    """Label, confidence and cloud pair, are of one size and read by one index."""
+    points, inboxes = layer_inboxes
+    for inbox in inboxes:
         inbox.clear()
-    frames = [frame() for _ in range(FRAMES)]
-    for sent in frames:
-        camera.publish(cloud(sent.header))
-        peer.ask(image, sent, label, confidence)
-    peer.wait_for(lambda: len(exact_time(label, confidence, points)) == FRAMES, 'all triples')
+    for sent, organised in drive_frames(shift_ns):
+        points.publish(organised)
+        peer.ask(image, sent, *inboxes[:2])
+    peer.wait_for(lambda: all(inboxes) and len(pairs(tolerance_ns, *inboxes)) == FRAMES,
+                  'all triples')
+    assert len(pairs(0, *inboxes)) == (0 if shift_ns else FRAMES)
     expected = segmenter(street(*SIZE))
-    for mask, certainty, organised in exact_time(label, confidence, points):
+    for mask, certainty, organised in pairs(tolerance_ns, *inboxes):
         assert mask.width * mask.height == organised.width * organised.height
         assert len(mask.data) >= mask.width * mask.height
         assert len(certainty.data) >= mask.width * mask.height  # which the layer does not check
@@ -170,6 +223,51 @@ def test_each_frame_passes_the_layers_checks(image: Publisher, peer: Peer,
         np.testing.assert_array_equal(np.frombuffer(certainty.data, np.uint8)[index],
                                       expected.confidence.ravel())
         assert set(ids) <= set(range(len(segmenter.info.labels)))
+
+
+@pytest.mark.parametrize('shift_ns', [0, 40_000_000], ids=['exact time', 'approximate time'])
+def test_message_filters_pairs_each_frame(image: Publisher, peer: Peer, shift_ns: int) -> None:
+    message_filters = pytest.importorskip(
+        'message_filters', reason='message_filters comes with a ROS installation alone')
+    filters = [message_filters.Subscriber(peer.node, kind, topic, qos_profile=SENSOR_DATA)
+               for topic, kind in LAYER_TOPICS.items()]
+    synchronizer = (message_filters.ApproximateTimeSynchronizer(filters, 1000, slop=0.1)
+                    if shift_ns else message_filters.TimeSynchronizer(filters, 1000))
+    triples: list[tuple] = []
+    synchronizer.registerCallback(lambda *messages: triples.append(messages))
+    points = peer.advertise(PointCloud2, '/points')
+
+    def send(sent: Image, organised: PointCloud2) -> None:
+        points.publish(organised)
+        image.publish(sent)
+
+    def connected() -> bool:
+        probe = frame()
+        send(probe, cloud(probe.header))
+        peer.spin(PROBE_PERIOD_S, until=lambda: bool(triples))
+        return bool(triples)
+
+    try:
+        peer.wait_for(connected, 'the first triple')
+        for sent, organised in drive_frames(shift_ns):
+            send(sent, organised)
+            mask, certainty, found = peer.wait_for(
+                lambda: [triple for triple in triples if triple[0].header == sent.header],
+                'the triple of a frame')[0]
+            assert mask.header == certainty.header and found.header == organised.header
+    finally:
+        for subscriber in filters:
+            peer.node.destroy_subscription(subscriber.sub)
+        peer.node.destroy_publisher(points)
+
+
+def test_a_layer_that_comes_late_gets_the_names(image: Publisher, peer: Peer,
+                                                segmenter: Segmenter) -> None:
+    messages = pytest.importorskip('vision_msgs.msg', reason='vision_msgs has no wheel')
+    info, = peer.wait_for(lambda box=peer.listen(
+        messages.LabelInfo, '/segmentation/label_info', LATCHED): box, 'the names')
+    assert [(item.class_id, item.class_name) for item in info.class_map] == [
+        *enumerate(segmenter.info.labels.names)]
 
 
 def outputs(peer: Peer) -> dict[str, str]:
