@@ -56,7 +56,8 @@ def test_the_age_is_told_in_the_drives_time(demo: tuple[Path, str]) -> None:
     statuses = messages(demo[0] / 'result', '/camera/segmentation/status')
     ages = [float({value.key: value.value for value in message.status[0].values}['age_ms'])
             for message in statuses]
-    assert -1000 < min(ages) and max(ages) < 1000
+    longest_ms = 60e3  # on a busy machine; by the machine's clock they would be years
+    assert -longest_ms < min(ages) and max(ages) < longest_ms
 
 
 def test_the_table_tells_the_drives_numbers(demo: tuple[Path, str]) -> None:
