@@ -49,7 +49,7 @@ setup(
     install_requires=['numpy>=1.21', 'opencv-python-headless>=4.5', 'Pillow>=9.0', 'PyYAML',
                       'setuptools'],
     extras_require={
-        'cpu': ['onnxruntime>=1.17'],
+        'cpu': ['onnxruntime>=1.19'],
         'cuda': CUDA,
         'tensorrt': [*CUDA, 'tensorrt-cu13==10.*; python_version >= "3.11"',
                      'tensorrt-cu12==10.*; python_version < "3.11"'],  # as that wheel's CUDA is

@@ -18,7 +18,7 @@ from segret_ros.network import SegRet
 from segret_ros.network.deployed import DeployedSegRet, to_half
 import torch
 
-OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
+OPSET = 20  # the first with Gelu; IR version 10, so ONNX Runtime 1.19 and later
 LARGEST_FOLDED = 256  # bytes or elements of a constant expression that is stored as its value
 SMALLEST_STORED_AS_HALF = 1024  # elements; norms and biases stay in float32
 TOOLS = ('segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx')  # what a graph's bytes depend on

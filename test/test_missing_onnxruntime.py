@@ -20,8 +20,9 @@ class Missing:
 sys.meta_path.insert(0, Missing())  # as if it were not installed
 platform.machine = lambda: 'x86_64'
 """
-REMEDY = ('ONNX Runtime is not installed: pip install onnxruntime, or for an NVIDIA GPU pip '
-          "install 'onnxruntime-gpu[cuda,cudnn]'")
+INSTALL = ("pip install 'onnxruntime>=1.19', or for an NVIDIA GPU "
+           "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.19'")
+REMEDY = f'ONNX Runtime is not installed: {INSTALL}'
 ROOT = Path(__file__).parents[1]
 
 
@@ -49,8 +50,24 @@ def test_the_library_tells_what_to_install() -> None:
 def test_a_jetson_has_its_own_wheel() -> None:
     code = "platform.machine = lambda: 'aarch64'; import segret_ros.inference"
     assert run(code).stderr.splitlines()[-1] == (
-        'ImportError: ONNX Runtime is not installed: pip install onnxruntime, or for a Jetson the '
-        'wheel that docs/jetson.md tells of')
+        "ImportError: ONNX Runtime is not installed: pip install 'onnxruntime>=1.19', or for a "
+        'Jetson the wheel that docs/jetson.md tells of')
+
+
+@pytest.mark.parametrize('version, refused', [
+    ('1.17.3', True), ('1.18.1', True), ('1.9.0', True), ('1.19.0', False), ('2.0.0rc1', False)])
+def test_an_onnxruntime_that_is_too_old_is_told(tmp_path: Path, version: str, refused: bool
+                                                ) -> None:
+    """Without importing it: one built for NumPy 1 may end the process."""
+    package = tmp_path / 'onnxruntime'
+    package.mkdir()
+    lines = [f'__version__ = {version!r}', "import sys; sys.exit('imported')"]
+    (package / '__init__.py').write_text('\n'.join(lines))
+    code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); import segret_ros.inference'
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == ('imported' if not refused else (
+        f'ImportError: ONNX Runtime {version} is too old for the model files: {INSTALL}'))
 
 
 def test_only_extras_require_an_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,30 @@
-"""ONNX Runtime for all that need it: whole, and without its telemetry."""
+"""ONNX Runtime for all that need it: new enough, whole, and without its telemetry."""
+
+from importlib.util import find_spec
+from pathlib import Path
+import re
 
 from segret_ros import missing, telemetry
 
+OLDEST = (1, 19)  # 1.17 refuses the model files' IR version, 1.18 aborts the process
+
+
+def check_version() -> None:
+    """
+    Raise ImportError for an ONNX Runtime that is too old.
+
+    The version is read from the file, since importing one built for NumPy 1 may crash.
+    """
+    found = find_spec('onnxruntime')
+    text = Path(found.origin).read_text(encoding='utf-8') if found and found.origin else ''
+    version = re.search(r"^__version__ = ['\"]((\d+)\.(\d+)[^'\"]*)", text, re.MULTILINE)
+    if version and (int(version[2]), int(version[3])) < OLDEST:
+        raise ImportError(f'ONNX Runtime {version[1]} is too old for the model files: '
+                          f'{missing.INSTALL_ONNXRUNTIME}')
+
+
 try:
+    check_version()
     with telemetry.switched_off():
         import onnxruntime
 except ModuleNotFoundError as error:
