@@ -55,8 +55,7 @@ def run(name: str, module: str, extra: str, stopped: int | None = None) -> int:
         return run_command(name, lambda: import_module(module).main, stopped)
     except ModuleNotFoundError as error:
         reason = missing.ONNXRUNTIME if error.name == 'onnxruntime' else (
-            f'needs the package {error.name}, which is not installed: pip install '
-            f"'segret_ros[{extra}]'")
+            f'needs the package {error.name}, which is not installed: {missing.remedy(extra)}')
     except ImportError as error:  # as of an ONNX Runtime in parts
         reason = str(error)
     print(f'{name}: {reason}', file=sys.stderr)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 import sys
 
+from segret_ros import missing
 from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.contract.observation import DEFAULT_LABEL, Observation, TopicNames
 from segret_ros.contract.rules import check, CONSUMERS, Finding
@@ -58,16 +59,14 @@ def observe(arguments: argparse.Namespace) -> Observation:
         try:
             from segret_ros.contract.bag import observe_bag
         except ModuleNotFoundError as error:
-            raise ValueError(f'{error}: bags are read with rosbags (pip install rosbags)'
-                             ) from error
+            raise ValueError(f'{error}: {missing.remedy("evaluate")}') from error
         return observe_bag(arguments.bag, names)
     if not arguments.seconds > 0:
         raise ValueError(f'--seconds is {arguments.seconds:g}: listen for longer than 0')
     try:
         from segret_ros.contract.live import observe_graph
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error}: source a ROS 2 installation or pip install 'segret_ros[ros]'; "
-                         '--bag needs neither') from error
+        raise ValueError(f'{error}: {missing.ROS}; --bag needs neither') from error
     return observe_graph(names, arguments.seconds)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 import socket
 
-from segret_ros import telemetry
+from segret_ros import missing, telemetry
 from segret_ros.evaluation.errors import EvaluationError
 from segret_ros.evaluation.evaluate import Evaluator, Job, Options
 from segret_ros.evaluation.run import Run
@@ -43,8 +43,8 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
     try:
         import ray
     except ImportError as error:
-        raise EvaluationError('--ray needs Ray, which is not installed: '
-                              "pip install 'segret_ros[ray]'") from error
+        raise EvaluationError(f'--ray needs Ray, which is not installed: {missing.remedy("ray")}'
+                              ) from error
     if address:
         _check_reachable(address)
     with telemetry.switched_off():

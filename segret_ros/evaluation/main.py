@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 import sys
 
+from segret_ros import missing
 from segret_ros.bags import open_bag
 from segret_ros.bags.cameras import bag_cameras
 from segret_ros.command_line import FAILED, INTERRUPTED, Parser, REFUSED
@@ -140,8 +141,7 @@ def as_driven(run: Run) -> dict:
     try:
         from segret_ros.evaluation.realtime import replay_realtime
     except ModuleNotFoundError as error:
-        raise EvaluationError(f'{error}: --realtime runs the node; source a ROS 2 installation or '
-                              "pip install 'segret_ros[ros]'") from error
+        raise EvaluationError(f'{error}: --realtime runs the node; {missing.ROS}') from error
     (job,), options = run.jobs, run.options
     with open_bag(job.bag) as bag:
         cameras = bag_cameras(bag, list(options.topics))

@@ -10,7 +10,9 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from segret_ros.image_file import shown  # noqa: E402
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+SILENT = 0
+# Debian's and older wheels' OpenCV 4 have it at the top, newer ones and OpenCV 5 in a module.
+(cv2.setLogLevel if hasattr(cv2, 'setLogLevel') else cv2.utils.logging.setLogLevel)(SILENT)
 # The reader that OpenCV falls back to prints what it dislikes.
 READER = (cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
           else cv2.CAP_ANY)

@@ -7,6 +7,8 @@ from pathlib import Path
 import random
 import resource
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -117,6 +119,15 @@ def test_a_video_is_labelled_frame_by_frame(tmp_path: Path, run: Run, jpegs: lis
     assert (reader.announced, reader.fps) == (3, 5)
     assert all(image.shape == (90, 120, 3) for _, image in reader.frames())
     reader.close()
+
+
+@pytest.mark.skipif(hasattr(cv2, 'setLogLevel'), reason='has its log level there already')
+def test_an_opencv_with_its_log_level_at_the_top_is_taken() -> None:
+    """As Ubuntu's have it, 4.5 of 22.04 and 4.6 of 24.04."""
+    code = ('import cv2; cv2.setLogLevel = cv2.utils.logging.setLogLevel; del cv2.utils.logging; '
+            'import segret_ros.labelling.video')
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, '')
 
 
 def test_inputs_of_one_name_are_kept_apart_by_the_shortest_path(

@@ -1,0 +1,37 @@
+"""Without a package of an extra a command names all that the extra brings, in one line."""
+
+import subprocess
+import sys
+
+import pytest
+from segret_ros import missing
+
+BAGS = """pip install Jinja2 tqdm 'backports.zstd; python_version < "3.14"' lz4 'rosbags>=0.11'"""
+
+
+@pytest.mark.parametrize('command, module', [
+    ('label', 'tqdm'), ('bench', 'tqdm'), ('evaluate', 'jinja2'), ('evaluate', 'rosbags'),
+    ('demo', 'jinja2')])
+def test_a_command_names_its_packages(command: str, module: str) -> None:
+    """By their own names: an extra would bring another OpenCV and NumPy beside Debian's."""
+    code = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+
+sys.meta_path.insert(0, Missing())  # as if it were not installed
+from segret_ros import commands
+sys.exit(commands.{command}())
+"""
+    ran = subprocess.run([sys.executable, '-c', code, '--device', 'cpu'],
+                         capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr == (f'segret_{command}: needs the package {module}, which is not installed: '
+                          f'{BAGS}\n')
+
+
+def test_a_ros_2_installation_brings_its_own() -> None:
+    assert missing.remedy('ros').startswith('source a ROS 2 installation or pip install ')
