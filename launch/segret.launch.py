@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Start the segmentation node on one or several cameras, with RViz beside it when asked for."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Files that are there whole or not at all."""
 
 from contextlib import contextmanager

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The commands, which tell in one line what is not installed."""
 
 from importlib import import_module

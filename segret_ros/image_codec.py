@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 From image messages to pixels; every rule of sensor_msgs/Image is here and nowhere else.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Image and label files: which files are images, and what they hold; their only reader."""
 
 from collections.abc import Collection, Iterator

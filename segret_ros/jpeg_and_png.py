@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where a JPEG or PNG file ends and how large its image is, read without decoding it."""
 
 import re

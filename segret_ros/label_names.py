@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which classes the ids of recorded labels stand for, where the recording tells."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Class names and colours of a data set."""
 
 from collections.abc import Sequence

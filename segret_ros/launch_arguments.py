@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Arguments of launch files: what `ros2 launch` itself would ignore."""
 
 from collections.abc import Iterable

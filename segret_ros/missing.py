@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What to do without a package that only some commands need, or that comes as one of several."""
 
 from importlib import metadata

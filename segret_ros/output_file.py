@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Single files that commands write, without ever costing the user another one."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 Libraries that report their use to their makers, kept from it unless the user has asked for it.
 

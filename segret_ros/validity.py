@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a camera's picture is worth segmenting: frozen, black, overexposed or blurred ones."""
 
 from dataclasses import dataclass

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """YAML files that people write: UTF-8 in every locale, and no class named False."""
 
 from collections.abc import Collection, Hashable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Random views of a labelled image: SegRet's recipe (arXiv 2502.14014), and more on demand."""
 
 import cv2

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A model file's temperature: `python -m segret_train.calibration MODEL.onnx --data CAMVID`."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The commands of segret_train, which tell in one line what is not installed."""
 
 from segret_ros.commands import run

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a SegRet computes for one image, counted from its configuration."""
 
 from segret_ros.network.variants import Variant

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 What a GPU could reach, calculated from published rates: `python -m segret_train.device_speed`.
 

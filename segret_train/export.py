@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a checkpoint to a model file: `segret_export best.safetensors --output model.onnx`."""
 
 from collections.abc import Iterable, Iterator

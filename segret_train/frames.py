@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames of a drive or of a folder of images, evenly chosen."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The size at which an image is shown to a network, in training and in validation."""
 
 import math

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Models measured side by side on labelled images."""
 
 from collections.abc import Callable, Iterable, Sequence

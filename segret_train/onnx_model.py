@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a network to one self-explaining ONNX file."""
 
 from copy import deepcopy

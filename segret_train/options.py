@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Command lines of typed values, such as those of a recipe, spelt as all other commands do."""
 
 from argparse import Action, ArgumentDefaultsHelpFormatter

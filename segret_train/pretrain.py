@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pretrain a backbone: `segret_train pretrain --images FOLDER --output runs/backbone`."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """How a checkpoint is shown an image, as mmsegmentation shows it to the published ones."""
 
 from collections.abc import Iterator

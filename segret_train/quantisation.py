@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 Static quantisation after training: a graph whose linear layers multiply in int8.
 

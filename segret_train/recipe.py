@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a training run is made of: typed values, from YAML and from the command line."""
 
 import argparse

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Make the sample drive from CamVid's val split: `python -m segret_train.sample_drive --help`."""
 
 from pathlib import Path

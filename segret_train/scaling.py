@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 How time and memory grow with the image: `python -m segret_train.scaling --output scaling.svg`.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The rows of `segret_train.scaling` as a picture: time and memory over megapixels."""
 
 from collections.abc import Callable

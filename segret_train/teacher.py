@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The teacher of a SegRet: EfficientNet-Lite2 of ImageNet with SegRet's decoder (Apache-2.0).
 

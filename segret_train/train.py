@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Train SegRet: `segret_train --data CAMVID --output runs/nano`."""
 
 from collections.abc import Sequence

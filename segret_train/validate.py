@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """How good checkpoints and model files are: `segret_validate MODEL [MODEL ...] --data FOLDER`."""
 
 import argparse

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Models, large enough to be labelled with, and a ROS domain of the run's own."""
 
 from collections.abc import Iterator
@@ -15,8 +18,8 @@ from segret_ros.label_set import LabelSet
 
 # A machine without one of these runs the other tests.
 NEED = {'openvino': ['engine_cache'],
-        'rclpy': ['bags/test_topic_names.py', 'demo', 'evaluation/test_realtime.py', 'node', 'replay',
-                  'test_launch.py', 'test_output_folder.py'],
+        'rclpy': ['bags/test_topic_names.py', 'demo', 'evaluation/test_realtime.py', 'node',
+                  'replay', 'test_launch.py', 'test_output_folder.py'],
         'torch': ['inference', 'network', 'train']}
 MISSING = [module for module in NEED if not find_spec(module)]
 collect_ignore = [path for module in MISSING for path in NEED[module]]

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """An empty home folder, and what processes leave in it or look up beside it."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The bytes of a picture in every encoding of sensor_msgs/Image, by definition and by hand."""
 
 from collections.abc import Callable

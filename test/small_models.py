@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The small models in `models/`, for tests of what is around a network: no SegRet, made in no time.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags are read and written as recorded, and what is missing is named."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Who imports what: the vehicle's code runs without torch, the library without ROS."""
 
 import ast

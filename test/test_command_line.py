@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Every command has a version, one line for a usage error, and an orderly end."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pixels of raw and compressed images of every kind, against colours worked out by hand."""
 
 from io import BytesIO

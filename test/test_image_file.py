@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Image and label files: which are read, what is in them, and what is refused by name."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The installed launch files: what they start, and that an image sent to the node is labelled."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which arguments of a launch file are refused; test_launch.py has it for real."""
 
 import sys

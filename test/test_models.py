@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The shipped models: each explains itself and has a card that tells the same."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The parameters for Nav2's semantic layer fit the node and the models that are shipped."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """No command that fills a folder costs the user a file."""
 
 from collections.abc import Callable

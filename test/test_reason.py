@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The one line that the person gets of a library's error, whatever its text."""
 
 import pytest

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The SROS 2 policy is one that `ros2 security create_permission` takes, and grants no more."""
 
 from collections import Counter

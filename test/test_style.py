@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Style: ament's own linters where they are installed, else flake8 with the same rules."""
 
 from collections import Counter
@@ -9,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PATHS = ['segret_ros', 'segret_train', 'test', 'launch', 'setup.py']
+HEADER = '# Copyright 2026 The segret_ros developers\n# SPDX-License-Identifier: Apache-2.0\n\n'
 
 
 def test_flake8() -> None:
@@ -17,13 +21,19 @@ def test_flake8() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize('linter', ['ament_flake8', 'ament_pep257'])
-def test_ament(linter: str) -> None:
+@pytest.mark.parametrize('linter, paths', [
+    ('ament_copyright', PATHS), ('ament_flake8', PATHS), ('ament_pep257', PATHS),
+    ('ament_xmllint', ['config'])])  # package.xml's schema would come from the network
+def test_ament(linter: str, paths: list[str]) -> None:
     pytest.importorskip(f'{linter}.main', reason='comes with a ROS 2 installation')
-    paths = [ROOT / path for path in PATHS]
     ran = subprocess.run([sys.executable, '-m', f'{linter}.main', *paths], cwd=ROOT,
                          capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_each_source_file_names_its_copyright_and_licence() -> None:
+    files = [file for path in PATHS for file in (ROOT / path).rglob('*.py')] + [ROOT / 'setup.py']
+    assert [str(file) for file in files if not file.read_text().startswith(HEADER)] == []
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:

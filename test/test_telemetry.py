@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """No process looks up a host or leaves files in the home folder, but for the engine cache."""
 
 from importlib.util import find_spec

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the camera check says of real frames of the sample drive, whole and spoilt."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """YAML that people write: read alike in every locale, and refused with its line."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Recorded drives of any kind, damaged ones too, read and written without a ROS installation."""
 
 from segret_ros.bags.bag import Bag, open_bag, read_bag

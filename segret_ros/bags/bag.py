@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags of any kind, damaged ones too, read without a ROS installation."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What MCAP and ROS 1 files have in common: chunks of messages with an index behind each."""
 
 from abc import ABC, abstractmethod

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Decompression of whole data and of the beginning of data that are cut."""
 
 import bz2

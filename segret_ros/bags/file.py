@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """One storage file: read by the library while that can, else by walking through it."""
 
 from collections import Counter

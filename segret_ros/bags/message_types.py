@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The message types of a bag: what deserialises them and what makes ROS 2 of ROS 1."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Names of topics as ROS 2 allows them: ROS 1, other recorders and converters allow more."""
 
 from collections.abc import Iterable

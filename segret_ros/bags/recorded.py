@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A recorded message, and the messages that this project reads and writes itself."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """ROS 1 bags, read by walking through their records."""
 
 from collections.abc import Iterator

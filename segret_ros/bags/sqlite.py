@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """SQLite files of rosbag2, read page by page as SQLite's file format has them."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What every kind of storage file is read as."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A measurement as a bar chart."""
 
 from segret_ros.bench.measure import Benchmark, STAGES

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The devices of this machine as text for a terminal."""
 
 from segret_ros.inference.devices import Device

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The measurement: camera frames, runs in turns, times of each stage."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A measurement as text for a terminal, and as JSON."""
 
 from dataclasses import asdict

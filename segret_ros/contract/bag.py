@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Looks at the label topics of a bag."""
 
 from pathlib import Path
@@ -24,7 +27,7 @@ def observe_bag(path: Path, names: TopicNames) -> Observation:
 def _topics(bag: Bag, names: TopicNames) -> list[Topic]:
     topics = {name: Topic(name, bag.topics[name], [
         Offer(qos.reliability.name.lower(), qos.durability.name.lower())
-        for qos in bag.qos(name)]) for name in names.all() if name in bag.topics}
+        for qos in bag.qos(name)]) for name in names.topics() if name in bag.topics}
     for recorded in bag.messages(list(topics)):
         topics[recorded.topic].add(recorded.message())
         if recorded.topic == names.label and len(topics[names.label].frames) == MOST_FRAMES:

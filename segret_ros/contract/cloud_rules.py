@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 What Nav2's layer demands of the cloud that it reads beside the labels; no ROS in here.
 

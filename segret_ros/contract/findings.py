@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a rule has to say, and the words that the rules share; no ROS in here."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Looks at the label topics of a live graph."""
 
 from collections.abc import Iterator
@@ -67,7 +70,7 @@ def _node() -> Iterator[tuple[Node, SingleThreadedExecutor]]:
 def _new_topics(node: Node, names: TopicNames, known: dict[str, Topic]) -> Iterator[Topic]:
     """Give the topics that somebody publishes since the last look."""
     types = dict(node.get_topic_names_and_types())
-    for name in names.all():
+    for name in names.topics():
         offers = _offers(node, name) if name in types and name not in known else []
         if offers:
             type_name = types[name][0]

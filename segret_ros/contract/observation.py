@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What was seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
 
 from collections.abc import Iterable, Mapping
@@ -153,7 +156,7 @@ class TopicNames:
             return self
         return TopicNames.of(found[0], *self.asked)
 
-    def all(self) -> tuple[str, ...]:
+    def topics(self) -> tuple[str, ...]:
         """Give every name."""
         clouds = (self.cloud,) if self.cloud else ()
         return (self.label, self.confidence, self.label_info, *self.camera, *clouds)

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The demands of those who read labels, as rules on what was seen; no ROS in here.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pictures of a camera's whole drive."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo's HTML page: one file, nothing outside."""
 
 from datetime import datetime, timezone

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A folder of built engines: each is there whole or not at all, and is what was asked for."""
 
 from collections.abc import Iterator
@@ -43,7 +46,7 @@ class Entry:
     :param built_at: seconds since 1970.
     :param files: SHA-256 of each, by its path in the folder; none for an engine that needs no
         building.
-    :param bytes: of all its files.
+    :param size_bytes: of all its files.
     :param last_used: when it was written or found last, in seconds since 1970.
     """
 
@@ -54,7 +57,7 @@ class Entry:
     built_s: float
     built_at: float
     files: dict[str, str]
-    bytes: int
+    size_bytes: int
     last_used: float
 
 
@@ -188,10 +191,10 @@ class EngineCache:
                 pass  # it may be read another time
         others = sorted((entry for entry in others if entry.folder != newest.folder),
                         key=lambda entry: -entry.last_used)
-        total = newest.bytes + sum(entry.bytes for entry in others)
+        total = newest.size_bytes + sum(entry.size_bytes for entry in others)
         while others and total > self.most_bytes:
             longest_unused = others.pop()
-            total -= longest_unused.bytes
+            total -= longest_unused.size_bytes
             self._take_away_if_allowed(longest_unused.folder)
 
     def _take_away_if_allowed(self, folder: Path) -> None:
@@ -252,7 +255,8 @@ def read_entry(folder: Path) -> Entry:
             raise ValueError('its checksum is another')
         if not isinstance(content['files'], dict):
             raise ValueError('its files have no checksums')
-        used = {'bytes': sum(path.stat().st_size for path in (folder / ENTRY, *_files(folder))),
+        files = (folder / ENTRY, *_files(folder))
+        used = {'size_bytes': sum(path.stat().st_size for path in files),
                 'last_used': (folder / ENTRY).stat().st_mtime}
         return Entry(**{**content, **used, 'folder': folder,
                         'key': Key.from_json(content['key']),

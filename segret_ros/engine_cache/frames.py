@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The frames that a newly built engine is compared on."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a built engine depends on: a change of any part of it asks for another engine."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Engines that have passed the gate, from the cache or newly built."""
 
 from collections.abc import Callable, Sequence

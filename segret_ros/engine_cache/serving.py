@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The engine of the node: it serves at once, and better as soon as a better engine is built."""
 
 from functools import cached_property

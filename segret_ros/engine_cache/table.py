@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The kept engines as text for a terminal."""
 
 from collections.abc import Sequence
@@ -19,7 +22,7 @@ def to_text(entries: Sequence[Entry], folder: str) -> str:
              for row in rows]
     number = f'{len(entries)} engine{"" if len(entries) == 1 else "s"}'
     return '\n'.join([*lines, '', f'{folder}: {number}, '
-                                  f'{_size(sum(entry.bytes for entry in entries))}'])
+                                  f'{_size(sum(entry.size_bytes for entry in entries))}'])
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -27,7 +30,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
     told = [iou for iou in parity.class_iou if iou is not None]
     streams = f', {key.streams} streams' if key.streams else ''
     return (f'{key.model} {key.model_sha256[:8]}', f'{key.device}{streams}', parity.precision,
-            f'{parity.share_equal:.3%}', f'{min(told):.2%}' if told else '-', _size(entry.bytes),
+            f'{parity.share_equal:.3%}', f'{min(told):.2%}' if told else '-',
+            _size(entry.size_bytes),
             time.strftime('%Y-%m-%d %H:%M', time.localtime(entry.built_at)),
             f'{entry.built_s:.1f} s', usable(entry))
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Two finished evaluations side by side: `segret_evaluate --compare A B`, and its gate."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What goes wrong in an evaluation by a user's mistake or a damaged file."""
 
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """One bag, frame by frame: labels, what they are worth, and what was odd about the recording."""
 
 from collections.abc import Callable, Iterator

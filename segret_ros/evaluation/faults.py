@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Why frames have no labels, and labels no score: counted by reason, with the first place."""
 
 from collections import Counter

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the output folder of an evaluation holds."""
 
 from segret_ros.output_folder import Layout, WORK

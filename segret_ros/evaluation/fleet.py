@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags shared among the machines of a Ray cluster: one task a bag, one model a worker."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The frames of a recorded drive, and work on several at once."""
 
 from collections import deque

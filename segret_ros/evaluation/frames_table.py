@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The table of an evaluation's frames, `frames.csv`, as columns."""
 
 from collections.abc import Sequence

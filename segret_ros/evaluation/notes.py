@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a reader has to know of an evaluation's numbers, in sentences: terminal and page alike."""
 
 from collections.abc import Iterator, Mapping, Sequence

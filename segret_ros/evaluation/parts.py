@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 Finished parts of a drive on disk, so that an interrupted evaluation goes on where it stopped.
 

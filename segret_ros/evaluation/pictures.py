@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames of a finished evaluation, read once more: for the report and for labelling."""
 
 from collections.abc import Iterable, Iterator

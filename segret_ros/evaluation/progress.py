@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """How far an evaluation is, in seconds of the drives."""
 
 from segret_ros.bags import open_bag

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What an evaluation leaves: every file whole, and metrics.json the last of them."""
 
 from collections.abc import Iterable, Iterator

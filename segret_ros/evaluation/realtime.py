@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 As driven: a bag played to the real node over DDS at the recorded times, and what came of it.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The page of an evaluation: one file that tells how a model does on recorded drives."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The labels of a drive as messages, under the names that the node gives them."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """All bags of an evaluation, and the folder that is left of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

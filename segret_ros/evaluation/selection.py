@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which frames are worth labelling next, and the folder in which a label tool takes them."""
 
 from collections.abc import Iterable, Mapping

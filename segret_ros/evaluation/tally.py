@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is counted of frames, in integers: parts of a drive add up to the same in any order."""
 
 from collections import Counter

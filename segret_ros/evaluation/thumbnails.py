@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which frames of a drive a report shows, and what they look like there."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The time of a drive: where its frames lie when its bags are put one after the other."""
 
 from dataclasses import dataclass

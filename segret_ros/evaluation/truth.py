@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """True labels of a recorded drive, matched to its frames."""
 
 from collections import deque

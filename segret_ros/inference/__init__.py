@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Engines that run a model file, and `Segmenter` on top of them; no ROS, no torch."""
 
 from segret_ros.inference.device import DeviceError, DEVICES

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network and the labels where the network is: ONNX Runtime with tensors bound to a device."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The checksum that a model file holds of itself: damage is told, not labelled with."""
 
 import hashlib

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From logits at stride 4 to the probability of each camera pixel's class."""
 
 import cv2

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The devices of this machine: which can be used, and what the others lack."""
 
 from contextlib import redirect_stdout

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The one interface of all engines, and which of them runs a model on a device."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """ONNX Runtime for all that need it: new enough, whole, and without its telemetry."""
 
 from importlib.util import find_spec

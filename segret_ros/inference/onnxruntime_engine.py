@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network on ONNX Runtime on a CPU, and what its engines on GPUs share with it."""
 
 from pathlib import Path

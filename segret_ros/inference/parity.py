@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The gate: whether an engine's labels are those of the network, on frames known beforehand."""
 
 from collections.abc import Sequence

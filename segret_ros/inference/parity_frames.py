@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images with the labels that the float32 network gives them, as they travel with a model file."""
 
 import base64

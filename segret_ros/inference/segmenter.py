@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a camera image to labels: what the node, the evaluation and your own code call."""
 
 from collections.abc import Callable

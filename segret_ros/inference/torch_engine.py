@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The network in PyTorch, on an NVIDIA GPU, or on a CPU to try the same code without one.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network of a model file, in PyTorch: the weights are read from its graph."""
 
 from pathlib import Path

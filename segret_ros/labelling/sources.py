@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which photos and videos some paths name, and what their outputs are called."""
 
 from collections import Counter

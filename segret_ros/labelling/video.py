@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Videos, read and written by OpenCV a frame at a time."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The SegRet network in PyTorch and its checkpoints."""
 
 from segret_ros.network.checkpoint import (CheckpointError, load_backbone, load_checkpoint,

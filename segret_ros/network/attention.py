@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 Attention with spatial decay over a grid of cells: PyTorch's fused one, the decay as its bias.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """SegRet's backbone: a stem and four stages of retention blocks (RMT of December 2023)."""
 
 from segret_ros.network.attention import Attention, attention_over

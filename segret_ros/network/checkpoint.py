@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 Reading and writing SegRet weights, strictly: every key fits or the file is refused.
 

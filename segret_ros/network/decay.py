@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The spatial decay of SegRet's retention, from one-dimensional tables (RMT, section 3.2)."""
 
 from functools import lru_cache

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """SegRet's decoder: four levels with zero-initialised residuals (SegRet, arXiv 2502.14014)."""
 
 from segret_ros.network.folding import folded

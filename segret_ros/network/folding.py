@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """BatchNorm at evaluation: a scale and an offset that the layer before can take in."""
 
 import torch

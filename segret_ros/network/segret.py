@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The SegRet network: backbone and decoder (Li, Chang, Wu: SegRet, arXiv 2502.14014)."""
 
 from segret_ros.network.backbone import Backbone

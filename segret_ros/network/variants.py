@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The five SegRet variants, a few numbers each (SegRet arXiv 2502.14014, RMT arXiv 2309.11523)."""
 
 from dataclasses import dataclass

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node tells of itself on /diagnostics."""
 
 from diagnostic_msgs.msg import DiagnosticStatus

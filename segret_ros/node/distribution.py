@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What differs between the ROS 2 distributions from Humble to Lyrical; no other module knows."""
 
 from pathlib import Path

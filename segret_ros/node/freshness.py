@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """How old an image is, and whether that is too old."""
 
 NO_CLOCK = ('use_sim_time is set, but no /clock has come yet: play the bag with its clock '

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What has happened to a camera's images since it was activated."""
 
 from collections import Counter

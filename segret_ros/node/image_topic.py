@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The topics that a camera is received on, found as image_transport finds them."""
 
 from dataclasses import dataclass

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The lifecycle node `segret`: camera topics in, label topics out."""
 
 from collections.abc import Callable

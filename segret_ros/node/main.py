@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The executable `segret_node`, which handles signals before it imports rclpy."""
 
 import sys

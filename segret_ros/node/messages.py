@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From arrays to ROS messages."""
 
 from diagnostic_msgs.msg import KeyValue

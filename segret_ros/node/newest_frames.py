@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """One slot a camera: the newest frame waits, older ones are dropped and counted."""
 
 from collections import Counter

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A camera's troubles in the log: a line when one begins, a line when it ends."""
 
 import time

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node's parameters, each declared once: its type, default, meaning and range."""
 
 from dataclasses import dataclass, field, fields, replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The program of `segret_node`: the node, from its arguments to the signal that ends it."""
 
 import argparse

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Why no image comes, as far as the ROS graph knows."""
 
 from dataclasses import dataclass

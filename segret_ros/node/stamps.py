@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether the stamps of a camera's images advance, as whoever pairs images and labels needs."""
 
 from collections import deque

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """One camera under watch: what is wrong with it, in its history and in the log."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What happened in the last seconds: rates and percentiles."""
 
 from collections import deque

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node in a process of its own, on a DDS domain of its own."""
 
 from collections.abc import Iterator

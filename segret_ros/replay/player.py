@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Plays a drive to the node over DDS and hands on what comes back."""
 
 from collections import Counter, deque

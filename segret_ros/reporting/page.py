@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the HTML reports share: each one file that needs nothing outside."""
 
 import base64

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Data sets: labelled images laid out as their publishers lay them out, or as one's own."""
 
 from segret_train.datasets.dataset import DataError, DataSet, Sample

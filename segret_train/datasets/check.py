@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A walk through a whole data set: what is damaged, and how often each class occurs."""
 
 from collections.abc import Collection, Iterator

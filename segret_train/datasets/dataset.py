@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A data set: its classes, and the labelled images of its splits."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From the numbers in label files to classes."""
 
 from collections.abc import Iterable, Mapping

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where the images and labels of a data set lie, and what is in those places."""
 
 from collections.abc import Collection, Mapping

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A folder of one's own, described by a YAML file of its classes."""
 
 import colorsys

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The published data sets, each as its publisher (or mmsegmentation) lays it out."""
 
 from pathlib import Path

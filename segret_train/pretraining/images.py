@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Folders of images, without labels or with a folder for each class."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A pretraining run in a folder."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a backbone learns before it learns a data set: a teacher's features, or images' classes."""
 
 from segret_ros.network import SegRet

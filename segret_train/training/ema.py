@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The exponential moving average of a network's weights."""
 
 from segret_ros.network import SegRet

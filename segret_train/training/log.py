@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a run tells while it goes on: a file of records, and TensorBoard where it is installed."""
 
 import json

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network that a recipe asks for, before its first step."""
 
 from segret_ros.network import load_backbone, SegRet

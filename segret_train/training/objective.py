@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a step minimises."""
 
 from segret_ros.label_set import UNKNOWN

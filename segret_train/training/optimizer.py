@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a recipe's optimiser does to each parameter, and how fast at each step."""
 
 from segret_train.recipe import Recipe

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A training run in a folder."""
 
 from collections.abc import Callable, Iterator
@@ -108,7 +111,7 @@ class Run:
                     start_training_mode(network, self.recipe)
                 elif not self.step % LOG_EVERY:
                     self._record(self._steps_record())
-                if self.world.any(stopped()):
+                if self.world.any_process(stopped()):
                     self._stop()
                     break
         return self.best_miou

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """All that a run needs to go on: a file that is there whole or not at all."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """One step of the optimiser."""
 
 from contextlib import nullcontext
@@ -35,7 +38,7 @@ def train_step(network: nn.Module, optimizer: Optimizers, batches: list[Batch],
     """
     batches = [(images.to(world.device, non_blocking=True),
                 targets.to(world.device, non_blocking=True)) for images, targets in batches]
-    labelled = world.sum(sum(objective.labelled(targets) for _, targets in batches))
+    labelled = world.sum_values(sum(objective.labelled(targets) for _, targets in batches))
     views = world.size * sum(len(images) for images, _ in batches)
     optimizer.zero_grad()
     total = torch.zeros((), device=world.device)
@@ -47,7 +50,7 @@ def train_step(network: nn.Module, optimizer: Optimizers, batches: list[Batch],
             loss = objective(logits, inputs, targets, labelled, views)
             (loss * world.size).backward()  # for the gradients' mean over processes is their sum
         total += loss.detach()
-    value = float(world.sum(total))
+    value = float(world.sum_values(total))
     if not math.isfinite(value):
         raise NonFiniteLoss(f'the loss is {value}')
     optimizer.step()

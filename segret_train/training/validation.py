@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Scores of a network in training, shared among the processes."""
 
 from dataclasses import dataclass

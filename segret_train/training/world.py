@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The processes that train together, as torchrun starts them, or this one alone."""
 
 from collections.abc import Sequence
@@ -51,21 +54,21 @@ class World:
         """Give this process's part of a sequence."""
         return list(items[self.rank::self.size])
 
-    def sum(self, values: Tensor) -> Tensor:
+    def sum_values(self, values: Tensor) -> Tensor:
         """Give the sum over all processes, equal on each."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
 
-    def any(self, condition: bool) -> bool:
+    def any_process(self, condition: bool) -> bool:
         """Give whether a condition is true on any process."""
         if self.size == 1:
             return condition
-        return bool(self.sum(torch.tensor(float(condition), device=self.device)))
+        return bool(self.sum_values(torch.tensor(float(condition), device=self.device)))
 
     def sum_counts(self, counts: np.ndarray) -> np.ndarray:
         """Give the sum of int64 counts over all processes, exactly."""
-        return self.sum(torch.from_numpy(counts).to(self.device)).cpu().numpy()
+        return self.sum_values(torch.from_numpy(counts).to(self.device)).cpu().numpy()
 
     def merge(self, values: dict) -> dict:
         """Give the entries of all processes' dictionaries, sorted by key."""

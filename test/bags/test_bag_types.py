@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Messages of other types: of ROS 1, defined by the bag alone, or not at all."""
 
 from pathlib import Path

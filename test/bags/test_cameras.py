@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Cameras are found by type, and what only looks like one is left alone."""
 
 from pathlib import Path

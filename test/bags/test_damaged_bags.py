@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Of damaged bags all that is whole is read, and what is lost is listed."""
 
 from pathlib import Path

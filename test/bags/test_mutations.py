@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Random damage to bags of every format costs what it hits: no other error, nothing in silence."""
 
 from pathlib import Path

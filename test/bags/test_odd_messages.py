@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is no message of its topic is damage with a place and a count, and the rest is read."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Topics that ROS 2 forbids are renamed, each to a name of its own, and told."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The measurement as a user runs it, on the real engine; nothing here depends on speed."""
 
 import json

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Each fault a bag can have is told with its topic and the way out, and no other."""
 
 from collections.abc import Callable

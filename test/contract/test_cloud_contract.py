@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The cloud beside the labels: order, size and stamps, each fault told with its rule."""
 
 from collections.abc import Callable

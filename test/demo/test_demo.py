@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo as a user runs it: the real node over real DDS on the sample drive."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo on a bag of one stamp, forbidden names and damage: nothing is lost without a word."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """How the demo holds the node's labels against those of the drive."""
 
 from collections.abc import Iterator

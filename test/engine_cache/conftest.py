@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A model file with its own frames, and one whose weights are other than its frames tell."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Building in another process: what it tells, what disturbs it, and how both of them end."""
 
 from collections.abc import Callable, Iterator

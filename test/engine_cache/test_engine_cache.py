@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is kept, for whom, and for how long: real engines, other processes, full folders."""
 
 from collections.abc import Callable
@@ -79,7 +82,7 @@ def test_an_engine_is_built_once(proven_file: Path, cache: EngineCache, is_right
     entry, = cache.entries()
     content = {path.name: path.read_bytes() for path in entry.folder.iterdir()}
     assert content.keys() == ({ENTRY, BUILT} if device == 'openvino' else {ENTRY})
-    assert entry.bytes == sum(map(len, content.values()))
+    assert entry.size_bytes == sum(map(len, content.values()))
     monkeypatch.setattr(proven, 'build_engine', never)
     assert is_right(open_proven_engine(proven_file, device, cache=cache))
     assert {path.name: path.read_bytes() for path in entry.folder.iterdir()} == content

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The command `segret_engine` and the process that builds beside the node, on real engines."""
 
 from dataclasses import replace
@@ -38,7 +41,7 @@ def test_build_list_and_clear(engine, cache: EngineCache, proven_file: Path) -> 
     assert code == 0 and title.startswith('model  ') and title.endswith('usable here')
     assert row.startswith(f'segret_nano_proven {entry.key.model_sha256[:8]}  cpu ')
     assert row.endswith(' yes') and '100.000%' in row and 'float32' in row
-    assert total == f'{cache.folder}: 1 engine, {entry.bytes} B'
+    assert total == f'{cache.folder}: 1 engine, {entry.size_bytes} B'
     assert engine('clear', 'other.onnx')[1] == f'{cache.folder}: 0 removed\n'
     assert engine('clear', proven_file)[1] == f'{cache.folder}: 1 removed\n'
     assert engine('list')[:2] == (0, f'{cache.folder}: no engine is kept there\n')

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A thousand cuts and flipped bits: an error or a new engine each time, and right labels."""
 
 from collections.abc import Callable

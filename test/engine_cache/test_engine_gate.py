@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Engines that label otherwise than the float32 network are refused, whatever they come from."""
 
 from collections.abc import Callable

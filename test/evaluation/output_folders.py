@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Output folders as segret_evaluate leaves them, made of numbers."""
 
 from collections.abc import Sequence

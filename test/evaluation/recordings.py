@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags made of the sample drive, and the command that evaluates them."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Intervals of differences: blocks, draws, and how often they hold the truth."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Two evaluations side by side, against numbers worked out by hand."""
 
 import base64

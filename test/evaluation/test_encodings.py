@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """An evaluation of bags as drivers leave them: raw images of many encodings, and mosaics."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """segret_evaluate on real bags: what it finds, what it writes, and what it does with damage."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The page of an evaluation: what it tells, and that it stands alone."""
 
 from html.parser import HTMLParser

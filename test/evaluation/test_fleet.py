@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags shared among the workers of a real Ray cluster on this machine."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which true label is which frame's, whatever the stamps are worth."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Topics that ROS 2 forbids, in a bag whose path is no text: evaluated, and told."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Random damage to labels and stamps: each frame is scored or counted, and no file is touched."""
 
 from collections.abc import Iterator

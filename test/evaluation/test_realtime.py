@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is told of a drive that does not wait, held against what others saw of it."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames selected by hand-made tables, and real ones written and read back as a data set."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Stability of labels: on frames of the sample drive, moved and spoilt by known amounts."""
 
 from collections.abc import Callable, Iterator
@@ -89,7 +92,7 @@ def test_a_still_scene_with_the_same_labels_is_steady(drive: Frames) -> None:
     assert (told['flicker'], told['changes'], told['cuts']) == (0, 0, 0)
     present = set(np.unique(drive[50][1])) - {255}
     assert {int(name) for name, iou in told['classes'].items() if iou == 1} == present
-    assert {iou for iou in told['classes'].values()} == {1, None}
+    assert set(told['classes'].values()) == {1, None}
 
 
 def test_labels_that_move_with_the_image_are_steady(drive: Frames) -> None:

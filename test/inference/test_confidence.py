@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Confidence at a model's temperature against a softmax in numpy, and labels of unsure pixels."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What devices lack: the diagnosis by what was found, and the finding on this machine."""
 
 import ctypes
@@ -36,7 +39,7 @@ def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver | str =
           missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13) -> Found:
     """Give a machine that has everything, but for what is told."""
     providers = PROVIDERS if wheels == ('onnxruntime-gpu',) else PROVIDERS[-1:]
-    return Found({name: '1.31.1' for name in wheels}, providers, cuda, driver, list(missing),
+    return Found(dict.fromkeys(wheels, '1.31.1'), providers, cuda, driver, list(missing),
                  extras)
 
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The engines against each other, on a real model and real frames, and how one is chosen."""
 
 from itertools import islice

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What runs on a GPU, on a CPU: bound tensors, heads, and what ONNX Runtime is told of the GPU."""
 
 from collections.abc import Callable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Labels and confidence against PyTorch's interpolation, argmax and softmax."""
 
 from itertools import islice

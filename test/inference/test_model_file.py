@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Model files: what they hold, what they tell, and how others are refused."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """An engine that gets over its failures: what counts as one, and what does not."""
 
 from pathlib import Path
@@ -55,6 +58,7 @@ def test_an_offered_engine_that_never_runs_gives_way_to_the_one_before(
     opened = []
 
     class Opening(RecoveringEngine):
+
         def _open(self, device: str):
             opened.append(device)
             return super()._open('cpu')

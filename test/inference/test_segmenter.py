@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Segmenter against the reference semantics in PyTorch, on images of all sizes."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """PyTorch as an engine, on a CPU: the code of a GPU but for the captured graph."""
 
 from dataclasses import replace

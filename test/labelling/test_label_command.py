@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """segret_label on real photos and videos: what it leaves, and what damage costs."""
 
 from collections.abc import Callable

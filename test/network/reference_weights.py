@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 Weights and inputs that depend on nothing but names and shapes, for comparison with other code.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The ways to attend with decay, against each other: the same function in each."""
 
 from collections.abc import Callable

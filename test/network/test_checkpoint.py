@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Checkpoints: what is read keeps everything, what does not fit is refused and never executed."""
 
 from collections import OrderedDict

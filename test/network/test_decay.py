@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The tables of the spatial decay: values, sizes in memory and when they are made."""
 
 import math
@@ -71,6 +74,7 @@ def test_a_table_of_a_small_type_is_rounded_once(decay: ManhattanDecay,
 
 def test_tracing_leaves_nothing_behind(decay: ManhattanDecay) -> None:
     class Line(torch.nn.Module):
+
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x + decay.line(3)
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network's shapes, parameters, gradients, initial state and refusals."""
 
 import pytest

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node, with steps of its transitions that raise once when a file names them."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Fixtures of the node's tests: a peer to talk from."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The node with engines that can be made to fail: `faulty_node.py FILE ROS-ARGUMENTS`.
 

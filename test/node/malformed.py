@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Endless malformed images, raw and compressed, of every kind that a node may meet."""
 
 import array

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the tests of the node share: its process, and a ROS node of their own to talk to it."""
 
 from collections.abc import Callable, Iterator

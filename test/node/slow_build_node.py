@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The node with engines that take long to build: `slow_build_node.py FILE ROS-ARGUMENTS`.
 

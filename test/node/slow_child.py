@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The process that builds an engine, begun late: `slow_child.py FILE MODEL DEVICE CACHE`.
 

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 The node with a slow engine on `cpu`: `slow_engine_node.py FILE ROS-ARGUMENTS`.
 

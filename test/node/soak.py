@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """
 A soak: four cameras at 30 Hz into a node that manages fewer, for as long as wanted.
 

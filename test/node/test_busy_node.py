@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """More frames than the node can label: the newest wins, and the node stays responsive."""
 
 from collections.abc import Iterator

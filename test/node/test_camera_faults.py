@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Cameras that lie: what a planner is told, and what it gets instead of labels."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node's consumers demand, replayed on its real process; docs/contracts.md tells it."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Through the lifecycle again and again, and killed: nothing is left behind."""
 
 from pathlib import Path

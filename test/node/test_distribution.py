@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What differs between the distributions, as their sources have it, on the one that is here."""
 
 import os

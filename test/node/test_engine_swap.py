@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node labels on one engine while another is built, and goes over to it between two frames."""
 
 from collections.abc import Iterator

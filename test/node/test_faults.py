@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """An engine that fails on real calls: what the node does, and what it tells."""
 
 from collections.abc import Iterator

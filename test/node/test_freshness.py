@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Old images, and the clocks that tell which are old."""
 
 from collections.abc import Iterator

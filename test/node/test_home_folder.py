@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node leaves its home folder alone, but for the engine cache, and looks up no host."""
 
 from importlib.util import find_spec

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which topic images are received on: remapping and the transport, as image_transport has it."""
 
 from pathlib import Path

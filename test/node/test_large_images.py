@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images larger than Fast DDS's own shared memory segment come and go whole."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Every lifecycle transition, through the node's own services."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Malformed messages by the thousand, over DDS: the node rejects them and labels the good ones."""
 
 from collections.abc import Callable, Iterator

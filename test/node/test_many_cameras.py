@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Four cameras that send more than the engine manages: fair, newest only, nothing builds up."""
 
 from collections import Counter, defaultdict

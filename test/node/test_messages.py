@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """From messages to pixels and back, against values worked out without the code under test."""
 
 import array

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Parameter files: whole numbers, single names and empty lists are taken as they are meant."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The parameters: what they tell of themselves, and what happens on a wrong value."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Who gets messages: best effort and reliable cameras, and subscribers that come late."""
 
 from collections.abc import Iterator

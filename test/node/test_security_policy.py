@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node has on the graph is what its SROS 2 policy grants; no message names it a file."""
 
 from collections.abc import Iterator

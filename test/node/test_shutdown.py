@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Ctrl-C and SIGTERM end the program well in every state."""
 
 from collections.abc import Callable

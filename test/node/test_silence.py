@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Cameras without an image: the log and the diagnostics say why, once, and what to do."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Stamps that do not advance: told once, and kept to the bit."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node answers to an image, over DDS from its own process."""
 
 from collections.abc import Iterator

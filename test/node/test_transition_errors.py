@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Transitions that fail: the reason is told, what was half done is undone, and all goes on."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The middlewares' profiles are what their schemas allow; the measuring of ways measures."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Several cameras in one node: each has its own topics."""
 
 from collections.abc import Iterator

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Plots of long series keep what matters, and their axes hold all values."""
 
 import numpy as np

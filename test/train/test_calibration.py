@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The temperature is found again where it is known; the calibration error is counted by hand."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Multiply-accumulates, counted from the configuration and by PyTorch."""
 
 import pytest

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calculated times, against hand counts and published rates."""
 
 from pathlib import Path

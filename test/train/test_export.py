@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Exports that do what their checkpoint does, or are not written."""
 
 from dataclasses import replace

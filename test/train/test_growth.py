@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A larger network that starts as a trained smaller one."""
 
 from dataclasses import replace

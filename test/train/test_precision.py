@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Model files in float16 and int8: what they compute in, and that the gate tells good from bad."""
 
 from collections.abc import Callable, Iterable, Iterator

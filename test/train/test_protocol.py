@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a network is shown, against sums made by hand and mmsegmentation's arithmetic."""
 
 import cv2

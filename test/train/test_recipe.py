@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Recipes: each cell of the paper's table, overriding, and what a wrong value is told."""
 
 from dataclasses import fields

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The teacher: ImageNet's features for SegRet's decoder, kept as a checkpoint."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The command: it trains, stops, survives a kill, and tells a user's mistake in one line."""
 
 import os

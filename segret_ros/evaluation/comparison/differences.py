@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The differences between frames of two evaluations that are paired."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A finished output folder, as far as a comparison reads it."""
 
 from collections.abc import Sequence

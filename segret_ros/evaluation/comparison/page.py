@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A comparison as one HTML page, nothing outside."""
 
 from collections.abc import Sequence

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which frame of one evaluation is which of the other."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """The labels that both evaluations gave a frame, as a picture."""
 
 from collections.abc import Iterable

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """CamVid on a small tree, and what a sample refuses."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A folder of one's own and its YAML file: what it may say, and what it may not."""
 
 from pathlib import Path

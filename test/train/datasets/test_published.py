@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Each published data set in its own layout and naming, and its ids worked by hand."""
 
 from pathlib import Path

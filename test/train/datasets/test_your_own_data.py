@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """docs/your_own_data.md: its folder, its YAML and its check are what it says."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Small trees of labelled images, written by their paths alone."""
 
 from pathlib import Path

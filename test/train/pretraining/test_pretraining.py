@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pretraining: images are found, a backbone learns, stops and goes on to the same weights."""
 
 from pathlib import Path

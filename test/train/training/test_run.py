@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A run goes on where it stopped, and keeps the best."""
 
 from dataclasses import replace

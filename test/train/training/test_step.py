@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a step minimises, by hand, and what it does to the weights."""
 
 from dataclasses import replace
