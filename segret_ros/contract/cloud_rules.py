@@ -44,6 +44,7 @@ def check_cloud(observation: Observation) -> Iterator[Finding]:
             'ok', cloud.name, f'{count_of(cloud.frames)}, organised, {cloud.frames[-1].size} '
                               'points, x, y and z of float32, stamps increase')]
         if labels:
+            yield from () if faults else _frames(cloud, labels)
             yield from _cloud_stamps(observation.label, cloud)
 
 
@@ -69,7 +70,7 @@ def _fault_of(frame: Frame, label: Frame | None) -> str | None:
     if label and frame.height == 1 < label.height:
         return (f'is not organised: {frame.width} points in one row, and the labels are '
                 f'{label.size}. The layer finds the point of a pixel by its number, so publish a '
-                'point a pixel (RealSense: pointcloud.ordered_pc; else depth_cloud.launch.py)')
+                'point a pixel, as depth_cloud.launch.py does')
     if label and (frame.height, frame.width) != (label.height, label.width):
         return (f'{frame.size} points, but {label.size} labels: the layer finds the point of a '
                 'pixel by its number, so publish a cloud that is registered to the colour image '
@@ -82,6 +83,19 @@ def _fault_of(frame: Frame, label: Frame | None) -> str | None:
         return (f'{frame.data_size} bytes for {frame.size} points: publish height x row_step '
                 'bytes, at least one point')
     return None
+
+
+def _frames(cloud: Topic, labels: Sequence[Frame]) -> Iterator[Finding]:
+    """Tell a cloud in another frame: of two cameras of one size no other rule knows them apart."""
+    by_stamp = {frame.stamp_ns: frame for frame in labels}
+    points = cloud.frames[-1]
+    label = by_stamp.get(points.stamp_ns, labels[-1])
+    if points.frame_id != label.frame_id:
+        yield Finding('warning', cloud.name,
+                      f'is in frame {points.frame_id!r}, the labels in {label.frame_id!r}: a '
+                      "cloud in the depth camera's pixels gives each label another pixel's point, "
+                      'so register it to the colour image (depth_cloud.launch.py). All is well '
+                      'where both are frames of one camera, as with ZED')
 
 
 def _cloud_stamps(label: Topic, cloud: Topic) -> Iterator[Finding]:

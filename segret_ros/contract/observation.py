@@ -55,6 +55,7 @@ class Frame:
     :param data_size: bytes of pixels or points and padding.
     :param ids: the label ids that occur.
     :param point_step: bytes of one point of a cloud.
+    :param frame_id: of an Image or a cloud.
     """
 
     stamp_ns: int
@@ -65,6 +66,7 @@ class Frame:
     data_size: int = 0
     ids: frozenset[int] = frozenset()
     point_step: int = 0
+    frame_id: str = ''
 
     @property
     def size(self) -> str:
@@ -223,7 +225,7 @@ def _image_frame(message: object) -> Frame:
         rows = data.reshape(message.height, message.step)[:, :message.width]
         ids = frozenset(np.flatnonzero(np.bincount(rows.ravel())).tolist())
     return Frame(_stamp_ns(message), message.height, message.width, message.encoding, message.step,
-                 data.size, ids)
+                 data.size, ids, frame_id=message.header.frame_id)
 
 
 def _compressed_frame(message: object) -> Frame:
@@ -241,7 +243,8 @@ def _camera_info_frame(message: object) -> Frame:
 def _cloud_frame(message: object) -> Frame:
     fields = ' '.join(item.name for item in message.fields if item.datatype == FLOAT32)
     return Frame(_stamp_ns(message), message.height, message.width, fields, message.row_step,
-                 len(message.data), point_step=message.point_step)
+                 len(message.data), point_step=message.point_step,
+                 frame_id=message.header.frame_id)
 
 
 FRAME_OF = {IMAGE: _image_frame, COMPRESSED_IMAGE: _compressed_frame,

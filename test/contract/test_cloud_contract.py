@@ -132,6 +132,17 @@ def test_labels_before_the_first_cloud_and_after_the_last_are_left_out(tmp_path:
     assert [finding.level for finding in findings(drive, tmp_path)] == ['ok', 'ok']
 
 
+def test_a_cloud_in_another_frame_is_a_warning(tmp_path: Path) -> None:
+    """Two cameras of one size: RealSense orders its cloud by the depth camera's pixels."""
+    drive = drive_with_clouds()
+    for message in drive.messages[CLOUD]:
+        message.header.frame_id = 'depth_camera'
+    points, frames, stamps = findings(drive, tmp_path)
+    assert (points.level, stamps.level) == ('ok', 'ok')
+    assert (frames.level, frames.topic) == ('warning', CLOUD)
+    assert "is in frame 'depth_camera', the labels in 'camera'" in frames.text
+
+
 def test_clouds_that_there_are_are_listed(tmp_path: Path) -> None:
     found, = findings(drive_with_clouds(), tmp_path, topic='/front/depth/points')
     assert (found.level, found.topic) == ('error', '/front/depth/points')
