@@ -3,12 +3,14 @@
 
 """The installed launch files: what they start, and that an image sent to the node is labelled."""
 
+import json
 import os
 from pathlib import Path
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
@@ -22,7 +24,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from segret_ros.label_set import load_label_set
-from segret_ros.share import default_model
+from segret_ros.share import default_model, share_directory
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 import yaml
 
@@ -333,6 +335,53 @@ def test_replay_plays_the_bag_beside_the_node(tmp_path, rviz):
     assert (('rviz2', 'rviz2') in programs) == (rviz == 'true')
 
 
+def loaded_nodes(folder: Path, *arguments: str) -> list[dict]:
+    """Return what depth_cloud.launch.py loads into a container, which here only listens."""
+    index = folder / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    programs = folder / 'lib' / 'rclcpp_components'
+    for made in (index, programs):
+        made.mkdir(parents=True)
+    (index / 'rclcpp_components').touch()
+    container = programs / 'component_container'
+    stand_in = Path(__file__).with_name('container_stand_in.py')
+    container.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} "$@"\n')
+    container.chmod(0o755)
+    loaded = folder / 'loaded'
+    loaded.touch()
+    process = subprocess.Popen(
+        ['ros2', 'launch', 'segret_ros', 'depth_cloud.launch.py', *arguments], env=os.environ | {
+            'LOADED': str(loaded),
+            'AMENT_PREFIX_PATH': f'{folder}:{os.environ["AMENT_PREFIX_PATH"]}'})
+    deadline = time.monotonic() + START_S
+    while len(loaded.read_text().splitlines()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.wait(START_S)
+    return [json.loads(line) for line in loaded.read_text().splitlines()]
+
+
+def test_the_depth_nodes_are_loaded_with_topics_that_fit(tmp_path):
+    """One registers depth images, stamped as the colour image; the other makes their points."""
+    profile = str(share_directory() / 'config' / 'fastdds.xml')
+    register, points = loaded_nodes(tmp_path, 'depth:=/front/depth', 'namespace:=car',
+                                    'use_sim_time:=true')
+    assert register == {
+        'package': 'depth_image_proc', 'plugin': 'depth_image_proc::RegisterNode',
+        'name': '/car/register_depth', 'profile': profile,
+        'remappings': ['depth/image_rect:=/front/depth',
+                       'depth/camera_info:=/camera/depth/camera_info',
+                       'rgb/camera_info:=/camera/camera_info'],
+        'parameters': {'use_sim_time': True, 'use_rgb_timestamp': True,
+                       'fill_upsampling_holes': True}}
+    assert points == {
+        'package': 'depth_image_proc', 'plugin': 'depth_image_proc::PointCloudXyzNode',
+        'name': '/car/depth_cloud', 'profile': profile,
+        'remappings': ['image_rect:=depth_registered/image_rect',
+                       'camera_info:=depth_registered/camera_info',
+                       'points:=/segmentation/points'],
+        'parameters': {'use_sim_time': True}}
+
+
 def test_a_parameter_file_that_is_not_there_is_refused(tmp_path):
     """The node does not run on defaults instead, and the message names the path."""
     with pytest.raises(FileNotFoundError, match='no parameter file at .*lost.yaml'):
@@ -380,11 +429,13 @@ def test_replay_asks_which_of_several_cameras(tmp_path):
 
 
 @pytest.mark.parametrize('file, arguments', [
-    ('segret.launch.py', ['immage:=/x']), ('replay.launch.py', ['bag:=/', 'immage:=/x'])])
+    ('segret.launch.py', ['immage:=/x']), ('replay.launch.py', ['bag:=/', 'immage:=/x']),
+    ('depth_cloud.launch.py', ['clod:=/x'])])
 def test_an_argument_that_nobody_declares_is_refused(file, arguments):
     """Launch would ignore the misspelt name, and the node would run on another camera."""
     result = subprocess.run(['ros2', 'launch', 'segret_ros', file, *arguments],
                             capture_output=True, text=True, timeout=START_S)
     assert result.returncode == 1
-    assert f'immage:= is no argument of {file}: did you mean image:=?' in result.stdout
+    wanted = f'(immage|clod):= is no argument of {file}: did you mean (image|cloud):='
+    assert re.search(wanted, result.stdout)
     assert 'process started' not in result.stdout

@@ -9,15 +9,22 @@ from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
 from segret_ros.share import share_directory
 
 
-def use_large_image_profile() -> None:
+def large_image_profile() -> dict[str, str]:
     """
-    Let Fast DDS take `config/fastdds.xml`, or the profile that the user has named by either name.
+    Return the variable by which Fast DDS takes a profile; empty with another middleware.
 
-    To be called before rclpy.init. The other version's name stays unset, for Kilted's warns of it.
+    It names `config/fastdds.xml`, or what the user has named by either version's variable. The
+    other version's stays unset, for Kilted's warns of it.
     """
     variable = profile_variable()
     if variable is None:
-        return
+        return {}
     shipped = str(share_directory() / 'config' / 'fastdds.xml')
-    named = [os.environ[name] for name in PROFILE_VARIABLES.values() if name in os.environ]
-    os.environ.setdefault(variable, (named or [shipped])[0])
+    named = [os.environ[name] for name in (variable, *PROFILE_VARIABLES.values())
+             if name in os.environ]
+    return {variable: (named or [shipped])[0]}
+
+
+def use_large_image_profile() -> None:
+    """Let Fast DDS take the profile for large images; to be called before rclpy.init."""
+    os.environ.update(large_image_profile())
