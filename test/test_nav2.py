@@ -15,12 +15,30 @@ MODELS = sorted((share_directory() / 'models').glob('*.onnx'))
 LAYER = read_yaml(share_directory() / 'config' / 'nav2_semantic_layer.yaml')[
     'local_costmap']['local_costmap']['ros__parameters']['semantic_segmentation_layer']
 SOURCE = LAYER[LAYER['observation_sources']]
+GROUPS = [SOURCE[name] for name in SOURCE['class_types']]
+# What the layer declares, by type: rclcpp refuses a value of another, and ignores another name.
+OF_LAYER = {'plugin': str, 'enabled': bool, 'combination_method': int, 'observation_sources': str,
+            'use_approximate_time_sync': bool}
+OF_SOURCE = {'segmentation_topic': str, 'confidence_topic': str, 'labels_topic': str,
+             'pointcloud_topic': str, 'observation_persistence': float,
+             'expected_update_rate': float, 'class_types': list, 'max_obstacle_distance': float,
+             'min_obstacle_distance': float, 'tile_map_decay_time': float,
+             'visualize_tile_map': bool, 'use_cost_selection': bool}
+OF_GROUP = {'classes': list, 'base_cost': int, 'max_cost': int, 'mark_confidence': int,
+            'samples_to_max_cost': int, 'dominant_priority': bool}
 
 
 @pytest.mark.parametrize('model', MODELS, ids=lambda path: path.stem)
 def test_each_class_has_one_group(model: Path) -> None:
     named = [name for group in SOURCE['class_types'] for name in SOURCE[group]['classes']]
     assert sorted(named) == sorted(read_model_info(model).labels.names)
+
+
+@pytest.mark.parametrize(('settings', 'kinds'), [
+    (LAYER, OF_LAYER), (SOURCE, OF_SOURCE), *((group, OF_GROUP) for group in GROUPS)])
+def test_each_parameter_is_one_of_the_layer(settings: dict, kinds: dict[str, type]) -> None:
+    given = {name: type(value) for name, value in settings.items() if not isinstance(value, dict)}
+    assert given == {name: kinds.get(name) for name in given}
 
 
 def test_the_layer_reads_what_the_node_publishes() -> None:
@@ -31,7 +49,7 @@ def test_the_layer_reads_what_the_node_publishes() -> None:
 
 def test_people_and_cars_are_lethal_at_once_and_the_road_is_free() -> None:
     costs = {name: (group['base_cost'], group['max_cost'])
-             for group in map(SOURCE.get, SOURCE['class_types']) for name in group['classes']}
+             for group in GROUPS for name in group['classes']}
     assert all(0 <= base <= most <= LETHAL for base, most in costs.values())
     assert costs['road'] == (0, 0)
     assert costs['pedestrian'] == costs['bicyclist'] == costs['car'] == (LETHAL, LETHAL)
