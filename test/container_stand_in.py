@@ -1,3 +1,6 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 """A component container that loads nothing: it writes down what it was asked to load."""
 
 import json
