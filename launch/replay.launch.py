@@ -5,7 +5,8 @@
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (get_package_prefix, get_package_share_directory,
+                                         PackageNotFoundError)
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription,
                             OpaqueFunction, SetLaunchConfiguration, Shutdown)
@@ -69,6 +70,20 @@ def set_bag_and_image(context: LaunchContext) -> list[SetLaunchConfiguration]:
     return [SetLaunchConfiguration('bag', str(bag)), SetLaunchConfiguration('image', image)]
 
 
+def check_player(context: LaunchContext) -> None:
+    """
+    Return where `ros2 bag` is installed; the package does without it on a robot.
+
+    :raises ModuleNotFoundError: elsewhere.
+    """
+    try:
+        get_package_prefix('ros2bag')
+    except PackageNotFoundError as error:
+        raise ModuleNotFoundError(
+            'the bag is played by ros2bag, which is not installed: sudo apt install '
+            'ros-$ROS_DISTRO-ros2bag ros-$ROS_DISTRO-rosbag2-storage-mcap') from error
+
+
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, with those of segret.launch.py, and what they start."""
     rviz = LaunchConfiguration('rviz')
@@ -86,6 +101,7 @@ def generate_launch_description() -> LaunchDescription:
         OpaqueFunction(function=lambda context: refuse_unknown_arguments(
             __file__, [argument.name for argument in description.get_launch_arguments()])),
         OpaqueFunction(function=set_bag_and_image),
+        OpaqueFunction(function=check_player),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(
                 str(Path(get_package_share_directory('segret_ros')) / 'launch/segret.launch.py')),

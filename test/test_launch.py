@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
+from ament_index_python.packages import (get_package_prefix, get_package_share_directory,
+                                         PackageNotFoundError)
 import cv2
 from lifecycle_msgs.srv import GetState
 import numpy as np
@@ -320,8 +321,17 @@ def test_rviz_shows_the_topics_of_the_arguments():
                   '/car/front/segmentation/color']
 
 
+@pytest.fixture
+def ros2bag(tmp_path, monkeypatch):
+    """Enter ros2bag in an index of packages, for machines without it; no bag is played."""
+    index = tmp_path / 'index' / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    index.mkdir(parents=True)
+    (index / 'ros2bag').touch()
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path / 'index'), prepend=os.pathsep)
+
+
 @pytest.mark.parametrize('rviz', ['true', 'false'])
-def test_replay_plays_the_bag_beside_the_node(tmp_path, rviz):
+def test_replay_plays_the_bag_beside_the_node(tmp_path, ros2bag, rviz):
     """The player comes with the node on the bag's clock and on the bag's camera topic."""
     bag = bag_with(tmp_path, camera__image_raw__compressed='sensor_msgs/msg/CompressedImage',
                    camera__label='sensor_msgs/msg/Image')
@@ -419,7 +429,15 @@ def test_replay_refuses_a_bag_that_is_not_there(tmp_path):
         expand('replay.launch.py', bag=str(tmp_path / 'lost_drive'))
 
 
-def test_replay_asks_which_of_several_cameras(tmp_path):
+def test_replay_names_the_player_that_is_not_installed(tmp_path, monkeypatch):
+    """In one line; the usage of `ros2` would not say what to do."""
+    bag = bag_with(tmp_path, camera__image_raw='sensor_msgs/msg/Image')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', get_package_prefix('segret_ros'))
+    with pytest.raises(ModuleNotFoundError, match='apt install ros-.ROS_DISTRO-ros2bag'):
+        expand('replay.launch.py', bag=str(bag))
+
+
+def test_replay_asks_which_of_several_cameras(tmp_path, ros2bag):
     """Of topics with unusual names none is guessed."""
     bag = bag_with(tmp_path, left='sensor_msgs/msg/Image', right='sensor_msgs/msg/Image')
     with pytest.raises(ValueError, match='/left, /right.*image:=TOPIC'):
