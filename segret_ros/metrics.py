@@ -163,7 +163,7 @@ class Calibration:
         if confidence.dtype == np.uint8:
             self._add_bytes(confidence, right)
             return
-        steps = np.rint(confidence.ravel() * np.float64(CONFIDENCE_UNIT)).astype(np.int64)
+        steps = np.rint(confidence.ravel().astype(np.float64) * CONFIDENCE_UNIT).astype(np.int64)
         place = np.maximum(steps - 1, 0) // (CONFIDENCE_UNIT // BINS)
         self.counts += np.bincount(place, minlength=BINS)
         self.hits += np.bincount(place[right.ravel()], minlength=BINS)

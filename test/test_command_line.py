@@ -64,6 +64,8 @@ def test_a_file_name_that_is_no_text_can_be_printed() -> None:
 def test_a_command_tells_its_version_and_a_wrong_option(package: str, name: str) -> None:
     if package == 'segret_train':
         pytest.importorskip('torch', reason='training needs torch')
+    elif name in ('demo', 'node'):
+        pytest.importorskip('rclpy', reason='needs ROS 2')
     ran = subprocess.run([sys.executable, '-c', IN_TURNS, package, name, '--version',
                           '--nonsense'], capture_output=True, text=True)
     assert ran.stdout.split('\n')[0] == f'segret_{name} {package_version()}'

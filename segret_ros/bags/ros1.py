@@ -126,7 +126,8 @@ class Ros1File(ChunkedFile):
                 return {}
             if size:
                 entries = np.frombuffer(self._read(record.begin, size), '<u4').reshape(-1, 3)
-                times[channel_id] = entries[:, 0] * np.int64(10 ** 9) + entries[:, 1]
+                seconds, rest_ns = entries[:, 0].astype(np.int64), entries[:, 1]
+                times[channel_id] = seconds * 10 ** 9 + rest_ns
             position = record.end
 
     def _parse(self, data: bytes, selection: Selection) -> Iterator[Message]:

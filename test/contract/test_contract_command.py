@@ -77,7 +77,7 @@ def test_a_mistake_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(('words', 'module', 'text'), [
-    (['--bag', __file__], 'rosbags', "'rosbags>=0.11'"),
+    (['--bag', __file__], 'rosbags', 'pip install '),
     (['--seconds', '1'], 'rclpy', "pip install 'segret_ros[ros]'")])
 def test_what_is_not_installed_is_told_in_one_line(words: list[str], module: str,
                                                    text: str) -> None:
