@@ -10,19 +10,9 @@ import sys
 
 import pytest
 import setuptools
+from without_package import run_without
 
-CODE = """
-import platform
-import sys
-
-class Missing:
-    def find_spec(self, name, path, target=None):
-        if name == 'onnxruntime':
-            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
-
-sys.meta_path.insert(0, Missing())  # as if it were not installed
-platform.machine = lambda: 'x86_64'
-"""
+ON_A_PC = "import platform; platform.machine = lambda: 'x86_64'\n"
 INSTALL = ("pip install 'onnxruntime>=1.19', or for an NVIDIA GPU "
            "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.19'")
 REMEDY = f'ONNX Runtime is not installed: {INSTALL}'
@@ -31,8 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
     """Run Python where ONNX Runtime is missing."""
-    return subprocess.run([sys.executable, '-c', CODE + code, *arguments], capture_output=True,
-                          text=True)
+    return run_without('onnxruntime', ON_A_PC + code, *arguments)
 
 
 @pytest.mark.parametrize('module, command', [

@@ -4,11 +4,10 @@
 """Without a package of an extra a command names all that the extra brings, in one line."""
 
 import shlex
-import subprocess
-import sys
 
 import pytest
 from segret_ros import missing
+from without_package import run_command_without
 
 BAGS = {'Jinja2', 'tqdm', 'lz4', 'rosbags>=0.11'}
 
@@ -21,20 +20,7 @@ def test_a_command_names_its_packages(command: str, module: str) -> None:
     pytest.importorskip('rclpy' if command == 'demo' else 'numpy', reason='needs ROS 2')
     if 'sources' in missing.remedy('demo'):
         pytest.skip('what an extra brings is known to an installed package alone')
-    code = f"""
-import sys
-
-class Missing:
-    def find_spec(self, name, path, target=None):
-        if name == {module!r}:
-            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
-
-sys.meta_path.insert(0, Missing())  # as if it were not installed
-from segret_ros import commands
-sys.exit(commands.{command}())
-"""
-    ran = subprocess.run([sys.executable, '-c', code, '--device', 'cpu'],
-                         capture_output=True, text=True)
+    ran = run_command_without(module, 'segret_ros', command, '--device', 'cpu')
     assert ran.returncode == 1
     line, = ran.stderr.splitlines()
     said, _, packages = line.partition(': pip install ')

@@ -86,7 +86,7 @@ def _fault_of(frame: Frame, label: Frame | None) -> str | None:
 
 
 def _frames(cloud: Topic, labels: Sequence[Frame]) -> Iterator[Finding]:
-    """Tell a cloud in another frame: of two cameras of one size no other rule knows them apart."""
+    """Warn of a cloud in another frame: no other rule tells two cameras of one size apart."""
     by_stamp = {frame.stamp_ns: frame for frame in labels}
     points = cloud.frames[-1]
     label = by_stamp.get(points.stamp_ns, labels[-1])
@@ -99,7 +99,7 @@ def _frames(cloud: Topic, labels: Sequence[Frame]) -> Iterator[Finding]:
 
 
 def _cloud_stamps(label: Topic, cloud: Topic) -> Iterator[Finding]:
-    """Tell which labels find a cloud by exact time, by approximate time alone, or not at all."""
+    """Count which labels find a cloud by exact time, by approximate time alone, or not at all."""
     gaps_ns = _gaps([frame.stamp_ns for frame in label.frames],
                     [frame.stamp_ns for frame in cloud.frames])
     exact = [stamp for stamp, gap in gaps_ns.items() if gap == 0]

@@ -66,7 +66,7 @@ def test_another_shape_is_the_one_error(tmp_path: Path, values: dict, text: str)
 
 
 def pad(drive: Drive) -> None:
-    """Give the rows of one cloud padding."""
+    """Pad the rows of one cloud."""
     drive.change(CLOUD, 1)(row_step=ROW_STEP + 4,
                            data=np.zeros(HEIGHT * (ROW_STEP + 4), np.uint8))
 

@@ -54,7 +54,7 @@ def frame() -> Image:
 
 
 def cloud(header: object, height: int = SIZE[0], width: int = SIZE[1]) -> PointCloud2:
-    """Give an organised cloud with a point a pixel."""
+    """Return an organised cloud with a point for each pixel."""
     fields = [PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
               for index, name in enumerate('xyz')]
     return PointCloud2(header=header, height=height, width=width, fields=fields, point_step=12,

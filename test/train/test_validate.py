@@ -94,7 +94,7 @@ def test_a_checkpoint_knows_no_confidence(tmp_path: Path) -> None:
 
 @pytest.fixture(scope='module')
 def checkpoint(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the checkpoint of `network_file`."""
+    """Return the checkpoint of `network_file`."""
     path = tmp_path_factory.mktemp('checkpoint') / 'best.safetensors'
     save_checkpoint(network, path, ['road', 'car', 'tree'], [[0] * 3, [1] * 3, [2] * 3], {})
     return path
