@@ -16,15 +16,15 @@ demo: $(VENV)/runtime
 
 develop: $(VENV)/everything
 
-# Three processes at once: what runs nodes, which waits more than it computes, on each distribution
+# Four processes at once: what runs nodes, which waits more than it computes, on each distribution
 # of ROS 2 that has wheels, and the rest in three parts.
 NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
 MODELS := $(wildcard test/train/test_*.py)
 TRAINING := $(addprefix test/train/,datasets pretraining training)
 
 test: develop $(KILTED)/runtime
-	@echo 'Three processes test for some ten minutes; each shows its part when it has ended.'
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-jazzy test-kilted test-others \
+	@echo 'Four processes test for some ten minutes; each shows its part when it has ended.'
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target test-jazzy test-kilted test-others \
 		test-models test-training
 
 # With as many threads each as there are cores they would wait for one another.
