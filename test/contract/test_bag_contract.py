@@ -241,13 +241,11 @@ def test_a_broken_message_is_counted_and_the_rest_checked(tmp_path: Path) -> Non
     assert found[-1].text.startswith("not checked (1 message): messages can't be deserialised")
 
 
-@pytest.mark.parametrize(('plugin', 'lost'), [
-    (StoragePlugin.MCAP, 600), (StoragePlugin.SQLITE3, 5000)])  # more than a page of SQLite
-def test_a_cut_bag_is_checked_as_far_as_it_goes(tmp_path: Path, plugin: StoragePlugin, lost: int
-                                                ) -> None:
+@pytest.mark.parametrize('plugin', list(StoragePlugin))
+def test_a_cut_bag_is_checked_as_far_as_it_goes(tmp_path: Path, plugin: StoragePlugin) -> None:
     bag = sound_drive().write(tmp_path / 'bag', plugin)
     file = next(path for path in bag.iterdir() if path.suffix != '.yaml')
-    file.write_bytes(file.read_bytes()[:-lost])
+    file.write_bytes(file.read_bytes()[:-600])
     found = check(observe_bag(bag, TOPICS), 'nav2')
     levels = [finding.level for finding in found]
     assert 'ok' in levels and 'error' not in levels and levels[-1] == 'warning'
