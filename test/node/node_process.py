@@ -207,10 +207,17 @@ class Peer:
                 for inbox in inboxes]
 
     def call(self, kind: type, service: str, request: Any) -> Any:
-        """Give the response of one of the node's services."""
-        future = self._client(kind, service).call_async(request)
-        self.wait_for(future.done, f'the answer of {service}')
-        return future.result()
+        """Return the response of a service that may be asked again, until an answer comes."""
+        client = self._client(kind, service)
+        futures = []
+
+        def answer() -> Any:
+            # The first may be lost: discovery ends on both sides unseen.
+            futures.append(client.call_async(request))
+            self.spin(PROBE_PERIOD_S, until=lambda: any(future.done() for future in futures))
+            return next((future.result() for future in futures if future.done()), None)
+
+        return self.wait_for(answer, f'the answer of {service}')
 
     def _client(self, kind: type, service: str) -> Any:
         if service not in self._clients:
@@ -220,23 +227,19 @@ class Peer:
         return client
 
     def state(self) -> str:
-        """Give the label of the node's lifecycle state, asked for until an answer comes."""
-        client = self._client(GetState, 'get_state')
-        futures = []
-
-        def answer() -> GetState.Response | None:
-            # The first may be lost: discovery ends on both sides unseen.
-            futures.append(client.call_async(GetState.Request()))
-            self.spin(PROBE_PERIOD_S, until=lambda: any(future.done() for future in futures))
-            return next((future.result() for future in futures if future.done()), None)
-
-        return self.wait_for(answer, 'the answer of get_state').current_state.label
+        """Return the label of the node's lifecycle state."""
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
 
     def change(self, *transitions: str | int) -> bool:
-        """Make transitions through the lifecycle service; tell whether all succeeded."""
-        return all(self.call(ChangeState, 'change_state', ChangeState.Request(
-            transition=Transition(id=TRANSITIONS.get(transition, transition)))).success
-            for transition in transitions)
+        """Make transitions through the lifecycle service; return whether all succeeded."""
+        return all(map(self._change, transitions))
+
+    def _change(self, transition: str | int) -> bool:
+        """Ask for a transition once: a second time it would be refused."""
+        future = self._client(ChangeState, 'change_state').call_async(ChangeState.Request(
+            transition=Transition(id=TRANSITIONS.get(transition, transition))))
+        self.wait_for(future.done, 'the answer of change_state')
+        return future.result().success
 
     def go_to(self, state: str) -> None:
         """Bring the node to a primary state by way of `unconfigured`."""

@@ -62,6 +62,8 @@ def test_the_cameras_are_counted_apart(peer: Peer, diagnostics: Diagnostics) -> 
 
 
 def test_there_are_no_topics_without_a_prefix(peer: Peer) -> None:
-    names = {name for name, _ in peer.node.get_topic_names_and_types()}
-    assert '/front/segmentation/label' in names
-    assert not {'/image', '/segmentation/label'} & names
+    def names() -> set[str]:
+        return {name for name, _ in peer.node.get_topic_names_and_types()}
+
+    peer.wait_for(lambda: '/front/segmentation/label' in names(), "a camera's topic")
+    assert not {'/image', '/segmentation/label'} & names()
