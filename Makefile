@@ -18,7 +18,7 @@ develop: $(VENV)/everything
 
 # Four processes at once: what runs nodes, which waits more than it computes, on each distribution
 # of ROS 2 that has wheels, and the rest in three parts.
-NODES := test/node test/demo test/replay test/evaluation/test_realtime.py
+NODES := test/node $(addprefix test/offline/,demo test_player.py evaluation/test_realtime.py)
 MODELS := $(wildcard test/train/test_*.py)
 TRAINING := $(addprefix test/train/,datasets pretraining training)
 

@@ -9,7 +9,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import ComposableNodeContainer
 from launch_ros.descriptions import ComposableNode
 from launch_ros.parameter_descriptions import ParameterValue
-from segret_ros.launch_arguments import refuse_unknown_arguments
+from segret_ros.node.launch_arguments import refuse_unknown_arguments
 from segret_ros.node.transport import large_image_profile
 
 ARGUMENTS = {

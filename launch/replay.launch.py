@@ -5,17 +5,26 @@
 
 from pathlib import Path
 
-from ament_index_python.packages import (get_package_prefix, get_package_share_directory,
-                                         PackageNotFoundError)
+from ament_index_python.packages import (
+    get_package_prefix,
+    get_package_share_directory,
+    PackageNotFoundError,
+)
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription,
-                            OpaqueFunction, SetLaunchConfiguration, Shutdown)
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetLaunchConfiguration,
+    Shutdown,
+)
 from launch.conditions import UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from segret_ros.launch_arguments import refuse_unknown_arguments
+from segret_ros.files.yaml_file import read_yaml
+from segret_ros.node.launch_arguments import refuse_unknown_arguments
 from segret_ros.reason import reason
-from segret_ros.yaml_file import read_yaml
 
 CAMERA_TOPICS = ('/camera/image_raw', '/camera/image_raw/compressed')
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')

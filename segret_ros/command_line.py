@@ -21,7 +21,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from segret_ros.share import package_version
+from segret_ros.files.share import package_version
 
 FAILED, REFUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 

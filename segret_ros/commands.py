@@ -17,32 +17,32 @@ def node() -> int:
 
 def bench() -> int:
     """Run segret_bench; give its exit code."""
-    return run('segret_bench', 'segret_ros.bench.main', 'demo')
+    return run('segret_bench', 'segret_ros.offline.bench', 'demo')
 
 
 def check_contract() -> int:
     """Run segret_check_contract; give its exit code."""
-    return run('segret_check_contract', 'segret_ros.contract.main', 'ros')
+    return run('segret_check_contract', 'segret_ros.offline.contract.main', 'ros')
 
 
 def demo() -> int:
     """Run segret_demo; give its exit code."""
-    return run('segret_demo', 'segret_ros.demo.main', 'demo')
+    return run('segret_demo', 'segret_ros.offline.demo.main', 'demo')
 
 
 def engine() -> int:
     """Run segret_engine; give its exit code."""
-    return run('segret_engine', 'segret_ros.engine_cache.main', 'evaluate')
+    return run('segret_engine', 'segret_ros.inference.serving.command', 'evaluate')
 
 
 def evaluate() -> int:
     """Run segret_evaluate; give its exit code."""
-    return run('segret_evaluate', 'segret_ros.evaluation.main', 'evaluate')
+    return run('segret_evaluate', 'segret_ros.offline.evaluation.main', 'evaluate')
 
 
 def label() -> int:
     """Run segret_label and return its exit code."""
-    return run('segret_label', 'segret_ros.labelling.main', 'evaluate')
+    return run('segret_label', 'segret_ros.offline.label', 'evaluate')
 
 
 def run(name: str, module: str, extra: str, stopped: int | None = None) -> int:

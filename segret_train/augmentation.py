@@ -5,7 +5,7 @@
 
 import cv2
 import numpy as np
-from segret_ros.label_set import UNKNOWN
+from segret_ros.labels.label_set import UNKNOWN
 from segret_train.image_size import resized
 from segret_train.recipe import Recipe
 

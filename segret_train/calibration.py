@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import ModelInfo, read_model_info
-from segret_ros.inference.engine import open_engine
+from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
-from segret_ros.label_set import LabelSet, UNKNOWN
-from segret_ros.metrics import Calibration
+from segret_ros.labels.label_set import LabelSet, UNKNOWN
+from segret_ros.labels.metrics import Calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set, Sample
 from segret_train.onnx_model import save_model
 import torch

@@ -17,12 +17,12 @@ from pathlib import Path
 import sys
 
 import numpy as np
-from segret_ros.atomic import atomic_path
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.files.atomic import atomic_path
+from segret_ros.files.output_file import claim_file, PICTURE_MARK
 from segret_ros.network import SegRet, VARIANTS
 from segret_ros.network.variants import Variant
-from segret_ros.output_file import claim_file, PICTURE_MARK
-from segret_ros.reporting.svg import COLORS, FAINT, INK, Picture
+from segret_ros.offline.svg import COLORS, FAINT, INK, Picture
 from segret_train.cost import multiply_accumulates, STRIDES
 
 CLASSES = 19

@@ -15,25 +15,30 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import onnx
-from segret_ros.atomic import atomic_path
 from segret_ros.command_line import FAILED, Parser
-from segret_ros.inference import (
-    DeviceError, ModelError, ModelInfo, read_model_info, Segmenter)
-from segret_ros.inference.engine import open_engine
+from segret_ros.files.atomic import atomic_path
+from segret_ros.files.output_file import claim_file, MODEL_MARK
+from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info, Segmenter
+from segret_ros.inference.engines.engine import open_engine
+from segret_ros.inference.engines.onnx_runtime import onnxruntime
 from segret_ros.inference.model_info import PRECISIONS
-from segret_ros.inference.onnx_runtime import onnxruntime
-from segret_ros.inference.parity import compare, LEAST_SHARE_EQUAL
-from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
-from segret_ros.label_set import LabelSet, LabelSetError, load_label_set
+from segret_ros.inference.serving.parity import compare, LEAST_SHARE_EQUAL
+from segret_ros.inference.serving.parity_frames import compressed, decode, decompressed, encode
+from segret_ros.labels.label_set import LabelSet, LabelSetError, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
-from segret_ros.output_file import claim_file, MODEL_MARK
 from segret_ros.reason import reason
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import label_of, logits_of, predict
 from segret_train.frames import choose_frames, SAMPLE_DRIVE
 from segret_train.onnx_model import (
-    OPSET, save_model, store_as_half, to_half_onnx, to_onnx, tool_versions)
+    OPSET,
+    save_model,
+    store_as_half,
+    to_half_onnx,
+    to_onnx,
+    tool_versions,
+)
 from segret_train.quantisation import quantise, ranges_of
 from tqdm import tqdm
 

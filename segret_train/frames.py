@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from segret_ros.bags import BagError, open_bag
-from segret_ros.bags.cameras import bag_cameras
-from segret_ros.evaluation.frames import decode, read_messages, Span
-from segret_ros.image_file import image_files, ImageError, read_image
-from segret_ros.share import share_directory
+from segret_ros.files.share import share_directory
+from segret_ros.images.image_file import image_files, ImageError, read_image
+from segret_ros.offline.bags import BagError, open_bag
+from segret_ros.offline.bags.cameras import bag_cameras
+from segret_ros.offline.evaluation.frames import decode, read_messages, Span
 
 SAMPLE_DRIVE = share_directory() / 'data' / 'sample_drive'
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
-from segret_ros.inference.bound_engine import CONFIDENCE_HEAD, LABEL_HEAD
+from segret_ros.inference.engines.bound import CONFIDENCE_HEAD, LABEL_HEAD
 
 OPSET, IR_VERSION = 11, 6  # of the same release of ONNX
 CELLS = [1, 'classes', 'cell_rows', 'cell_columns']

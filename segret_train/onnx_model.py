@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 from onnxscript import optimizer
-from segret_ros.atomic import atomic_path
+from segret_ros.files.atomic import atomic_path
 from segret_ros.inference import checksum
 from segret_ros.inference.model_info import ModelInfo
 from segret_ros.network import SegRet

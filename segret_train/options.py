@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import re
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
-from segret_ros.share import package_version
+from segret_ros.files.share import package_version
 
 
 class PlainHelp(DefaultHelpFormatter):

@@ -10,8 +10,8 @@ import sys
 
 from jsonargparse import ArgumentError
 from segret_ros.command_line import FAILED, INTERRUPTED
+from segret_ros.files.output_folder import OutputFolder
 from segret_ros.network import SegRet
-from segret_ros.output_folder import OutputFolder
 from segret_train.options import OptionParser
 from segret_train.pretraining.images import find_classes, find_images, ImageViews
 from segret_train.pretraining.run import BACKBONE, LAYOUT, Pretraining, PretrainingRun

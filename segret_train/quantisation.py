@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import numpy as np
 import onnx
 from onnx import helper, NodeProto, numpy_helper, TensorProto
-from segret_ros.inference.onnx_runtime import onnxruntime
+from segret_ros.inference.engines.onnx_runtime import onnxruntime
 
 LARGEST = 127  # of int8, symmetric
 LARGEST_PAIR = (2 ** 15 - 1) // (2 ** 8 - 1)  # of two weights' sum: times an input it fits 16 bits

@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
-from jsonargparse.typing import (ClosedUnitInterval, NonNegativeFloat, NonNegativeInt,
-                                 PositiveFloat, PositiveInt)
-from segret_ros.atomic import atomic_path
-from segret_ros.yaml_file import read_yaml, YamlFileError
+from jsonargparse.typing import (
+    ClosedUnitInterval,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+from segret_ros.files.atomic import atomic_path
+from segret_ros.files.yaml_file import read_yaml, YamlFileError
 from segret_train.options import OptionParser, with_underscores
 import yaml
 

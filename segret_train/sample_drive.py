@@ -9,11 +9,11 @@ import sys
 
 import cv2
 import numpy as np
-from segret_ros.bags import BagWriter, serialize, TYPESTORE
 from segret_ros.command_line import FAILED, Parser
-from segret_ros.label_names import CLASSES
-from segret_ros.output_folder import OutputError
-from segret_ros.share import share_directory
+from segret_ros.files.output_folder import OutputError
+from segret_ros.files.share import share_directory
+from segret_ros.offline.bags import BagWriter, serialize, TYPESTORE
+from segret_ros.offline.label_names import CLASSES
 from segret_train.datasets import open_data_set, Sample
 from tqdm import tqdm
 

@@ -17,13 +17,13 @@ import sys
 import tempfile
 import time
 
-from segret_ros.atomic import atomic_path
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.files.atomic import atomic_path
+from segret_ros.files.output_file import claim_file, PICTURE_MARK, SCALING_MARK
+from segret_ros.files.share import package_version
 from segret_ros.inference import ModelInfo
-from segret_ros.label_set import load_label_set
+from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import SegRet, VARIANTS
-from segret_ros.output_file import claim_file, PICTURE_MARK, SCALING_MARK
-from segret_ros.share import package_version
 from segret_train.cost import multiply_accumulates
 from segret_train.onnx_model import save_model, to_onnx
 from segret_train.scaling_chart import chart
@@ -80,8 +80,8 @@ def measure(variant: str, size: tuple[int, int], device: str, runs: int,
     with tempfile.TemporaryDirectory() as folder:
         model, result = Path(folder) / f'segret_{variant}.onnx', Path(folder) / 'result.json'
         write_random_model(variant, size, model)
-        run_watched([sys.executable, '-m', 'segret_ros.bench.main', str(model), '--device', device,
-                     '--runs', str(runs), '--json', str(result)], bound_mb)
+        run_watched([sys.executable, '-m', 'segret_ros.offline.bench', str(model), '--device',
+                     device, '--runs', str(runs), '--json', str(result)], bound_mb)
         measured = json.loads(result.read_text())
     stages_ms = measured['results'][0]['stages_ms']
     return {'network_ms': stages_ms['network']['median'],

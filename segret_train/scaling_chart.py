@@ -6,7 +6,7 @@
 from collections.abc import Callable
 import math
 
-from segret_ros.reporting.svg import COLORS, FAINT, INK, Picture
+from segret_ros.offline.svg import COLORS, FAINT, INK, Picture
 
 WIDTH, MARGIN = 960, 24
 PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT, PLOT_TOP = 380, 330, 72, 124  # pixels, of each panel

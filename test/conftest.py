@@ -14,13 +14,17 @@ import tempfile
 from home_folder import HomeFolder
 import pytest
 from segret_ros.inference import ModelInfo
-from segret_ros.label_set import LabelSet
+from segret_ros.labels.label_set import LabelSet
 
 # A machine without one of these runs the other tests.
-NEED = {'openvino': ['engine_cache'],
-        'rclpy': ['bags/test_topic_names.py', 'demo', 'evaluation/test_realtime.py', 'node',
-                  'replay', 'test_launch.py', 'test_output_folder.py'],
-        'torch': ['inference', 'network', 'train']}
+NEED = {'openvino': ['inference/serving'],
+        'rclpy': ['files/test_output_folder.py', 'node', 'offline/bags/test_topic_names.py',
+                  'offline/demo', 'offline/evaluation/test_realtime.py',
+                  'offline/test_player.py', 'test_launch.py'],
+        'torch': ['inference/engines', 'inference/test_confidence.py',
+                  'inference/test_labels.py', 'inference/test_model_file.py',
+                  'inference/test_segmenter.py', 'inference/serving/test_recovery.py',
+                  'network', 'train']}
 MISSING = [module for module in NEED if not find_spec(module)]
 collect_ignore = [path for module in MISSING for path in NEED[module]]
 MODELS = Path(__file__).with_name('models')

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from onnx import helper, ModelProto, NodeProto, numpy_helper, TensorProto
-from segret_ros.engine_cache.frames import labelled
 from segret_ros.inference import ModelInfo
-from segret_ros.inference.parity_frames import compressed, decompressed, encode
-from segret_ros.label_set import LabelSet
+from segret_ros.inference.serving.parity_frames import compressed, decompressed, encode
+from segret_ros.inference.serving.validation_frames import labelled
+from segret_ros.labels.label_set import LabelSet
 from segret_train.onnx_model import save_model
 
 FOLDER = Path(__file__).with_name('models')

@@ -17,7 +17,8 @@ ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'lifecycle_msgs',
 DIFFERENT = ('rclpy.event_handler.', 'rclpy.qos_event.', 'rclpy.endpoint_info.',
              'rclpy.topic_endpoint_info.')
 # Loaded only for a device `torch`; it reads the weights out of the model file.
-TORCH_ENGINE = 'segret_ros/inference/torch_engine.py', 'segret_ros/inference/torch_weights.py'
+TORCH_ENGINE = ('segret_ros/inference/engines/pytorch.py',
+                'segret_ros/inference/engines/torch_weights.py')
 
 
 def imports_of(path: Path) -> set[str]:
@@ -47,8 +48,9 @@ def outside(files: set[str], *folders: str) -> set[str]:
 
 def test_only_the_node_and_the_demo_import_ros() -> None:
     assert importers(ROS)
-    assert not outside(importers(ROS), 'segret_ros/node/', 'segret_ros/demo/',
-                       'segret_ros/replay/', 'segret_ros/contract/live.py')
+    assert not outside(importers(ROS), 'segret_ros/node/', 'segret_ros/offline/demo/',
+                       'segret_ros/offline/player.py', 'segret_ros/offline/node_process.py',
+                       'segret_ros/offline/contract/live.py')
 
 
 def test_what_distributions_name_differently_is_imported_in_one_place() -> None:
@@ -63,8 +65,8 @@ def test_only_the_network_its_engine_and_the_training_import_torch() -> None:
 
 
 def test_libraries_that_report_their_use_are_imported_in_one_place_each() -> None:
-    assert importers({'onnxruntime'}) == {'segret_ros/inference/onnx_runtime.py'}
-    assert importers({'openvino'}) == {'segret_ros/inference/openvino_engine.py'}
+    assert importers({'onnxruntime'}) == {'segret_ros/inference/engines/onnx_runtime.py'}
+    assert importers({'openvino'}) == {'segret_ros/inference/engines/openvino.py'}
 
 
 def test_the_runtime_never_imports_the_training() -> None:
@@ -79,9 +81,9 @@ def test_the_runtime_never_imports_onnx_but_for_torch() -> None:
 @pytest.mark.parametrize(('module', 'absent'), [
     ('segret_ros.inference', {'torch', 'rclpy', 'segret_train', 'onnx', 'openvino'}),
     ('segret_ros.network', {'rclpy', 'onnxruntime', 'cv2', 'segret_train'}),
-    ('segret_ros.bench.main', {'torch', 'rclpy', 'openvino', 'segret_train', 'onnx'}),
-    ('segret_ros.metrics', {'torch', 'rclpy', 'onnxruntime', 'cv2'}),
-    ('segret_ros.visualization', {'torch', 'rclpy', 'onnxruntime'}),
+    ('segret_ros.offline.bench', {'torch', 'rclpy', 'openvino', 'segret_train', 'onnx'}),
+    ('segret_ros.labels.metrics', {'torch', 'rclpy', 'onnxruntime', 'cv2'}),
+    ('segret_ros.labels.visualization', {'torch', 'rclpy', 'onnxruntime'}),
     ('segret_train.train', {'rclpy', 'onnx'}),
 ])
 def test_importing_a_module_loads_no_more(module: str, absent: set[str]) -> None:

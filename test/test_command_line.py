@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from segret_ros.share import package_version
+from segret_ros.files.share import package_version
 
 COMMANDS = [('segret_ros', name) for name in (
     'bench', 'check_contract', 'demo', 'engine', 'evaluate', 'node')] + [

@@ -13,8 +13,11 @@ import subprocess
 import sys
 import time
 
-from ament_index_python.packages import (get_package_prefix, get_package_share_directory,
-                                         PackageNotFoundError)
+from ament_index_python.packages import (
+    get_package_prefix,
+    get_package_share_directory,
+    PackageNotFoundError,
+)
 import cv2
 from lifecycle_msgs.srv import GetState
 import numpy as np
@@ -24,8 +27,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from segret_ros.label_set import load_label_set
-from segret_ros.share import default_model, share_directory
+from segret_ros.files.share import default_model, share_directory
+from segret_ros.labels.label_set import load_label_set
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 import yaml
 

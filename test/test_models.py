@@ -6,9 +6,9 @@
 from pathlib import Path
 
 import pytest
+from segret_ros.files.share import default_model
 from segret_ros.inference import read_model_info
-from segret_ros.label_set import load_label_set
-from segret_ros.share import default_model
+from segret_ros.labels.label_set import load_label_set
 
 MODELS = sorted((Path(__file__).parents[1] / 'models').glob('*.onnx'))
 

@@ -6,9 +6,9 @@
 from pathlib import Path
 
 import pytest
+from segret_ros.files.share import share_directory
+from segret_ros.files.yaml_file import read_yaml
 from segret_ros.inference import read_model_info
-from segret_ros.share import share_directory
-from segret_ros.yaml_file import read_yaml
 
 LETHAL = 254
 MODELS = sorted((share_directory() / 'models').glob('*.onnx'))

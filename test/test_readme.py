@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import cv2
-from segret_ros.share import share_directory
+from segret_ros.files.share import share_directory
 
 README = Path(__file__).parents[1] / 'README.md'
 

@@ -8,7 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from segret_ros.share import share_directory
+from segret_ros.files.share import share_directory
 
 POLICY = share_directory() / 'config' / 'sros2_policy.xml'
 # What each list may hold and grant in version 0.2.0 of the policy's schema.

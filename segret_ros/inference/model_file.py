@@ -7,11 +7,11 @@ import hashlib
 import os
 from pathlib import Path
 
+from segret_ros.files.share import default_model
 from segret_ros.inference import checksum
+from segret_ros.inference.engines.cpu import CPU, open_session, session_options
+from segret_ros.inference.engines.onnx_runtime import GraphOptimizationLevel, InferenceSession
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
-from segret_ros.inference.onnx_runtime import GraphOptimizationLevel, InferenceSession
-from segret_ros.inference.onnxruntime_engine import CPU, open_session, session_options
-from segret_ros.share import default_model
 
 
 def read_model_info(path: str | Path) -> ModelInfo:
@@ -48,7 +48,7 @@ def model_hash(path: str | Path) -> str:
 
 
 def _content(path: str | Path) -> bytes:
-    shipped = f'take the shipped {default_model()} (segret_ros.share.default_model())'
+    shipped = f'take the shipped {default_model()} (segret_ros.files.share.default_model())'
     if not isinstance(path, (str, os.PathLike)):
         raise ModelError(f'the model is {path!r}: give the path of a model file, or {shipped}')
     if Path(path).is_dir():

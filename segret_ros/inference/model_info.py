@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import json
 import re
 
-from segret_ros.label_set import LabelSet
+from segret_ros.labels.label_set import LabelSet
 
 # Counts up when a reader of this one would misread the file; docs/model_file.md has the rule.
 FORMAT = 'segret_ros model 1'

@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from segret_ros.inference.confidence import confidence_of
-from segret_ros.inference.engine import Engine, open_engine
+from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.model_file import model_hash, read_model_info
 from segret_ros.inference.model_info import ModelError
-from segret_ros.label_set import UNKNOWN
-from segret_ros.stopwatch import Stopwatch
+from segret_ros.inference.stopwatch import Stopwatch
+from segret_ros.labels.label_set import UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import zipfile
 
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
-from segret_ros.atomic import atomic_path
+from segret_ros.files.atomic import atomic_path
 from segret_ros.network.segret import SegRet
 from segret_ros.network.variants import VARIANTS
 from segret_ros.reason import reason

@@ -9,16 +9,15 @@ from functools import partial
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import (
-    DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy)
-from segret_ros.image_codec import decode_compressed, decode_image
+from rclpy.qos import DurabilityPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy
+from segret_ros.images.codec import decode_compressed, decode_image
 from segret_ros.inference import ModelInfo, Segmentation
+from segret_ros.labels.visualization import colorize, overlay
 from segret_ros.node.distribution import PublisherEventCallbacks, SubscriptionEventCallbacks
 from segret_ros.node.image_topic import camera_info_topic, image_topic
 from segret_ros.node.messages import encode_image, key_values
 from segret_ros.node.parameters import Parameters
 from segret_ros.node.watch import Watch
-from segret_ros.visualization import colorize, overlay
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 

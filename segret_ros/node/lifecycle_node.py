@@ -13,18 +13,23 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from segret_ros.engine_cache.serving import ServingEngine
+from segret_ros.files.share import default_model
 from segret_ros.inference import Segmenter
+from segret_ros.inference.serving.serving_engine import ServingEngine
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
 from segret_ros.node.distribution import ManagedNode
 from segret_ros.node.image_topic import image_topic, is_remapped
 from segret_ros.node.parameters import (
-    as_declared, changed_parameters, declare_parameters, Parameters, read_parameters,
-    unknown_parameters)
+    as_declared,
+    changed_parameters,
+    declare_parameters,
+    Parameters,
+    read_parameters,
+    unknown_parameters,
+)
 from segret_ros.node.worker import Worker
 from segret_ros.reason import reason
-from segret_ros.share import default_model
 
 DIAGNOSTICS_PERIOD_S = 1.0
 

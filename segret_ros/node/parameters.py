@@ -12,7 +12,7 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from segret_ros.validity import Limits
+from segret_ros.inference.validity import Limits
 
 READ_WHEN = {True: 'May change at any time.', False: 'Read on configure.'}
 MOST_TURNS = 100

@@ -5,8 +5,8 @@
 
 import os
 
+from segret_ros.files.share import share_directory
 from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
-from segret_ros.share import share_directory
 
 
 def large_image_profile() -> dict[str, str]:

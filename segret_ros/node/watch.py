@@ -5,13 +5,13 @@
 
 import numpy as np
 from rclpy.node import Node
+from segret_ros.inference.validity import CameraCheck, Fault, FAULTS, Limits
 from segret_ros.node.history import History
 from segret_ros.node.image_topic import ImageTopic
 from segret_ros.node.messages import stamp_ns
 from segret_ros.node.notices import Notices
 from segret_ros.node.silence import silence
 from segret_ros.node.stamps import StampCheck
-from segret_ros.validity import CameraCheck, Fault, FAULTS, Limits
 from std_msgs.msg import Header
 
 SILENCE_S = 5.0  # without an image, until the log says why

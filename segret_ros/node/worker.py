@@ -11,15 +11,15 @@ import time
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from segret_ros.image_codec import ImageError
+from segret_ros.images.codec import ImageError
 from segret_ros.inference import EngineError, Segmentation, Segmenter
-from segret_ros.label_set import UNKNOWN
+from segret_ros.inference.stopwatch import Stopwatch
+from segret_ros.labels.label_set import UNKNOWN
 from segret_ros.node.camera import Camera
 from segret_ros.node.freshness import staleness
 from segret_ros.node.messages import stamp_ns
 from segret_ros.node.newest_frames import NewestFrames
 from segret_ros.node.parameters import Parameters
-from segret_ros.stopwatch import Stopwatch
 
 WARNING_PERIOD_S = 5.0
 

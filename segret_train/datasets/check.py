@@ -9,10 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from segret_ros.image_file import shown
-from segret_ros.label_set import LabelSet, UNKNOWN
-from segret_train.datasets.dataset import (DataError, DataSet, IdError, Sample, SizeError,
-                                           UnreadableError)
+from segret_ros.images.image_file import shown
+from segret_ros.labels.label_set import LabelSet, UNKNOWN
+from segret_train.datasets.dataset import (
+    DataError,
+    DataSet,
+    IdError,
+    Sample,
+    SizeError,
+    UnreadableError,
+)
 from segret_train.datasets.layout import SPLITS
 from tqdm import tqdm
 

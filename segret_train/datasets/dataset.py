@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from segret_ros.image_file import image_size, ImageError, LabelError, read_image, shown
-from segret_ros.label_set import LabelSet
+from segret_ros.images.image_file import image_size, ImageError, LabelError, read_image, shown
+from segret_ros.labels.label_set import LabelSet
 from segret_train.datasets.ids import ColorTable, IdTable
 from segret_train.datasets.layout import Layout, SplitFiles
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from segret_ros.image_file import read_label, read_label_colors
-from segret_ros.label_set import UNKNOWN
+from segret_ros.images.image_file import read_label, read_label_colors
+from segret_ros.labels.label_set import UNKNOWN
 
 ABSENT = -1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from segret_ros.image_file import ENDINGS, files_in, is_image
+from segret_ros.images.image_file import ENDINGS, files_in, is_image
 
 SPLITS = ('train', 'val')
 SAME_ENDINGS = {'.jpeg': '.jpg', '.tiff': '.tif'}

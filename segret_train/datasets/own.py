@@ -6,8 +6,8 @@
 import colorsys
 from pathlib import Path
 
-from segret_ros.label_set import HOW_TO_WRITE, LabelSet, UNKNOWN
-from segret_ros.yaml_file import read_yaml, YamlFileError
+from segret_ros.files.yaml_file import read_yaml, YamlFileError
+from segret_ros.labels.label_set import HOW_TO_WRITE, LabelSet, UNKNOWN
 from segret_train.datasets.dataset import DataError, DataSet
 from segret_train.datasets.ids import ColorTable, IdTable
 from segret_train.datasets.layout import Layout

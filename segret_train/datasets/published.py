@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from segret_ros.label_set import load_label_set, UNKNOWN
+from segret_ros.labels.label_set import load_label_set, UNKNOWN
 from segret_train.datasets.dataset import DataError, DataSet
 from segret_train.datasets.ids import consecutive, IdTable
 from segret_train.datasets.layout import Layout

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from segret_ros.image_file import ENDINGS, image_files, ImageError, read_image, shown
-from segret_ros.label_set import UNKNOWN
+from segret_ros.images.image_file import ENDINGS, image_files, ImageError, read_image, shown
+from segret_ros.labels.label_set import UNKNOWN
 from segret_train.augmentation import augment
 from segret_train.datasets import DataError
 from segret_train.recipe import Recipe

@@ -11,8 +11,8 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 import numpy as np
+from segret_ros.files.output_folder import Layout
 from segret_ros.network import save_backbone, SegRet
-from segret_ros.output_folder import Layout
 from segret_train.pretraining.images import ImageViews
 from segret_train.recipe import Recipe
 from segret_train.training import state

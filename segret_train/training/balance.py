@@ -6,7 +6,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from segret_ros.label_set import UNKNOWN
+from segret_ros.labels.label_set import UNKNOWN
 from segret_train.datasets import Sample
 from tqdm import tqdm
 

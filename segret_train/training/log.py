@@ -6,7 +6,7 @@
 import json
 from pathlib import Path
 
-from segret_ros.atomic import atomic_path
+from segret_ros.files.atomic import atomic_path
 
 try:
     from torch.utils.tensorboard import SummaryWriter

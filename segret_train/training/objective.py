@@ -3,7 +3,7 @@
 
 """What a step minimises."""
 
-from segret_ros.label_set import UNKNOWN
+from segret_ros.labels.label_set import UNKNOWN
 from segret_train.recipe import Recipe
 from segret_train.teacher import load_network
 import torch

@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 
 import numpy as np
-from segret_ros.metrics import ConfusionMatrix
+from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.network import SegRet
-from segret_ros.reporting.charts import confusion_chart, curve
-from segret_ros.reporting.page import class_rows, data_url, write_page
-from segret_ros.reporting.pictures import encode, frame_panels, side_by_side
-from segret_ros.reporting.svg import Picture
+from segret_ros.offline.charts import confusion_chart, curve
+from segret_ros.offline.page import class_rows, data_url, write_page
+from segret_ros.offline.pictures import encode, frame_panels, side_by_side
+from segret_ros.offline.svg import Picture
 from segret_train.datasets import Sample
 from segret_train.teacher import load_network
 from segret_train.training.run import BEST, REPORT, Run

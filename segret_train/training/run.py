@@ -9,8 +9,8 @@ from pathlib import Path
 import time
 
 import numpy as np
+from segret_ros.files.output_folder import Layout, OutputFolder
 from segret_ros.network import save_checkpoint, SegRet
-from segret_ros.output_folder import Layout, OutputFolder
 from segret_train.datasets import DataError, DataSet
 from segret_train.recipe import Recipe
 from segret_train.training import log, state
@@ -21,8 +21,14 @@ from segret_train.training.network import make_network
 from segret_train.training.objective import Objective
 from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
 from segret_train.training.state import load_state, remove_leftovers, save_state
-from segret_train.training.step import (Batch, NonFiniteLoss, save_batches, seed_step,
-                                        start_training_mode, train_step)
+from segret_train.training.step import (
+    Batch,
+    NonFiniteLoss,
+    save_batches,
+    seed_step,
+    start_training_mode,
+    train_step,
+)
 from segret_train.training.validation import validate
 from segret_train.training.views import load_views, Views
 from segret_train.training.world import World

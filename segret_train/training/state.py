@@ -9,7 +9,7 @@ import pickle
 from typing import Any
 import zipfile
 
-from segret_ros.atomic import atomic_path
+from segret_ros.files.atomic import atomic_path
 from segret_train.recipe import Recipe
 import torch
 

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from segret_ros.metrics import ConfusionMatrix
+from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.network import SegRet
 from segret_train.datasets import Sample
 from segret_train.evaluation import predict

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from segret_ros.inference import read_model_info, Segmentation, Segmenter
-from segret_ros.inference.engine import open_engine
+from segret_ros.inference.engines.engine import open_engine
 from segret_train.onnx_model import save_model
 
 IMAGE = cv2.resize(np.random.default_rng(5).integers(0, 256, (9, 12, 3)).astype(np.uint8),

@@ -8,12 +8,12 @@ from itertools import islice
 import cv2
 import numpy as np
 import pytest
-from segret_ros.bags import read_bag
+from segret_ros.files.share import default_model, share_directory
 from segret_ros.inference import read_model_info
 from segret_ros.inference.confidence import confidence_of
-from segret_ros.inference.engine import open_engine
+from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.labels import Blocks
-from segret_ros.share import default_model, share_directory
+from segret_ros.offline.bags import read_bag
 import torch
 from torch.nn import functional
 

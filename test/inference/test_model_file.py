@@ -14,13 +14,13 @@ import onnx
 from onnx import helper, TensorProto
 import onnxruntime
 import pytest
+from segret_ros.files.share import default_model
 from segret_ros.inference import checksum, DeviceError, ModelError, ModelInfo, Segmenter
-from segret_ros.inference.devices import CUDA
-from segret_ros.inference.onnxruntime_engine import CPU
-from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
-from segret_ros.label_set import LabelSet
+from segret_ros.inference.engines.cpu import CPU
+from segret_ros.inference.engines.devices import CUDA
+from segret_ros.inference.serving.parity_frames import compressed, decode, decompressed, encode
+from segret_ros.labels.label_set import LabelSet
 from segret_ros.network import SegRet
-from segret_ros.share import default_model
 from segret_train.evaluation import predict
 from segret_train.onnx_model import save_model, store_as_half, to_onnx
 
@@ -272,7 +272,7 @@ def test_a_device_that_is_none_is_refused(network_file: Path, device: str) -> No
 @cpu_only
 def test_auto_falls_back_to_the_cpu_and_says_so(network_file: Path,
                                                 caplog: pytest.LogCaptureFixture) -> None:
-    engine = logging.getLogger('segret_ros.inference.engine')
+    engine = logging.getLogger('segret_ros.inference.engines.engine')
     engine.addHandler(caplog.handler)  # launch, where it is installed, cuts loggers off the root
     with caplog.at_level(logging.INFO, engine.name):
         assert Segmenter(network_file, device='auto').engine.device in ('cpu', 'openvino')

@@ -17,8 +17,14 @@ import pytest
 from reference_weights import reference_state
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from segret_ros.network import (CheckpointError, load_backbone, load_checkpoint, save_backbone,
-                                save_checkpoint, SegRet)
+from segret_ros.network import (
+    CheckpointError,
+    load_backbone,
+    load_checkpoint,
+    save_backbone,
+    save_checkpoint,
+    SegRet,
+)
 import torch
 from torch import nn, Tensor
 

@@ -11,7 +11,7 @@ fails by itself, in its own library, with its own error.
 from pathlib import Path
 import sys
 
-from segret_ros.inference import onnxruntime_engine, openvino_engine
+from segret_ros.inference.engines import cpu as onnxruntime_engine, openvino as openvino_engine
 from segret_ros.node.main import main
 
 failing = Path(sys.argv.pop(1))

@@ -18,9 +18,9 @@ import time
 from builtin_interfaces.msg import Time
 import cv2
 import numpy as np
-from segret_ros.bench.measure import camera_frames
+from segret_ros.files.share import default_model
 from segret_ros.node.transport import use_large_image_profile
-from segret_ros.share import default_model
+from segret_ros.offline.bench_measure import camera_frames
 
 STAGES = ('waiting', 'decode', 'check', 'resize', 'network', 'labels')
 WARM_UP_FRAMES = 10

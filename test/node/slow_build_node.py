@@ -11,7 +11,7 @@ The build is the real one, begun when FILE is there (`slow_child.py`). It is wai
 from pathlib import Path
 import sys
 
-from segret_ros.engine_cache import background, serving
+from segret_ros.inference.serving import background, serving_engine as serving
 from segret_ros.node.main import main
 
 serving.PATIENCE_S = 0.5

@@ -12,7 +12,7 @@ from pathlib import Path
 import sys
 import time
 
-from segret_ros.inference import onnxruntime_engine
+from segret_ros.inference.engines import cpu as onnxruntime_engine
 from segret_ros.node.main import main
 
 file = Path(sys.argv.pop(1))

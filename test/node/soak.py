@@ -17,7 +17,7 @@ import time
 
 import cv2
 import numpy as np
-from segret_ros.reporting.svg import COLORS, FAINT, Picture
+from segret_ros.offline.svg import COLORS, FAINT, Picture
 
 CAMERAS = ('front', 'left', 'right', 'rear')
 RATE_HZ = 30

@@ -11,8 +11,7 @@ import subprocess
 import sys
 
 from builtin_interfaces.msg import Time
-from node_process import (
-    ALL, image_message, Inbox, Peer, PROBE_PERIOD_S, running_node, street)
+from node_process import ALL, image_message, Inbox, Peer, PROBE_PERIOD_S, running_node, street
 import numpy as np
 import pytest
 from rclpy.publisher import Publisher
@@ -70,7 +69,8 @@ def check_contract(peer: Peer, publish: Callable[[], None], *words: str,
     """
     for seconds in LISTEN_S:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'segret_ros.contract.main', '--seconds', str(seconds), *words],
+            [sys.executable, '-m', 'segret_ros.offline.contract.main', '--seconds',
+             str(seconds), *words],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         while process.poll() is None:
             publish()

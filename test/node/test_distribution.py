@@ -18,7 +18,7 @@ import rclpy.lifecycle
 present, other = (f'rclpy.{name}' for name in sys.argv[1:])
 sys.modules[other], sys.modules[present] = importlib.import_module(present), None
 import segret_ros.node.lifecycle_node
-from segret_ros.replay.node_process import isolate
+from segret_ros.offline.node_process import isolate
 isolate()
 print(*sorted(f'{name}={os.environ[name]}' for name in os.environ if name.startswith('ROS_')
               and name.endswith(('ONLY', 'RANGE'))))

@@ -10,11 +10,18 @@ import re
 
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
-    Diagnostics, image_message, NodeProcess, Peer, pixels_of, running_node, street)
+    Diagnostics,
+    image_message,
+    NodeProcess,
+    Peer,
+    pixels_of,
+    running_node,
+    street,
+)
 import numpy as np
 import pytest
-from segret_ros.engine_cache.cache import EngineCache
 from segret_ros.inference import Segmenter
+from segret_ros.inference.serving.cache import EngineCache
 from sensor_msgs.msg import Image
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')

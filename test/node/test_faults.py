@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import (
-    Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street)
+from node_process import Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street
 import pytest
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image

@@ -10,7 +10,14 @@ import re
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import GetAvailableTransitions
 from node_process import (
-    Diagnostics, image_message, NodeProcess, Peer, running_node, street, WAY_TO)
+    Diagnostics,
+    image_message,
+    NodeProcess,
+    Peer,
+    running_node,
+    street,
+    WAY_TO,
+)
 import pytest
 from sensor_msgs.msg import Image
 

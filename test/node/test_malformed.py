@@ -12,12 +12,17 @@ from typing import Any
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from malformed import (
-    COMPRESSED_FAULTS, IMAGE_FAULTS, malformed_compressed, malformed_images, MAX_PIXELS)
+    COMPRESSED_FAULTS,
+    IMAGE_FAULTS,
+    malformed_compressed,
+    malformed_images,
+    MAX_PIXELS,
+)
 from node_process import Diagnostics, image_message, Inbox, new_header, Peer, running_node, street
 import numpy as np
 import pytest
 from rclpy.publisher import Publisher
-from segret_ros.image_codec import decode_compressed, decode_image, ImageError
+from segret_ros.images.codec import decode_compressed, decode_image, ImageError
 from sensor_msgs.msg import CompressedImage, Image
 
 SEEDS = {'raw': 20_261, 'compressed': 20_262}

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from pixel_layouts import BYTES_PER_PIXEL, LAYOUTS, PAIRED, PATTERNS, PLANAR
 import pytest
-from segret_ros.image_codec import decode_compressed, decode_image, ImageError
+from segret_ros.images.codec import decode_compressed, decode_image, ImageError
 from segret_ros.node.messages import encode_image, key_values
 from sensor_msgs.msg import CompressedImage, Image
 

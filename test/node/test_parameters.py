@@ -8,11 +8,22 @@ from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
-    Diagnostics, image_message, NodeProcess, Peer, pixels_of, running_node, street)
+    Diagnostics,
+    image_message,
+    NodeProcess,
+    Peer,
+    pixels_of,
+    running_node,
+    street,
+)
 import numpy as np
 import pytest
 from rcl_interfaces.msg import (
-    Parameter as RosParameter, ParameterDescriptor, ParameterType, ParameterValue)
+    Parameter as RosParameter,
+    ParameterDescriptor,
+    ParameterType,
+    ParameterValue,
+)
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import parameter_value_to_python
 from sensor_msgs.msg import Image

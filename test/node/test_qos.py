@@ -6,8 +6,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from node_process import (
-    ALL, Diagnostics, image_message, Peer, pixels_of, running_node, street)
+from node_process import ALL, Diagnostics, image_message, Peer, pixels_of, running_node, street
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

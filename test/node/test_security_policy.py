@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import image_message, NodeProcess, Peer, running_node, street
 import pytest
-from segret_ros.share import share_directory
+from segret_ros.files.share import share_directory
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 SETTLE_S = 8.0  # for discovery

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from node_process import (
-    Diagnostics, image_message, NodeProcess, OUTPUTS, Peer, running_node, street)
+    Diagnostics,
+    image_message,
+    NodeProcess,
+    OUTPUTS,
+    Peer,
+    running_node,
+    street,
+)
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image

@@ -14,14 +14,23 @@ import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
-    ALL, Diagnostics, image_message, Inbox, new_header, Peer, pixels_of, running_node, street)
+    ALL,
+    Diagnostics,
+    image_message,
+    Inbox,
+    new_header,
+    Peer,
+    pixels_of,
+    running_node,
+    street,
+)
 import numpy as np
 from pixel_layouts import LAYOUTS, raw_image
 import pytest
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
-from segret_ros.image_codec import decode_image
+from segret_ros.images.codec import decode_image
 from segret_ros.inference import Segmenter
 from sensor_msgs.msg import CameraInfo, Image
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import re
 
 from lifecycle_msgs.msg import TransitionEvent
-from node_process import (
-    Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street)
+from node_process import Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street
 import pytest
 from sensor_msgs.msg import Image
 

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
-from segret_ros.share import share_directory
+from segret_ros.files.share import share_directory
 import transport
 
 CONFIG = share_directory() / 'config'

@@ -21,8 +21,8 @@ import tempfile
 import time
 
 import numpy as np
+from segret_ros.files.share import share_directory
 from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
-from segret_ros.share import share_directory
 
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 WAYS = {

@@ -13,10 +13,15 @@ import numpy as np
 import onnx
 import pytest
 from segret_ros.inference import read_model_info
-from segret_ros.label_set import load_label_set
+from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD
-from segret_train.calibration import (calibrate, calibration_error, CalibrationError,
-                                      fit_temperature, report)
+from segret_train.calibration import (
+    calibrate,
+    calibration_error,
+    CalibrationError,
+    fit_temperature,
+    report,
+)
 from segret_train.datasets import open_data_set
 from segret_train.onnx_model import save_model
 import torch

@@ -12,7 +12,17 @@ from segret_ros.network import SegRet
 from segret_ros.network.variants import Variant
 from segret_train import device_speed
 from segret_train.device_speed import (
-    bound_ms, chart, Device, DEVICES, EFFICIENCY, expected_ms, main, traffic, Work, work)
+    bound_ms,
+    chart,
+    Device,
+    DEVICES,
+    EFFICIENCY,
+    expected_ms,
+    main,
+    traffic,
+    Work,
+    work,
+)
 
 SVG = '{http://www.w3.org/2000/svg}'
 ROUND = Device('round', processors=10, clock_ghz=1, float16_products=500, int8_products=None,

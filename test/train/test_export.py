@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from segret_ros.files.output_folder import OutputError
+from segret_ros.files.share import default_model
 from segret_ros.inference import read_model_info
-from segret_ros.label_set import load_label_set
+from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import save_checkpoint, SegRet
-from segret_ros.output_folder import OutputError
-from segret_ros.share import default_model
 from segret_train import export as export_module, onnx_model
 from segret_train.calibration import CalibrationError
 from segret_train.datasets import open_data_set
@@ -304,7 +304,7 @@ def test_checkpoint_and_model_file_validate_alike(tmp_path: Path) -> None:
 
 
 def test_the_sample_drive_is_stamped_by_frame_number(tmp_path: Path) -> None:
-    from segret_ros.bags import read_bag, stamp_ns
+    from segret_ros.offline.bags import read_bag, stamp_ns
     subprocess.run([sys.executable, '-m', 'segret_train.sample_drive', '--data',
                     camvid_tree(tmp_path / 'camvid'), '--output', tmp_path / 'drive'],
                    check=True, capture_output=True)

@@ -16,21 +16,20 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 import pytest
-from segret_ros.bags import BagWriter, serialize, TYPESTORE
+from segret_ros.files.share import default_model
 from segret_ros.inference import read_model_info, Segmenter
-from segret_ros.inference.engine import open_engine
-from segret_ros.inference.parity import compare
-from segret_ros.inference.parity_frames import decode
-from segret_ros.inference.torch_weights import weights_of
+from segret_ros.inference.engines.engine import open_engine
+from segret_ros.inference.engines.torch_weights import weights_of
+from segret_ros.inference.serving.parity import compare
+from segret_ros.inference.serving.parity_frames import decode
 from segret_ros.network import save_checkpoint, SegRet
-from segret_ros.share import default_model
+from segret_ros.offline.bags import BagWriter, serialize, TYPESTORE
 from segret_train import export as export_module
 from segret_train.evaluation import predict
 from segret_train.export import export, ExportError
 from segret_train.frames import choose_frames, FramesError, SAMPLE_DRIVE
 from segret_train.onnx_model import save_model
-from segret_train.quantisation import (
-    LARGEST, LARGEST_PAIR, quantise, ranges_of, weight_scales)
+from segret_train.quantisation import LARGEST, LARGEST_PAIR, quantise, ranges_of, weight_scales
 import torch
 from torch import nn, Tensor
 
@@ -250,10 +249,11 @@ def test_a_processor_without_vnni_passes_the_gate(files: dict[str, Path]) -> Non
     pytest.importorskip('openvino', reason='needs openvino, an extra')
     compares = """
 import sys
-from segret_ros.inference import openvino_engine, read_model_info
-from segret_ros.inference.engine import open_engine
-from segret_ros.inference.parity import compare
-from segret_ros.inference.parity_frames import decode
+from segret_ros.inference.engines import openvino as openvino_engine
+from segret_ros.inference import read_model_info
+from segret_ros.inference.engines.engine import open_engine
+from segret_ros.inference.serving.parity import compare
+from segret_ros.inference.serving.parity_frames import decode
 openvino_engine._rounds = lambda: False  # bfloat16 needs more than AVX2 too
 frames = decode(read_model_info(sys.argv[1]).parity_frames)
 print(compare(open_engine(sys.argv[1], 'openvino'), frames, 11, 'int8').problem())

@@ -10,7 +10,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
-from segret_ros.output_file import claim_file, PICTURE_MARK, SCALING_MARK
+from segret_ros.files.output_file import claim_file, PICTURE_MARK, SCALING_MARK
 from segret_train.scaling import input_size, main, measurements, run_watched, ScalingError
 from segret_train.scaling_chart import axis, chart, marks
 

@@ -11,8 +11,8 @@ import sys
 import time
 
 import pytest
+from segret_ros.files.output_folder import LIST
 from segret_ros.network import load_checkpoint
-from segret_ros.output_folder import LIST
 import torch
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,12 @@ from dataclasses import replace
 import pytest
 from segret_ros.network import SegRet
 from segret_train.recipe import Recipe
-from segret_train.training.optimizer import (learning_rate_at, make_optimizer, parameter_groups,
-                                             set_learning_rate)
+from segret_train.training.optimizer import (
+    learning_rate_at,
+    make_optimizer,
+    parameter_groups,
+    set_learning_rate,
+)
 
 
 def treatment(network: SegRet, recipe: Recipe) -> dict[str, tuple[float, float]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from segret_ros.label_set import load_label_set
+from segret_ros.files.output_folder import LIST, OutputError
+from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
-from segret_ros.output_folder import LIST, OutputError
 from segret_train.datasets import DataError, DataSet, open_data_set
 from segret_train.recipe import Recipe
 from segret_train.training.run import Run

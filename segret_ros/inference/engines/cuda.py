@@ -1,0 +1,222 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The network on an NVIDIA GPU by ONNX Runtime: its own kernels (CUDA), or TensorRT's.
+
+None of it has run on a GPU. The options are those of ONNX Runtime's documentation of both
+providers; with `onnxruntime-gpu` 1.31 it was seen that they are taken, and that CUDA takes every
+operator of the network and of the heads.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from segret_ros.inference.engines.bound import BoundEngine, heads_on
+from segret_ros.inference.engines.cpu import CPU, NAME, open_session, session_options
+from segret_ros.inference.engines.device import DeviceError, gpu_of
+from segret_ros.inference.engines.devices import CUDA, memory_of, refuse_what_lacks, TENSORRT
+from segret_ros.inference.engines.onnx_runtime import (
+    GraphOptimizationLevel,
+    InferenceSession,
+    SessionOptions,
+)
+from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.model_info import ModelError, ModelInfo
+from segret_ros.reason import reason
+
+BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
+# Of the GPU's memory, at most. Whole attention over many cells takes gigabytes: a fixed limit
+# would keep it from any GPU. A head of 150 classes comes to 2.5 GB at 1080 x 1920: a quarter of
+# a GPU with 12 GB.
+NETWORK_SHARE, HEAD_SHARE = 1 / 2, 1 / 4
+Providers = list[tuple[str, dict[str, str]]]
+
+
+class CudaEngine(BoundEngine):
+    """
+    A model file on a GPU, by ONNX Runtime's own kernels; a float32 file in float32, without TF32.
+
+    A thread's first image is slow, for the state is each thread's own.
+
+    :param path: of a sound model file.
+    :param device: `cuda`, or `cuda:1` for the second GPU.
+    :param streams: images at once; None: one.
+    :param built: of no use to it.
+    :raises ModelError: for a file that ONNX Runtime can't load.
+    :raises DeviceError: for a device that is missing.
+    """
+
+    library = 'CUDA'
+    precision = 'float32'
+
+    def __init__(self, path: str | Path, device: str, streams: int | None = None,
+                 built: Path | None = None) -> None:
+        refuse_what_lacks(device)
+        info, number = read_model_info(path), gpu_of(device)
+        self.device = device
+        self.name = f'{NAME}, {self.library}, {info.precision}'
+        super().__init__(self._open(path, info, number, built), heads_on_gpu(number),
+                         ('cuda', number), streams or 1)
+
+    def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
+              ) -> InferenceSession:
+        return open_on_gpu(path, gpu_options(), cuda_providers(number))
+
+
+class TensorRtEngine(CudaEngine):
+    """
+    A model file on a GPU by TensorRT, which is built for that GPU; parameters as of `CudaEngine`.
+
+    TensorRT takes the types from the graph: a float16 file in float16 but for what is float32 in
+    it, an int8 file as its quantisation tells. A float32 file is computed without TF32, which
+    `devices.forbid_tf32` sees to: ONNX Runtime has no option for that.
+
+    :param built: folder that `build` has filled; None: it is built now, which takes minutes.
+    """
+
+    library = 'TensorRT'
+
+    def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
+              ) -> InferenceSession:
+        if built is not None:
+            return _open_built(built / BUILT, info, number)
+        with TemporaryDirectory() as folder:
+            return _build(path, info, number, Path(folder) / BUILT)
+
+    @classmethod
+    def build(cls, path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+        """
+        Write the engine; see `build_engine`.
+
+        :raises ModelError: where TensorRT does not take the whole network.
+        """
+        refuse_what_lacks(device)
+        info, number = read_model_info(path), gpu_of(device)
+        _build(path, info, number, folder / BUILT)
+
+
+def _build(path: str | Path, info: ModelInfo, number: int, file: Path) -> InferenceSession:
+    """
+    Write an engine to a file, an ONNX model of one node that holds it, and give its session.
+
+    Not the session that built it: that one computes with other providers what TensorRT leaves.
+
+    :raises ModelError: where TensorRT does not take the whole network.
+    """
+    open_on_gpu(path, gpu_options(), tensorrt_providers(number, file))
+    if not file.is_file():
+        raise ModelError(f'{path}: TensorRT takes nothing of the network: use cuda:{number}')
+    return _open_built(file, info, number)
+
+
+def _open_built(file: Path, info: ModelInfo, number: int) -> InferenceSession:
+    """
+    Give the session of a built engine.
+
+    :param info: of the model file that it was built of.
+    :raises ModelError: for one that can't be loaded or holds a part of the network.
+    """
+    options = gpu_options()
+    options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL  # nothing to do
+    session = open_on_gpu(file, options, tensorrt_providers(number))
+    check_whole(session, info, file)
+    return session
+
+
+def check_whole(session: InferenceSession, info: ModelInfo, file: Path) -> None:
+    """
+    Refuse an engine of a part of the network: where TensorRT takes several, each was overwritten.
+
+    :raises ModelError: for such an engine.
+    """
+    stride_4 = [-(-side // 4) for side in info.input_size]
+    expected = {'image': [1, *info.input_size, 3], 'logits': [1, len(info.labels), *stride_4]}
+    found = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
+    if found != expected:
+        raise ModelError(f'{file}: TensorRT takes a part of the network alone ({found}): use '
+                         'cuda')
+
+
+def gpu_options() -> SessionOptions:
+    """Give options of a session on a GPU."""
+    options = session_options()
+    options.enable_mem_pattern = False  # the second image would take all tensors' memory again
+    return options
+
+
+def open_on_gpu(path: str | Path, options: SessionOptions,
+                providers: Providers) -> InferenceSession:
+    """
+    Give the session of a file, on the first of some providers.
+
+    :raises ModelError: for a file that ONNX Runtime can't load.
+    :raises DeviceError: for a provider that fails, or where it fell back to another.
+    """
+    wanted = providers[0][0]
+    try:
+        session = open_session(path, options, providers)
+    except ModelError as error:
+        if not isinstance(error.__cause__, (RuntimeError, ValueError)):  # a file's has other types
+            raise
+        raise DeviceError(f'{wanted} did not start ({reason(error.__cause__)}): use another '
+                          'device, or cpu') from error
+    if wanted not in session.get_providers():
+        raise DeviceError(f'{wanted} did not start, though nothing that is known of is missing: '
+                          'the log of ONNX Runtime tells why, or use cpu')
+    return session
+
+
+def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
+    """
+    Give the heads on a GPU, with all their operators.
+
+    :raises DeviceError: where one would be on the CPU: that is slow, and nobody would know why.
+    """
+    options = gpu_options()
+    options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
+    try:
+        return heads_on(options, cuda_providers(number, HEAD_SHARE)[:1])
+    except ModelError as error:
+        raise DeviceError(f"GPU {number} can't make the labels ({reason(error.__cause__)}): use "
+                          'another version of onnxruntime-gpu (docs/desktop_gpu.md), or cpu'
+                          ) from error
+
+
+def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:
+    """
+    Give the providers of a session on a GPU and their options, the wanted one first.
+
+    :param number: of the GPU.
+    :param share: of its memory that the session may take for weights and what it computes.
+    """
+    return [(CUDA, {
+        'device_id': str(number),
+        'gpu_mem_limit': str(int(share * memory_of(number))),
+        # Shapes never change: what is asked for is what is needed, not the next power of two.
+        'arena_extend_strategy': 'kSameAsRequested',
+        'cudnn_conv_algo_search': 'EXHAUSTIVE',  # at the first image, which warms up
+        'do_copy_in_default_stream': '1',  # another stream's may be read before it is done
+        'use_tf32': '0'}), (CPU, {})]
+
+
+def tensorrt_providers(number: int, file: Path | None = None) -> Providers:
+    """
+    Give the providers of a session by TensorRT and their options, the wanted one first.
+
+    Neither trt_fp16_enable nor trt_int8_enable: with either, ONNX Runtime leaves the choice of
+    types to TensorRT, and LayerNorm and softmax may overflow in float16. Without, the network is
+    strongly typed (from ONNX Runtime 1.18 with TensorRT 9 on). For the same reason there is no
+    need of trt_layer_norm_fp32_fallback. TensorRT's timings are kept in no file: each folder
+    to build in is new, and a damaged file of them is one more to crash at.
+
+    No trt_max_workspace_size: what needs more is left out of the choice, and where nothing is left
+    for a layer of a large input the build fails. TensorRT takes what the chosen ones need.
+
+    :param file: to write the engine to; None: write none.
+    """
+    options = {'device_id': str(number)}
+    if file is not None:
+        options |= {'trt_dump_ep_context_model': 'True', 'trt_ep_context_file_path': str(file),
+                    'trt_ep_context_embed_mode': '1'}  # the engine inside, not beside it
+    return [(TENSORRT, options), *cuda_providers(number)]

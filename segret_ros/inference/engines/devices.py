@@ -1,0 +1,407 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The devices of this machine: which can be used, and what the others lack."""
+
+from contextlib import redirect_stdout
+import ctypes
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from importlib.util import find_spec
+import io
+import os
+from pathlib import Path
+import platform
+import re
+import subprocess
+import sys
+from typing import NamedTuple
+
+from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
+from segret_ros.inference.engines.onnx_runtime import onnxruntime
+
+CUDA = 'CUDAExecutionProvider'
+TENSORRT = 'TensorrtExecutionProvider'
+LIBRARIES = {  # of each provider, in onnxruntime's folder `capi`
+    CUDA: ['libonnxruntime_providers_cuda.so'],
+    TENSORRT: ['libonnxruntime_providers_tensorrt.so', 'libonnxruntime_providers_cuda.so']}
+CPU_WHEEL, GPU_WHEEL = 'onnxruntime', 'onnxruntime-gpu'
+WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
+# For the CUDA of the newest onnxruntime-gpu that this Python gets, as the extra of setup.py.
+TENSORRT_WHEEL = f'tensorrt-cu{13 if sys.version_info >= (3, 11) else 12}==10.*'
+CUDNN = 'libcudnn.so.9'
+DRIVER = 'libcuda.so.1'
+TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
+WHAT_FITS = 'docs/jetson.md tells what fits this JetPack'
+
+
+class Lack(NamedTuple):
+    """
+    Something a device needs and this machine does not have.
+
+    :param what: as in `the NVIDIA driver is missing`.
+    :param remedy: a command where there is one.
+    """
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f'{self.what}: {self.remedy}'
+
+
+@dataclass(frozen=True)
+class Driver:
+    """
+    The NVIDIA driver.
+
+    :param cuda: the newest CUDA it runs, a major version.
+    :param gpus: their names, in the order of their numbers.
+    :param trouble: why there are none, in the driver's words.
+    :param memory: of each in all, in bytes.
+    """
+
+    cuda: int
+    gpus: tuple[str, ...]
+    trouble: str = ''
+    memory: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """
+    What this machine has for a provider of ONNX Runtime that needs CUDA.
+
+    :param wheels: versions of those of `onnxruntime` and `onnxruntime-gpu` that are installed.
+    :param providers: of ONNX Runtime.
+    :param cuda: major version that ONNX Runtime was built for; 0 where it does not tell.
+    :param driver: or why it can't be loaded.
+    :param missing: file names of the libraries that the provider needs and nobody finds.
+    :param extras: the wheel brings the libraries of CUDA and cuDNN if asked to.
+    """
+
+    wheels: dict[str, str]
+    providers: list[str]
+    cuda: int
+    driver: Driver | str
+    missing: list[str]
+    extras: bool
+
+
+@dataclass(frozen=True)
+class FoundTorch:
+    """
+    What this machine has for PyTorch.
+
+    :param missing: those of `TORCH_NEEDS` that are not installed.
+    :param cuda: major version that PyTorch was built for; 0 for one without CUDA.
+    :param driver: or why it can't be loaded.
+    """
+
+    missing: list[str]
+    cuda: int
+    driver: Driver | str
+
+
+@dataclass(frozen=True)
+class Device:
+    """
+    A device that an engine can be asked for by name.
+
+    :param engine: the library that runs it, with its version and the GPU where it is told.
+    :param lacks: what it needs; nothing where it can be used.
+    """
+
+    name: str
+    engine: str
+    lacks: list[Lack]
+
+
+def list_devices() -> list[Device]:
+    """Give all devices of this package, with each GPU of this machine."""
+    engine = onnxruntime_name()
+    found = {provider: find(provider) for provider in (CUDA, TENSORRT)}
+    driver = found[CUDA].driver
+    gpus = driver.gpus if isinstance(driver, Driver) else ()
+    engines = {'cuda': engine, **{f'cuda:{number}': f'{engine} on {gpu}'
+                                  for number, gpu in enumerate(gpus)}}
+    return [Device('cpu', engine, []), _openvino(),
+            *(Device(name, its_engine, lacks_of(name, CUDA, found[CUDA]))
+              for name, its_engine in engines.items()),
+            Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT])),
+            _torch('torch'), _torch('torch:cpu')]
+
+
+def devices_of_auto() -> list[str]:
+    """Give the devices that `auto` may take here, the best first; `cpu` is always the last."""
+    cuda = CUDA in onnxruntime.get_available_providers() and not lacks('cuda')
+    return [*(['cuda'] if cuda else []), *([] if lacks('torch') else ['torch']),
+            *(['openvino'] if find_spec('openvino') else []), 'cpu']
+
+
+def refuse_what_lacks(device: str) -> None:
+    """
+    Refuse a device that lacks something, before its library would take another or fail.
+
+    :param device: one of `DEVICES` on a GPU, or `torch:cpu`.
+    :raises DeviceError: with all that it lacks.
+    """
+    its_lacks = lacks(device)
+    if its_lacks:
+        raise DeviceError(f"device {device!r} can't be used: {'; '.join(map(str, its_lacks))}; "
+                          'or use cpu')
+
+
+def lacks(device: str) -> list[Lack]:
+    """Give what a device lacks here, of a GPU or `torch:cpu`."""
+    if kind_of(device) == 'torch':
+        return torch_lacks(device, find_torch())
+    provider = TENSORRT if kind_of(device) == 'tensorrt' else CUDA
+    return lacks_of(device, provider, find(provider))
+
+
+def _openvino() -> Device:
+    if find_spec('openvino') is None:
+        return Device('openvino', '', [Lack('the package openvino is not installed',
+                                            'pip install openvino')])
+    version = installed('openvino').get('openvino', '')
+    return Device('openvino', f'openvino {version}'.rstrip(), [])
+
+
+def _torch(name: str) -> Device:
+    version = installed('torch').get('torch')
+    return Device(name, f'torch {version}' if version else '', torch_lacks(name, find_torch()))
+
+
+def onnxruntime_name() -> str:
+    """Give the wheel and the version of the ONNX Runtime that is loaded."""
+    return f'{getattr(onnxruntime, "package_name", "") or CPU_WHEEL} {onnxruntime.__version__}'
+
+
+def lacks_of(device: str, provider: str, found: Found) -> list[Lack]:
+    """
+    Give what a device lacks: first the wheel, then the driver, the libraries and the GPU.
+
+    :param device: `cuda` or `tensorrt`, or one with a number.
+    :param provider: `CUDA` or `TENSORRT`, which runs it.
+    """
+    return [*_wheel_lacks(provider, found),
+            *_driver_lacks(found.driver, found.cuda, 'ONNX Runtime', GPU_WHEEL),
+            *_library_lacks(found), *_gpu_lacks(device, found.driver)]
+
+
+def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
+    """
+    Give what a device of PyTorch lacks: first the packages, then the driver and the GPU.
+
+    :param device: `torch`, `torch:N` or `torch:cpu`.
+    """
+    its_lacks = [Lack(f'the package {name} is not installed', f'pip install {name}')
+                 for name in found.missing]
+    if gpu_of(device) is None:
+        return its_lacks
+    if 'torch' not in found.missing and not found.cuda:
+        its_lacks.append(Lack('this PyTorch was built without CUDA', _remedy(
+            'pip install --force-reinstall torch, from where its wheels have CUDA (pytorch.org)')))
+    return [*its_lacks, *_driver_lacks(found.driver, found.cuda, 'PyTorch', 'torch'),
+            *_gpu_lacks(device, found.driver)]
+
+
+def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
+    if provider in found.providers:
+        return []
+    wheels = ' and '.join(f'{name} {version}' for name, version in found.wheels.items())
+    what = (f'{wheels or "this ONNX Runtime"} has no {provider}, only '
+            f'{", ".join(found.providers)}')
+    if len(found.wheels) > 1:
+        what = (f'{wheels} are both installed and overwrite each other, so that there is no '
+                f'{provider}, only {", ".join(found.providers)}')
+    needed = [WITH_LIBRARIES, *([TENSORRT_WHEEL] if provider == TENSORRT else [])]
+    return [Lack(what, _remedy(f"pip uninstall -y {' '.join(found.wheels) or CPU_WHEEL} && "
+                               f"pip install {' '.join(map(repr, needed))}"))]
+
+
+def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -> list[Lack]:
+    """
+    Give what is missing of the driver.
+
+    :param cuda: that the library needs, a major version; 0 where it does not tell.
+    """
+    if isinstance(driver, str):
+        return [Lack(f'the NVIDIA driver is missing ({driver})', _remedy(
+            'sudo ubuntu-drivers install, or start the container with --gpus all',
+            'it comes with JetPack; start the container with --runtime nvidia (docs/jetson.md)'))]
+    if driver.cuda < cuda:
+        return [Lack(f'the NVIDIA driver runs CUDA up to {driver.cuda}, and this {library} needs '
+                     f'{cuda}', _remedy('sudo ubuntu-drivers install for a newer one, or an older '
+                                        f'{package} (docs/desktop_gpu.md)'))]
+    return []
+
+
+def _library_lacks(found: Found) -> list[Lack]:
+    tensorrt = [name for name in found.missing if name.startswith(('libnvinfer', 'libnvonnx'))]
+    cuda = [name for name in found.missing if name not in tensorrt]
+    lacks = []
+    if cuda:
+        by_pip = found.extras and f"pip install '{WITH_LIBRARIES}=={found.wheels[GPU_WHEEL]}'"
+        lacks.append(Lack(f'libraries of CUDA or cuDNN are missing ({", ".join(cuda)})', _remedy(
+            by_pip or 'install them and set LD_LIBRARY_PATH to their folders')))
+    if tensorrt:
+        wheel = f'tensorrt-cu{found.cuda}' if found.cuda else 'tensorrt'
+        lacks.append(Lack(f'libraries of TensorRT are missing ({", ".join(tensorrt)})', _remedy(
+            f"pip install '{wheel}=={tensorrt[0].rpartition('.')[2]}.*'")))
+    return lacks
+
+
+def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
+    if isinstance(driver, str) or gpu_of(device) < len(driver.gpus):
+        return []
+    if not driver.gpus:
+        return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})', _remedy(
+            'nvidia-smi tells more, CUDA_VISIBLE_DEVICES may hide it, a container has to be '
+            'started with --gpus all',
+            'CUDA_VISIBLE_DEVICES may hide it, the user has to be in the groups video and render, '
+            'a container has to be started as docs/jetson.md tells'))]
+    there = ', '.join(f'{kind_of(device)}:{index} is {name}'
+                      for index, name in enumerate(driver.gpus))
+    return [Lack(f'there is no GPU {gpu_of(device)}', f'use another ({there})')]
+
+
+def _remedy(on_a_pc: str, on_a_jetson: str = WHAT_FITS) -> str:
+    """Give what helps on this machine; PyPI has no wheels with CUDA for ARM."""
+    return on_a_jetson if platform.machine() == 'aarch64' else on_a_pc
+
+
+def find(provider: str) -> Found:
+    """Give what this machine has for a provider, `CUDA` or `TENSORRT`; load its libraries."""
+    load_pip_libraries()
+    wheels = installed(CPU_WHEEL, GPU_WHEEL)
+    providers = onnxruntime.get_available_providers()
+    folder = Path(onnxruntime.__file__).parent / 'capi'
+    # Without the provider, another wheel has to come first, which may need others.
+    missing = [name for library in (LIBRARIES[provider] if provider in providers else [])
+               for name in missing_libraries(folder / library)]
+    extras = (GPU_WHEEL in wheels
+              and 'cudnn' in (metadata.metadata(GPU_WHEEL).get_all('Provides-Extra') or []))
+    return Found(wheels, providers, built_for_cuda(), find_driver(),
+                 list(dict.fromkeys(missing)), extras)
+
+
+def find_torch() -> FoundTorch:
+    """Give what this machine has for PyTorch, without loading it, which takes seconds."""
+    forbid_tf32()
+    missing = [name for name in TORCH_NEEDS if find_spec(name) is None]
+    cuda = 0 if 'torch' in missing else cuda_of_torch(
+        Path(find_spec('torch').origin).with_name('version.py').read_text())
+    return FoundTorch(missing, cuda, find_driver())
+
+
+def cuda_of_torch(version: str) -> int:
+    """
+    Give the major version of CUDA that PyTorch was built for, 0 for one without CUDA.
+
+    :param version: text of its file `version.py`.
+    """
+    told = re.search(r"""^cuda\b.*=\s*['"](\d+)""", version, re.MULTILINE)
+    return int(told[1]) if told else 0
+
+
+def find_driver() -> Driver | str:
+    """Give what the NVIDIA driver tells, or why it can't be loaded."""
+    try:
+        return read_driver(DRIVER)
+    except OSError as error:
+        return str(error).removesuffix(': No such file or directory')
+
+
+def memory_of(number: int) -> int:
+    """Give the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
+    return read_driver(DRIVER).memory[number]
+
+
+def installed(*names: str) -> dict[str, str]:
+    """Give the versions of those of some distributions that are installed."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    return versions
+
+
+def built_for_cuda() -> int:
+    """Give the major version of CUDA that ONNX Runtime was built for, 0 where it's not told."""
+    return int((getattr(onnxruntime, 'cuda_version', '') or '0').partition('.')[0])
+
+
+def load_pip_libraries() -> None:
+    """Load the libraries of CUDA and TensorRT that pip installed: no search path has them."""
+    forbid_tf32()
+    if hasattr(onnxruntime, 'preload_dlls'):  # from 1.21 on
+        with redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()
+    if find_spec('tensorrt_libs'):
+        import_module('tensorrt_libs')  # loads its libraries
+
+
+def forbid_tf32() -> None:
+    """
+    Let NVIDIA's libraries compute float32 in float32, not in TF32 with its 10 bits.
+
+    They may read this variable once, so it is set before cuBLAS, cuDNN and TensorRT are loaded,
+    for whatever the process runs on a GPU. Of our engines PyTorch's asks for the same itself.
+    """
+    os.environ.setdefault('NVIDIA_TF32_OVERRIDE', '0')
+
+
+def read_driver(library: str) -> Driver:
+    """
+    Give what the NVIDIA driver tells (CUDA driver API: version, initialisation, devices).
+
+    :param library: file name of the driver's.
+    :raises OSError: where it can't be loaded.
+    """
+    cuda = ctypes.CDLL(library)
+    number, name, text = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_char_p()
+    cuda.cuDriverGetVersion(ctypes.byref(number))
+    newest = number.value // 1000
+    status = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(number))
+    if status or not number.value:
+        cuda.cuGetErrorString(status, ctypes.byref(text))
+        return Driver(newest, (), (text.value or b'').decode() if status else 'it counts none')
+    gpus, memory = [], []
+    for index in range(number.value):
+        device, size = ctypes.c_int(), ctypes.c_size_t()
+        cuda.cuDeviceGet(ctypes.byref(device), index)
+        cuda.cuDeviceGetName(name, len(name), device)
+        cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+        gpus.append(name.value.decode())
+        memory.append(size.value)
+    return Driver(newest, tuple(gpus), memory=tuple(memory))
+
+
+def missing_libraries(library: Path) -> list[str]:
+    """
+    Give the file names of the libraries that a provider's library needs and nobody finds.
+
+    The driver's is left out, and so is what this process has loaded from elsewhere. Where there
+    is no such file or no ldd, nothing is missing: then ONNX Runtime itself has to tell.
+    """
+    try:
+        needed = subprocess.run(['ldd', str(library)], capture_output=True, text=True,
+                                env={**os.environ, 'LC_ALL': 'C'}).stdout
+    except OSError:
+        return []
+    names = re.findall(r'^\s*(\S+) => not found', needed, re.MULTILINE)
+    if 'libcublas' in needed and 'libcudnn' not in needed:
+        names.append(CUDNN)  # newer ones load it when a convolution asks for it
+    return [name for name in names if name != DRIVER and not _loads(name)]
+
+
+def _loads(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

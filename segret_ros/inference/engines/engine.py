@@ -1,0 +1,135 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The one interface of all engines, and which of them runs a model on a device."""
+
+from collections.abc import Callable
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from segret_ros.inference.engines.cpu import OnnxRuntimeEngine
+from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
+from segret_ros.inference.engines.devices import devices_of_auto, refuse_what_lacks
+from segret_ros.inference.model_info import ModelError
+
+logger = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """
+    A model file, loaded on a device; calls from several threads at once are safe.
+
+    :param name: of the library, its version and the precision: the file's, and of a float32 file
+        what it computes in.
+    :param device: where it runs, as it is asked for by name.
+    :param precision: what it computes a float32 graph in: `float32`, `bfloat16` or `float16`.
+    :param labels_on_device: whether it has `label`.
+    """
+
+    name: str
+    device: str
+    precision: str
+    labels_on_device: bool
+
+    def run(self, image_rgb: np.ndarray) -> np.ndarray:
+        """
+        Give the logits of an image of the network's input size.
+
+        :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
+        :return: (classes, height / 4, width / 4) float32, rounded up.
+        """
+
+    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
+              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """
+        Give the labels and their probabilities, computed where the logits are.
+
+        :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
+        :param size: (H, W) of the camera.
+        :param temperature: of the probabilities; None where they are not wanted.
+        :return: (H, W) uint8 classes; (H, W) uint8 probability times 255, or None.
+        """
+
+
+def open_engine(path: str | Path, device: str, streams: int | None = None,
+                built: Path | None = None) -> Engine:
+    """
+    Give a model file loaded on a device.
+
+    :param path: of a sound model file, as `read_model_info` finds it.
+    :param device: one of `device.DEVICES`; only `auto` may fall back.
+    :param streams: of a CPU: so many images at once, from as many threads, on a core each, which
+        takes longer for one image and less for many. None: one image at a time, on all cores.
+    :param built: folder that `build_engine` has filled for the same arguments, on this machine
+        with the same libraries; None: what takes building is built now, and not kept.
+    :raises ModelError: for a file that the engine can't load.
+    :raises DeviceError: for a device asked for by name that is missing.
+    """
+    return first_of(device, lambda name: _engine_class(name)(path, name, streams, built))
+
+
+def build_engine(path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+    """
+    Write what `open_engine` takes as `built`; nothing for an engine that needs no building.
+
+    :param device: one of `device.DEVICES`, not `auto`.
+    :param folder: empty, to write to.
+    :raises ModelError: for a file that the engine can't load.
+    :raises DeviceError: for a device that is missing.
+    """
+    if needs_building(device):
+        _engine_class(device).build(path, device, streams, folder)
+
+
+def needs_building(device: str) -> bool:
+    """
+    Tell whether a device's engine is built before it is loaded.
+
+    :param device: one of `device.DEVICES`, not `auto`.
+    :raises DeviceError: for a device whose library is missing.
+    """
+    return hasattr(_engine_class(device), 'build')
+
+
+def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:
+    """
+    Give the engine of a device, or of the first that `auto` may take and that opens.
+
+    :param open_device: gives the engine of a device other than `auto`.
+    :raises ModelError, DeviceError: of the device, or of the last that `auto` may take.
+    """
+    devices = devices_of_auto() if device == 'auto' else [device]
+    if device == 'auto' and gpu_of(devices[0]) is None:
+        logger.info('no GPU to use here (segret_bench --device tells why): auto takes a CPU')
+    for name in devices[:-1]:
+        try:
+            return open_device(name)
+        except (DeviceError, ModelError) as error:
+            logger.warning('%s; falling back to the next device', error)
+    return open_device(devices[-1])
+
+
+def _engine_class(device: str) -> type:
+    """Give the class of a device's engine; its library is loaded only now."""
+    kind = kind_of(device)
+    if kind == 'openvino':
+        return _openvino_engine()
+    if kind == 'torch':
+        refuse_what_lacks(device)
+        from segret_ros.inference.engines.pytorch import TorchEngine
+        return TorchEngine
+    if kind == 'cpu':
+        return OnnxRuntimeEngine
+    from segret_ros.inference.engines.cuda import CudaEngine, TensorRtEngine
+    return TensorRtEngine if kind == 'tensorrt' else CudaEngine
+
+
+def _openvino_engine() -> type:
+    try:
+        from segret_ros.inference.engines.openvino import OpenVinoEngine
+    except ImportError as error:
+        raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
+                          'pip install openvino, or use cpu') from error
+    return OpenVinoEngine

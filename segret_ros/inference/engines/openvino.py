@@ -1,0 +1,137 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The network on OpenVINO, on a CPU."""
+
+import os
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+from segret_ros.inference import telemetry
+from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
+from segret_ros.reason import reason
+
+with telemetry.switched_off():
+    import openvino
+
+BUILT = 'openvino.blob'  # of the folder that `build` fills
+CPUINFO = Path('/proc/cpuinfo')
+TILE_LEAF = 0x1d  # of CPUID, Intel SDM volume 2A: the palettes of AMX's tiles
+WITHOUT_TILES = 'AVX512_CORE_FP16'  # the last instruction set before AMX, as oneDNN names them
+
+
+class OpenVinoEngine:
+    """
+    A model file, loaded on the CPU.
+
+    It computes in bfloat16 on processors where that is faster: the rounding changes about one
+    label in a thousand (docs/performance.md). Elsewhere it computes in float32.
+
+    :param path: of a sound model file.
+    :param streams: images at once, on a core each; None: one at a time, on all cores.
+    :raises ModelError: for a file that OpenVINO can't load.
+    """
+
+    device = 'openvino'
+    labels_on_device = False
+
+    def __init__(self, path: str | Path, device: str = device, streams: int | None = None,
+                 built: Path | None = None) -> None:
+        self.precision = 'bfloat16' if _rounds() else 'float32'
+        compiled = _compiled(path, streams) if built is None else _loaded(built, streams)
+        version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
+        stored = read_model_info(path).precision
+        self.name = f"OpenVINO {version}, {self.precision if stored == 'float32' else stored}"
+        self._requests = SimpleQueue()  # that are free; each holds one image
+        for _ in range(streams or 1):
+            self._requests.put(compiled.create_infer_request())
+
+    @classmethod
+    def build(cls, path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+        """Compile a model file for this processor; see `build_engine`."""
+        (folder / BUILT).write_bytes(_compiled(path, streams).export_model().getvalue())
+
+    def run(self, image_rgb: np.ndarray) -> np.ndarray:
+        """Give the logits of an image; see `Engine`."""
+        request = self._requests.get()
+        try:
+            logits = request.infer([image_rgb[None]], share_inputs=True, share_outputs=True)
+            return logits[0][0].copy()
+        finally:
+            self._requests.put(request)
+
+
+def _core() -> openvino.Core:
+    """Give OpenVINO, kept from AMX where it would die of it, as it would with int8 models."""
+    if hides_tiles(_cpuinfo()):
+        os.environ.setdefault('ONEDNN_MAX_CPU_ISA', WITHOUT_TILES)  # read at the first use
+    return openvino.Core()
+
+
+def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
+    try:
+        return _core().compile_model(str(path), 'CPU', _settings(streams))
+    except RuntimeError as error:
+        raise ModelError(f"{path}: OpenVINO can't load it ({reason(error)}); {HOW_TO_MAKE}"
+                         ) from error
+
+
+def _loaded(built: Path, streams: int | None) -> openvino.CompiledModel:
+    try:
+        return _core().import_model((built / BUILT).read_bytes(), 'CPU', _settings(streams))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{built}: OpenVINO can't load the engine in it "
+                         f'({reason(error)}): segret_engine clear') from error
+
+
+def _settings(streams: int | None) -> dict[str, object]:
+    use = ({'PERFORMANCE_HINT': 'LATENCY'} if streams is None else
+           {'NUM_STREAMS': streams, 'INFERENCE_NUM_THREADS': streams})
+    return {**use, 'INFERENCE_PRECISION_HINT': 'bf16' if _rounds() else 'f32'}
+
+
+def _rounds() -> bool:
+    """Tell whether to compute in bfloat16 on this processor."""
+    return ('BF16' in _core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+            and bfloat16_is_faster(_cpuinfo()))
+
+
+def _cpuinfo() -> str:
+    return CPUINFO.read_text() if CPUINFO.is_file() else ''
+
+
+def bfloat16_is_faster(cpuinfo: str) -> bool:
+    """
+    Tell whether a processor multiplies faster in bfloat16 than in float32.
+
+    Intel's do with AMX, AMD's with AVX-512 BF16. An Intel processor whose AMX is switched off, as
+    virtual machines do, has AVX-512 BF16 too, but takes 1.4 to 1.6 times as long with it.
+
+    :param cpuinfo: text of /proc/cpuinfo; without it the answer is no.
+    """
+    facts = _facts(cpuinfo)
+    if facts.get('vendor_id') == ['AuthenticAMD']:
+        return 'avx512_bf16' in facts.get('flags', [])
+    return 'amx_bf16' in facts.get('flags', []) and not hides_tiles(cpuinfo)
+
+
+def hides_tiles(cpuinfo: str) -> bool:
+    """
+    Tell whether a virtual machine shows AMX's flags but hides the size of its tiles.
+
+    It is a leaf of CPUID. Without it OpenVINO 2026.4 would set no tiles up, and the process die
+    of an illegal instruction, in bfloat16 and in int8.
+
+    :param cpuinfo: text of /proc/cpuinfo; without it the answer is no.
+    """
+    facts = _facts(cpuinfo)
+    shown = any(flag.startswith('amx') for flag in facts.get('flags', []))
+    return shown and int(facts.get('cpuid level', ['0'])[0]) < TILE_LEAF
+
+
+def _facts(cpuinfo: str) -> dict[str, list[str]]:
+    """Give the words of /proc/cpuinfo by their key; of several processors the last's."""
+    lines = (line.partition(':') for line in cpuinfo.splitlines())
+    return {key.strip(): value.split() for key, _, value in lines}

@@ -1,0 +1,318 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A folder of built engines: each is there whole or not at all, and is what was asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+import re
+import shutil
+import time
+import uuid
+
+from segret_ros.inference.serving.key import Key, sha256_of
+from segret_ros.inference.serving.parity import Parity
+
+logger = logging.getLogger(__name__)
+
+ENTRY = 'entry.json'
+HIDDEN = '.segret_engine.'  # begins the names of folders that are being filled or emptied
+NAME = re.compile(r'.+-[\w-]+-[0-9a-f]{16}')  # of an entry's folder
+YOUNG_S = 60.0  # a hidden folder that is younger may be one whose lock is just being taken
+MOST_BYTES = 4_000_000_000
+DAMAGE = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # of an entry
+
+
+class CacheError(RuntimeError):
+    """An engine that can't be kept; the message names the folder, the reason and the way out."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    A built engine.
+
+    :param folder: with what `build_engine` wrote, and `entry.json`.
+    :param parity: how its labels compare with those of the float32 network.
+    :param first_share: of equal labels on the first of the model's own frames, 0..1.
+    :param built_s: how long `build_engine` took.
+    :param built_at: seconds since 1970.
+    :param files: SHA-256 of each, by its path in the folder; none for an engine that needs no
+        building.
+    :param size_bytes: of all its files.
+    :param last_used: when it was written or found last, in seconds since 1970.
+    """
+
+    folder: Path
+    key: Key
+    parity: Parity
+    first_share: float
+    built_s: float
+    built_at: float
+    files: dict[str, str]
+    size_bytes: int
+    last_used: float
+
+
+class EngineCache:
+    """
+    Engines that were built before, by what they depend on; several processes may use it at once.
+
+    :param folder: a folder of its own, made when the first engine is kept; the user's if left out.
+    :param most_bytes: of all engines; those that nobody used for longest have to go.
+    """
+
+    def __init__(self, folder: str | Path | None = None, most_bytes: int = MOST_BYTES) -> None:
+        self.folder = Path(folder) if folder else default_folder()
+        self.most_bytes = most_bytes
+
+    def find(self, key: Key) -> Entry | None:
+        """
+        Give the engine of a key, whole and sound, or None.
+
+        One that is damaged or of another key is told; the next that is kept takes its place.
+        """
+        folder = self.folder / key.name
+        if not os.path.lexists(folder):
+            return None
+        try:
+            entry = read_entry(folder)
+            _check_files(entry)
+            if entry.key != key:
+                raise ValueError('it is the engine of something else')
+        except (ValueError, OSError) as error:
+            logger.warning("%s: the engine kept there is damaged or can't be read (%s)", folder,
+                           error)
+            return None
+        try:
+            os.utime(folder / ENTRY)
+        except OSError:
+            pass  # in a folder that can only be read, nothing has to go either
+        return entry
+
+    @contextmanager
+    def writing(self, key: Key) -> Iterator[Path]:
+        """
+        Give a hidden folder to build an engine in, for `keep`; what is not kept is taken away.
+
+        :raises CacheError: when the folder can't be written, there or in the block.
+        """
+        hidden = self._hidden()
+        try:
+            self._sweep()
+            hidden.mkdir(parents=True)
+            with _locked(hidden):
+                yield hidden
+        except OSError as error:
+            raise self._unwritable(error) from error
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+    def keep(self, hidden: Path, key: Key, parity: Parity, first_share: float, built_s: float
+             ) -> Entry:
+        """
+        Give the engine that was built in a folder of `writing`, now in its place for all to find.
+
+        It takes the place of an older one of the same key. The longest unused ones have to go when
+        all together are too large.
+        """
+        files = {str(path.relative_to(hidden)): sha256_of(path) for path in _files(hidden)}
+        (hidden / ENTRY).write_text(_to_text(
+            {'key': key.to_json(), 'parity': parity.to_json(), 'first_share': first_share,
+             'built_s': built_s, 'built_at': time.time(), 'files': files}))
+        entry = replace(read_entry(hidden), folder=self.folder / key.name)
+        with _locked(self.folder):
+            if os.path.lexists(entry.folder):
+                self._take_away(entry.folder)
+            os.rename(hidden, entry.folder)
+            self._make_room(entry)
+        return entry
+
+    def entries(self) -> list[Entry]:
+        """Give all engines whose entry can be read, the last used one first."""
+        entries = []
+        for folder in self._entry_folders():
+            try:
+                entries.append(read_entry(folder))
+            except (ValueError, OSError):
+                pass  # replaced when it is asked for, taken away when room is made
+        return sorted(entries, key=lambda entry: -entry.last_used)
+
+    def remove(self, folder: Path) -> None:
+        """
+        Take an engine away, by its folder.
+
+        :raises CacheError: when that is not allowed.
+        """
+        try:
+            with _locked(self.folder):
+                self._take_away(folder)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except OSError as error:
+            raise CacheError(f"{folder}: it can't be removed ({error.strerror or error})"
+                             ) from error
+
+    def remove_all(self) -> int:
+        """
+        Take all engines away, damaged ones too, and what killed builders left; give their number.
+
+        :raises CacheError: when that is not allowed.
+        """
+        folders = self._entry_folders()
+        for folder in folders:
+            self.remove(folder)
+        self._sweep()
+        return len(folders)
+
+    def _entry_folders(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir()
+                      if NAME.fullmatch(path.name) and not path.name.startswith(HIDDEN)
+                      and os.path.lexists(path / ENTRY))
+
+    def _make_room(self, newest: Entry) -> None:
+        """Take away what can't be read, and the longest unused of what is too much."""
+        others = []
+        for folder in self._entry_folders():
+            try:
+                others.append(read_entry(folder))
+            except DAMAGE:
+                self._take_away_if_allowed(folder)
+            except OSError:
+                pass  # it may be read another time
+        others = sorted((entry for entry in others if entry.folder != newest.folder),
+                        key=lambda entry: -entry.last_used)
+        total = newest.size_bytes + sum(entry.size_bytes for entry in others)
+        while others and total > self.most_bytes:
+            longest_unused = others.pop()
+            total -= longest_unused.size_bytes
+            self._take_away_if_allowed(longest_unused.folder)
+
+    def _take_away_if_allowed(self, folder: Path) -> None:
+        with suppress(OSError):  # another user's
+            self._take_away(folder)
+
+    def _take_away(self, path: Path) -> None:
+        """Remove a folder, or a file in its place: for others it is gone at once."""
+        hidden = self._hidden()
+        os.rename(path, hidden)
+        if hidden.is_dir() and not hidden.is_symlink():
+            shutil.rmtree(hidden, ignore_errors=True)
+        else:
+            hidden.unlink()
+
+    def _sweep(self) -> None:
+        """Take away what killed builders left."""
+        for path in self.folder.glob(f'{HIDDEN}*'):
+            if _is_left(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _hidden(self) -> Path:
+        return self.folder / f'{HIDDEN}{uuid.uuid4().hex}'
+
+    def _unwritable(self, error: OSError) -> CacheError:
+        return CacheError(f"{self.folder}: engines can't be kept there "
+                          f'({error.strerror or error}): make room, or set SEGRET_ENGINE_CACHE '
+                          'to a folder that can be written')
+
+
+def default_folder() -> Path:
+    """
+    Give the folder of the user's engines.
+
+    :raises CacheError: for a user without a home folder.
+    """
+    own = os.environ.get('SEGRET_ENGINE_CACHE')
+    if own:
+        return Path(own)
+    try:
+        caches = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    except RuntimeError as error:
+        raise CacheError('this user has no home folder to keep engines in: set '
+                         'SEGRET_ENGINE_CACHE to a folder that can be written') from error
+    return Path(caches) / 'segret_ros' / 'engines'
+
+
+def read_entry(folder: Path) -> Entry:
+    """
+    Give what a folder's `entry.json` tells, once it is known to be what was written.
+
+    :raises ValueError, OSError: for one that is damaged or missing.
+    """
+    try:
+        record = json.loads((folder / ENTRY).read_bytes())
+        content = record['entry']
+        if record['sha256'] != _digest(content):
+            raise ValueError('its checksum is another')
+        if not isinstance(content['files'], dict):
+            raise ValueError('its files have no checksums')
+        files = (folder / ENTRY, *_files(folder))
+        used = {'size_bytes': sum(path.stat().st_size for path in files),
+                'last_used': (folder / ENTRY).stat().st_mtime}
+        return Entry(**{**content, **used, 'folder': folder,
+                        'key': Key.from_json(content['key']),
+                        'parity': Parity.from_json(content['parity'])})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f'{ENTRY}: {error}') from error
+
+
+def _to_text(content: dict) -> str:
+    return json.dumps({'sha256': _digest(content), 'entry': content}, indent=2) + '\n'
+
+
+def _digest(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check_files(entry: Entry) -> None:
+    """Refuse an entry that misses a file, has one too many, or one whose content changed."""
+    found = {str(path.relative_to(entry.folder)): path for path in _files(entry.folder)}
+    if found.keys() != entry.files.keys():
+        raise ValueError(f'it has the files {sorted(found)} for {sorted(entry.files)}')
+    for name, path in found.items():
+        if sha256_of(path) != entry.files[name]:
+            raise ValueError(f'the checksum of {name} is another')
+
+
+def _files(folder: Path) -> list[Path]:
+    """Give the files of an engine, without its entry."""
+    return sorted(path for path in folder.rglob('*')
+                  if path.is_file() and path != folder / ENTRY)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Have a folder alone as long as the block takes, where its file system knows locks."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # NFS locks no folders
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_left(hidden: Path) -> bool:
+    """Tell whether no process fills or empties a hidden folder any more."""
+    try:
+        if 0 <= time.time() - hidden.stat().st_mtime < YOUNG_S:
+            return False
+        lock = os.open(hidden, os.O_RDONLY)
+    except OSError:  # it is gone by now
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True

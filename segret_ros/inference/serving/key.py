@@ -1,0 +1,192 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a built engine depends on: a change of any part of it asks for another engine."""
+
+from collections.abc import Sequence
+import ctypes
+from dataclasses import asdict, dataclass, field
+import hashlib
+from importlib import import_module
+import json
+from pathlib import Path
+import re
+
+from segret_ros.inference import telemetry
+from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
+from segret_ros.inference.engines.devices import (
+    CUDNN,
+    DRIVER,
+    installed,
+    load_pip_libraries,
+    onnxruntime_name,
+    read_driver,
+)
+from segret_ros.inference.engines.onnx_runtime import onnxruntime
+from segret_ros.inference.model_info import ModelInfo
+
+CPUINFO = Path('/proc/cpuinfo')
+# What a processor can do; `cpuid level`, for OpenVINO's choice of bfloat16 depends on it.
+CPU_FACTS = ('vendor_id', 'model name', 'Model', 'cpuid level', 'flags', 'Features')
+NVIDIA_VERSION = Path('/proc/driver/nvidia/version')
+TENSORRT_LIBRARIES = ('libnvinfer.so.11', 'libnvinfer.so.10', 'libnvinfer.so.8')
+BLOCK = 1 << 20  # bytes that are read at once
+LONGEST_MODEL_NAME = 80  # characters of a folder's name
+
+
+@dataclass(frozen=True)
+class Key:
+    """
+    All that decides on an engine's bytes and on what it computes.
+
+    What an engine computes in follows from the device, the hardware and the libraries.
+
+    :param model: name of the model file without its ending.
+    :param model_sha256: of the model file.
+    :param device: one of `device.DEVICES`, not `auto`.
+    :param libraries: versions by name, of those that the device uses.
+    :param hardware: the processor or the GPU.
+    :param precision: of the model file.
+    :param input_size: (height, width).
+    :param streams: as `open_engine` takes them.
+    """
+
+    model: str
+    model_sha256: str
+    device: str
+    libraries: dict[str, str] = field(hash=False)
+    hardware: str
+    precision: str
+    input_size: tuple[int, int]
+    streams: int | None
+
+    @property
+    def name(self) -> str:
+        """Give the name of the folder that holds the engine."""
+        model = re.sub(r'[^\w.-]', '_', self.model).lstrip('.')[:LONGEST_MODEL_NAME] or 'model'
+        content = json.dumps(self.to_json(), sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return f'{model}-{self.device.replace(":", "-")}-{digest}'
+
+    def to_json(self) -> dict:
+        """Give the parts as JSON has them."""
+        return {**asdict(self), 'input_size': list(self.input_size)}
+
+    @classmethod
+    def from_json(cls, record: dict) -> 'Key':
+        """Give the key of `to_json`."""
+        return cls(**{**record, 'input_size': tuple(record['input_size'])})
+
+    def foreign(self) -> str:
+        """Give why an engine of this key can't be used on this machine, or nothing if it can."""
+        try:
+            libraries, hardware = libraries_of(self.device), hardware_of(self.device)
+        except DeviceError as error:  # of another version of this package
+            return str(error)
+        for name in sorted(libraries.keys() | self.libraries.keys()):
+            here, built = libraries.get(name, 'missing'), self.libraries.get(name, 'none')
+            if here != built:
+                return f'built with {name} {built}, here it is {here}'
+        return '' if hardware == self.hardware else f'built on {self.hardware}'
+
+
+def key_of(path: str | Path, info: ModelInfo, device: str, streams: int | None = None) -> Key:
+    """
+    Give what an engine of a model file depends on, on this machine.
+
+    :param info: of the file.
+    :param device: one of `device.DEVICES`, not `auto`.
+    :raises DeviceError: for a word that is no device.
+    """
+    return Key(Path(path).stem, sha256_of(Path(path)), device, libraries_of(device),
+               hardware_of(device), info.precision, info.input_size, streams)
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def libraries_of(device: str) -> dict[str, str]:
+    """Give the versions of the libraries that a device's engine is built and run with."""
+    kind = kind_of(device)
+    versions = installed('segret_ros')
+    if kind == 'openvino':
+        versions |= _openvino()
+    elif kind == 'torch':
+        versions |= installed('torch')
+    else:
+        versions['onnxruntime'] = onnxruntime_name()
+    if gpu_of(device) is not None:
+        versions['driver'] = _driver_version()
+    if kind in ('cuda', 'tensorrt'):  # PyTorch brings these, with its own version
+        versions['cuda'] = getattr(onnxruntime, 'cuda_version', '')
+        versions['cudnn'] = _own_number([CUDNN], 'cudnnGetVersion')
+    if kind == 'tensorrt':
+        versions['tensorrt'] = _own_number(TENSORRT_LIBRARIES, 'getInferLibVersion')
+    return versions
+
+
+def hardware_of(device: str) -> str:
+    """Give the processor or the GPU that a device is."""
+    number = gpu_of(device)
+    if number is None:
+        return processor(CPUINFO.read_text() if CPUINFO.is_file() else '')
+    try:
+        gpus = read_driver(DRIVER).gpus
+    except OSError:
+        return 'no GPU'
+    return gpus[number] if number < len(gpus) else 'no GPU'
+
+
+def processor(cpuinfo: str) -> str:
+    """
+    Give a processor's name and a digest of all that it can do.
+
+    :param cpuinfo: text of /proc/cpuinfo.
+    """
+    lines = (line.partition(':') for line in cpuinfo.splitlines())
+    facts = {key.strip(): ' '.join(value.split()) for key, _, value in lines}
+    content = json.dumps([facts.get(key, '') for key in CPU_FACTS])
+    name = facts.get('model name') or facts.get('Model') or 'processor'
+    return f'{name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})'
+
+
+def _openvino() -> dict[str, str]:
+    try:
+        with telemetry.switched_off():
+            return {'openvino': import_module('openvino').__version__}
+    except ImportError:
+        return {}
+
+
+def _driver_version() -> str:
+    """Give the number of the NVIDIA driver, else the newest CUDA it runs."""
+    text = NVIDIA_VERSION.read_text() if NVIDIA_VERSION.is_file() else ''
+    number = re.search(r'\b\d+\.\d+(\.\d+)?\b', text)
+    if number:
+        return number[0]
+    try:
+        return f'for CUDA {read_driver(DRIVER).cuda}'
+    except OSError:
+        return 'missing'
+
+
+def _own_number(names: Sequence[str], function: str) -> str:
+    """
+    Give the version that a library of NVIDIA's tells.
+
+    :param names: of its files, the first that can be loaded is asked.
+    :param function: that gives it, without arguments.
+    """
+    load_pip_libraries()
+    for name in names:
+        try:
+            return str(getattr(ctypes.CDLL(name), function)())
+        except (OSError, AttributeError):
+            continue
+    return 'missing'

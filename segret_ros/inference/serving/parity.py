@@ -1,0 +1,99 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The gate: whether an engine's labels are those of the network, on frames known beforehand."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from segret_ros.inference.engines.engine import Engine
+from segret_ros.inference.labels import Blocks
+from segret_ros.inference.serving.parity_frames import ParityFrame
+
+# Of all pixels, as an engine computes; in float32 the rest are ties. Measured on the parity frames
+# of the shipped nano and Tiny, the lower of labels equal and of worst class (docs/precision.md):
+# float16 99.99 % and 99.8 %, bfloat16 99.95 % and 99.0 %, int8 99.88 % and 96.7 %; int8 of wrong
+# ranges at most 99.6 % and 85 %.
+LEAST_SHARE_EQUAL = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99, 'int8': 0.99}
+LEAST_CLASS_IOU = {'float32': 0.98, 'float16': 0.95, 'bfloat16': 0.95, 'int8': 0.9}
+SMALLEST_CLASS = 0.002  # share of the pixels; the edges alone decide on smaller ones
+
+
+@dataclass(frozen=True)
+class Parity:
+    """
+    How an engine's labels compare with those of the float32 network.
+
+    :param precision: what the engine computes in.
+    :param frames: number of images compared.
+    :param share_equal: of all pixels with the same label, 0..1.
+    :param class_iou: intersection over union of the two labellings, 0..1, by class; None for one
+        of fewer pixels than `SMALLEST_CLASS`.
+    :param finite: no logit is NaN or infinite.
+    """
+
+    precision: str
+    frames: int
+    share_equal: float
+    class_iou: tuple[float | None, ...]
+    finite: bool
+
+    def problem(self) -> str:
+        """Give why the engine is not to be used, or nothing where it passes."""
+        if not self.finite:
+            return 'logits are NaN or infinite'
+        least = LEAST_SHARE_EQUAL[self.precision]
+        if not self.share_equal >= least:  # true for NaN too
+            return (f"{self.share_equal:.3%} of the labels are the float32 network's, and at "
+                    f'least {least:.1%} must be in {self.precision}')
+        least = LEAST_CLASS_IOU[self.precision]
+        for index, iou in enumerate(self.class_iou):
+            if iou is not None and not iou >= least:
+                return (f'class {index} has an IoU of {iou:.1%} with that of the float32 network, '
+                        f'and at least {least:.0%} must be in {self.precision}')
+        return ''
+
+    def __str__(self) -> str:
+        told = [iou for iou in self.class_iou if iou is not None]
+        worst = f', worst class {min(told):.2%}' if told else ''
+        return (f'{self.share_equal:.3%} of the labels of {self.frames} frames equal in '
+                f'{self.precision}{worst}')
+
+    def to_json(self) -> dict:
+        """Give the numbers as JSON has them."""
+        return {**asdict(self), 'class_iou': list(self.class_iou)}
+
+    @classmethod
+    def from_json(cls, record: dict) -> 'Parity':
+        """Give the numbers of `to_json`."""
+        if record['precision'] not in LEAST_SHARE_EQUAL:
+            raise ValueError(f"precision {record['precision']!r} is unknown")
+        return cls(**{**record, 'class_iou': tuple(record['class_iou'])})
+
+
+def compare(engine: Engine, frames: Sequence[ParityFrame], num_classes: int,
+            precision: str) -> Parity:
+    """
+    Run an engine on frames and compare.
+
+    :param frames: one at least.
+    :param num_classes: of the model.
+    :param precision: what the model file or else the engine computes in.
+    """
+    confusion = np.zeros((num_classes, num_classes), np.int64)
+    finite = True
+    for image_rgb, expected in frames:
+        logits = engine.run(np.ascontiguousarray(image_rgb))
+        finite = finite and bool(np.isfinite(logits).all())
+        size = image_rgb.shape[:2]
+        label = (engine.label(image_rgb, size, None)[0] if engine.labels_on_device
+                 else Blocks(logits, size).labels())
+        pairs = expected.ravel().astype(np.intp) * num_classes + label.ravel()
+        confusion += np.bincount(pairs, minlength=num_classes**2)[:num_classes**2].reshape(
+            confusion.shape)
+    equal, pixels = np.diag(confusion), confusion.sum()
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - equal
+    class_iou = tuple(float(same / either) if either >= SMALLEST_CLASS * pixels else None
+                      for same, either in zip(equal, union))
+    return Parity(precision, len(frames), float(equal.sum() / pixels), class_iou, finite)

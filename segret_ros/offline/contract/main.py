@@ -1,0 +1,104 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The command `segret_check_contract`."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+from segret_ros import missing
+from segret_ros.command_line import FAILED, Parser, REFUSED
+from segret_ros.offline.contract.observation import DEFAULT_LABEL, Observation, TopicNames
+from segret_ros.offline.contract.rules import check, CONSUMERS, Finding
+
+SECONDS = 5.0
+
+
+def arguments_parser() -> Parser:
+    """Give the parser of the command line."""
+    parser = Parser(
+        prog='segret_check_contract',
+        description='Listen to the label topics of a camera, or read them from a bag, and tell '
+                    'what a consumer would stumble over. Exit code 2 says that it would.')
+    parser.add_argument('--bag', type=Path, metavar='PATH',
+                        help='folder or file of a bag (default: listen to the live graph)')
+    parser.add_argument('--consumer', choices=CONSUMERS, default=CONSUMERS[0],
+                        help='nav2: the costmap plugin semantic_segmentation_layer; mono8: a node '
+                             'that reads the label image alone (default: nav2)')
+    parser.add_argument('--prefix', default='', metavar='NAME',
+                        help="of the camera's topics, such as front (default: none)")
+    parser.add_argument('--label-topic', metavar='TOPIC',
+                        help='where the labels are; confidence and label_info are beside it '
+                             '(default: PREFIX/segmentation/label, or else the only one of a '
+                             'bag)')
+    parser.add_argument('--camera-topic', metavar='TOPIC',
+                        help="the camera's Image, CompressedImage or CameraInfo (default: "
+                             'PREFIX/image, image/compressed or camera_info, the first that is '
+                             'there)')
+    parser.add_argument('--cloud-topic', metavar='TOPIC',
+                        help='the PointCloud2 that the costmap reads beside the labels: hold its '
+                             'order, size and stamps against theirs (nav2 alone)')
+    parser.add_argument('--seconds', type=float, default=SECONDS,
+                        help=f'to listen (default: {SECONDS:g})')
+    return parser
+
+
+def observe(arguments: argparse.Namespace) -> Observation:
+    """
+    Look where the command line says.
+
+    :raises ValueError: for a bag, a topic or a time that can't be used; for what is not installed.
+    """
+    prefix = arguments.prefix.strip('/')
+    label = arguments.label_topic or (f'{prefix}/{DEFAULT_LABEL}' if prefix else None)
+    if arguments.cloud_topic and arguments.consumer != 'nav2':
+        raise ValueError(f'--consumer {arguments.consumer} reads no cloud: leave out '
+                         '--cloud-topic, or take --consumer nav2')
+    names = TopicNames.of(label, arguments.camera_topic, arguments.cloud_topic)
+    if arguments.bag:
+        try:
+            from segret_ros.offline.contract.bag import observe_bag
+        except ModuleNotFoundError as error:
+            raise ValueError(f'{error}: {missing.remedy("evaluate")}') from error
+        return observe_bag(arguments.bag, names)
+    if not arguments.seconds > 0:
+        raise ValueError(f'--seconds is {arguments.seconds:g}: listen for longer than 0')
+    try:
+        from segret_ros.offline.contract.live import observe_graph
+    except ModuleNotFoundError as error:
+        raise ValueError(f'{error}: {missing.ROS}; --bag needs neither') from error
+    return observe_graph(names, arguments.seconds)
+
+
+def report(findings: Sequence[Finding], consumer: str) -> str:
+    """Give the lines for the terminal."""
+    width = max(len(finding.topic) for finding in findings)
+    lines = [f'{finding.level:<8} {finding.topic:<{width}}  {finding.text}'
+             for finding in findings]
+    counts = Counter(finding.level for finding in findings)
+    verdict = 'stumbles' if counts['error'] else 'gets what it demands'
+    return '\n'.join([*lines, f'{consumer} {verdict}: {_number(counts["error"], "error")}, '
+                              f'{_number(counts["warning"], "warning")}'])
+
+
+def _number(count: int, noun: str) -> str:
+    return f'{count} {noun}{"" if count == 1 else "s"}'
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    arguments = arguments_parser().parse_args()
+    try:
+        findings = check(observe(arguments), arguments.consumer)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f'segret_check_contract: {" ".join(str(error).split())}', file=sys.stderr)
+        return FAILED
+    print(report(findings, arguments.consumer))
+    return REFUSED if any(finding.level == 'error' for finding in findings) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,251 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What was seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from segret_ros.images.error import ImageError
+from segret_ros.images.image_file import stored_size
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
+DEFAULT_LABEL = 'segmentation/label'
+MOST_FRAMES = 300  # that are looked at
+FLOAT32 = 7  # PointField.FLOAT32
+CAMERA_TOPICS = ('image', 'image/compressed', 'camera_info', 'segmentation/camera_info',
+                 'image_raw', 'image_raw/compressed')
+
+
+class Fault(NamedTuple):
+    """What can't be read, in words, and how many messages are lost by it, as far as known."""
+
+    place: str
+    problem: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """
+    What a publisher offers.
+
+    :param reliability: `reliable`, `best_effort` or what else its QoS profile says.
+    :param durability: `transient_local`, `volatile` or what else its QoS profile says.
+    """
+
+    reliability: str
+    durability: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    What a message tells about its image or cloud; a CameraInfo tells stamp and size alone.
+
+    Of a compressed image without a size that can be read it is 0 x 0.
+
+    :param encoding: of a cloud the names of its float32 fields: `x y z rgb`.
+    :param data_size: bytes of pixels or points and padding.
+    :param ids: the label ids that occur.
+    :param point_step: bytes of one point of a cloud.
+    :param frame_id: of an Image or a cloud.
+    """
+
+    stamp_ns: int
+    height: int
+    width: int
+    encoding: str = ''
+    step: int = 0
+    data_size: int = 0
+    ids: frozenset[int] = frozenset()
+    point_step: int = 0
+    frame_id: str = ''
+
+    @property
+    def size(self) -> str:
+        """Give the size as people write it."""
+        return f'{self.height} x {self.width}'
+
+
+@dataclass
+class Topic:
+    """
+    What was seen of one topic.
+
+    :param type_name: such as `sensor_msgs/msg/Image`; empty where there is no such topic.
+    :param offers: of its publishers, as far as known.
+    :param frames: of its messages, in order of arrival.
+    :param classes: id and name of the newest LabelInfo; None where none was read.
+    :param readable: whether the messages' type is installed.
+    """
+
+    name: str
+    type_name: str = ''
+    offers: list[Offer] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    classes: list[tuple[int, str]] | None = None
+    readable: bool = True
+
+    def add(self, message: object) -> None:
+        """Keep what a message of the topic's type tells; of images the first `MOST_FRAMES`."""
+        if self.type_name == LABEL_INFO:
+            self.classes = [(item.class_id, item.class_name) for item in message.class_map]
+        elif self.type_name in FRAME_OF and len(self.frames) < MOST_FRAMES:
+            self.frames.append(FRAME_OF[self.type_name](message))
+
+
+@dataclass(frozen=True)
+class TopicNames:
+    """
+    The topics of one camera.
+
+    :param camera: those that may hold the camera's images or CameraInfo, the best first.
+    :param cloud: None where nobody asked for it.
+    :param asked: the topics of camera and cloud as they were named; None for the default.
+    :param is_default: whether nobody named the label: then the only one that there is will do.
+    """
+
+    label: str
+    confidence: str
+    label_info: str
+    camera: tuple[str, ...]
+    cloud: str | None = None
+    asked: tuple[str | None, ...] = field(default=(), compare=False)
+    is_default: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, label: str | None, camera: str | None = None,
+           cloud: str | None = None) -> 'TopicNames':
+        """
+        Give the names that stand beside a label topic, as the node publishes them.
+
+        :param label: None for that of a camera without a name, or of the only one there is.
+        :param camera: topic of the camera's Image, CompressedImage or CameraInfo; None for those
+            that the node takes by default.
+        :param cloud: topic of the points of the camera's pixels.
+        :raises ValueError: for a label topic without a folder.
+        """
+        folder, _, name = ('/' + (label or DEFAULT_LABEL).strip('/')).rpartition('/')
+        if not folder or not name:
+            raise ValueError(f'label topic {label!r} is in no folder: confidence and label_info '
+                             'are looked for beside it, so name it like /segmentation/label')
+        base = folder.rpartition('/')[0]
+
+        def absolute(item: str) -> str:
+            return item if item.startswith('/') else f'{base}/{item}'
+
+        return cls(label=f'{folder}/{name}', confidence=f'{folder}/confidence',
+                   label_info=f'{folder}/label_info',
+                   camera=tuple(map(absolute, (camera,) if camera else CAMERA_TOPICS)),
+                   cloud=absolute(cloud) if cloud else None, asked=(camera, cloud),
+                   is_default=label is None)
+
+    def among(self, types: Mapping[str, str]) -> 'TopicNames':
+        """
+        Give these names, or those of the only label topic where nobody named one.
+
+        :param types: of the topics that there are.
+        """
+        found = label_topics(types)
+        if not self.is_default or self.label in types or len(found) != 1:
+            return self
+        return TopicNames.of(found[0], *self.asked)
+
+    def topics(self) -> tuple[str, ...]:
+        """Give every name."""
+        clouds = (self.cloud,) if self.cloud else ()
+        return (self.label, self.confidence, self.label_info, *self.camera, *clouds)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """
+    What was seen of one camera.
+
+    :param camera: its Image, CompressedImage or CameraInfo; without a type where there is none.
+    :param where: that it was seen, such as `in 5 s`; goes into the findings.
+    :param labels: all label topics that there are.
+    :param cloud: None where nobody asked for it.
+    :param clouds: all topics of clouds that there are.
+    :param faults: what could not be read.
+    """
+
+    label: Topic
+    confidence: Topic
+    label_info: Topic
+    camera: Topic
+    where: str
+    labels: tuple[str, ...] = ()
+    cloud: Topic | None = None
+    clouds: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, topics: Iterable[Topic], names: TopicNames, where: str, types: Mapping[str, str],
+           faults: Iterable[Fault] = ()) -> 'Observation':
+        """
+        Give each topic its part; of the camera's the first that has been read.
+
+        :param types: of all topics that there are.
+        """
+        found = {topic.name: topic for topic in topics}
+        cameras = [found[name] for name in names.camera if name in found and found[name].frames]
+        return cls(*(found.get(name, Topic(name))
+                     for name in (names.label, names.confidence, names.label_info)),
+                   camera=cameras[0] if cameras else Topic(names.camera[0]), where=where,
+                   labels=tuple(label_topics(types)),
+                   cloud=found.get(names.cloud, Topic(names.cloud)) if names.cloud else None,
+                   clouds=tuple(sorted(name for name, kind in types.items()
+                                       if kind == POINT_CLOUD)),
+                   faults=tuple(faults))
+
+
+def label_topics(types: Mapping[str, str]) -> list[str]:
+    """Return the names of topics that look like labels."""
+    return sorted(name for name, kind in types.items()
+                  if kind == IMAGE and name.endswith('/label'))
+
+
+def _stamp_ns(message: object) -> int:
+    stamp = message.header.stamp
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def _image_frame(message: object) -> Frame:
+    data = np.frombuffer(message.data, np.uint8)
+    ids = frozenset()
+    if message.encoding == 'mono8' and 0 < message.step * message.height == data.size:
+        rows = data.reshape(message.height, message.step)[:, :message.width]
+        ids = frozenset(np.flatnonzero(np.bincount(rows.ravel())).tolist())
+    return Frame(_stamp_ns(message), message.height, message.width, message.encoding, message.step,
+                 data.size, ids, frame_id=message.header.frame_id)
+
+
+def _compressed_frame(message: object) -> Frame:
+    try:
+        height, width = stored_size(bytes(message.data), 'a camera image')
+    except ImageError:
+        height, width = 0, 0
+    return Frame(_stamp_ns(message), height, width)
+
+
+def _camera_info_frame(message: object) -> Frame:
+    return Frame(_stamp_ns(message), message.height, message.width)
+
+
+def _cloud_frame(message: object) -> Frame:
+    fields = ' '.join(item.name for item in message.fields if item.datatype == FLOAT32)
+    return Frame(_stamp_ns(message), message.height, message.width, fields, message.row_step,
+                 len(message.data), point_step=message.point_step,
+                 frame_id=message.header.frame_id)
+
+
+FRAME_OF = {IMAGE: _image_frame, COMPRESSED_IMAGE: _compressed_frame,
+            CAMERA_INFO: _camera_info_frame, POINT_CLOUD: _cloud_frame}

@@ -1,0 +1,198 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A finished output folder, as far as a comparison reads it."""
+
+from collections.abc import Sequence
+import csv
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+import json
+from pathlib import Path
+
+import numpy as np
+from segret_ros.offline.evaluation.errors import EvaluationError
+from segret_ros.offline.evaluation.files import FORMAT, FRAMES, METRICS
+from segret_ros.offline.evaluation.frames_table import read_columns
+from segret_ros.offline.evaluation.rows import columns
+
+PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
+VALUES = ('confidence', 'unknown', 'stability', 'flicker', 'miou', 'pixel_accuracy')
+BY_CLASS = {'areas': 'area_', 'hits': 'hit_', 'unions': 'union_'}  # before a class's name
+
+
+@dataclass(frozen=True)
+class Frames:
+    """
+    The frames of an evaluation, in the order of `frames.csv`; NaN where a frame has no value.
+
+    :param series: the cameras' names: pairs of bag and camera.
+    :param series_index: (frames,) int32, place in `series`.
+    :param stamp_ns, time_ns: (frames,) int64, of the image and of its recording.
+    :param confidence, unknown, stability, flicker, miou, pixel_accuracy: (frames,) float32, 0..1.
+    :param areas: (frames, classes) float32, share of the pixels.
+    :param hits, unions: (frames, classes) int32 pixels; 0 without true labels.
+    """
+
+    series: tuple[tuple[str, str], ...]
+    series_index: np.ndarray
+    stamp_ns: np.ndarray
+    time_ns: np.ndarray
+    confidence: np.ndarray
+    unknown: np.ndarray
+    stability: np.ndarray
+    flicker: np.ndarray
+    miou: np.ndarray
+    pixel_accuracy: np.ndarray
+    areas: np.ndarray
+    hits: np.ndarray
+    unions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.stamp_ns)
+
+    def labelled(self) -> np.ndarray:
+        """Tell which frames have pixels with a true label, (frames,) bool."""
+        return (self.unions > 0).any(1)
+
+    def pixels(self) -> np.ndarray:
+        """
+        Give the pixels with a true label of each frame, (frames,) int64.
+
+        They follow from the hits and the pixel accuracy. Without a hit they are half of the
+        unions: each pixel is in that of its true class and in that of its predicted one.
+        """
+        hits, unions = (counts.sum(1, dtype=np.int64) for counts in (self.hits, self.unions))
+        whole = np.divide(hits, self.pixel_accuracy, out=unions / 2, where=hits > 0,
+                          dtype=np.float64)
+        return np.rint(whole).astype(np.int64)
+
+    def take(self, places: np.ndarray) -> 'Frames':
+        """Give some of the frames by their places."""
+        return replace(self, **{field.name: getattr(self, field.name)[places]
+                                for field in fields(self) if field.name != 'series'})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """
+    A finished evaluation.
+
+    :param metrics: the content of `metrics.json`.
+    :param classes: names in id order.
+    :param colors: RGB 0..255, one a class.
+    """
+
+    folder: Path
+    metrics: dict
+    classes: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    frames: Frames
+
+    @property
+    def model(self) -> dict:
+        """Give what `metrics.json` tells of the model."""
+        return self.metrics['model']
+
+
+def read_evaluation(folder: str | Path) -> Evaluation:
+    """
+    Read a finished output folder.
+
+    :raises EvaluationError: for a folder that is missing, not finished, of another format or
+        damaged.
+    """
+    folder = Path(folder)
+    metrics = read_metrics(folder)
+    try:
+        classes = tuple(metrics['model']['classes'])
+        colors = tuple((int(red), int(green), int(blue))
+                       for red, green, blue in metrics['model']['colors'])
+        count = int(metrics['all']['frames'])
+        usable = (isinstance(metrics['options'], dict) and len(classes) == len(colors) > 0
+                  and len(set(classes)) == len(classes)
+                  and all(isinstance(name, str) for name in classes))
+    except (KeyError, TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise EvaluationError(f'{folder / METRICS}: tells no classes, colours, options or number '
+                              'of frames as segret_evaluate writes them: evaluate again')
+    frames = _read_frames(folder / FRAMES, classes)
+    if len(frames) != count:
+        raise EvaluationError(f'{folder / FRAMES}: has {len(frames)} frames, {METRICS} tells of '
+                              f'{count}: one of the two is cut or of another run; evaluate again')
+    return Evaluation(folder, metrics, classes, colors, frames)
+
+
+def read_metrics(folder: Path) -> dict:
+    """
+    Give the content of a folder's `metrics.json`.
+
+    :raises EvaluationError: when it is missing, damaged or of another format.
+    """
+    path = folder / METRICS
+    if not folder.is_dir():
+        raise EvaluationError(f'{folder}: no such folder; name an output folder of '
+                              'segret_evaluate')
+    if not path.is_file():
+        raise EvaluationError(f'{folder}: has no {METRICS}, so the evaluation is not finished; '
+                              'go on with segret_evaluate --resume')
+    try:
+        metrics = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise EvaluationError(f'{path}: is damaged ({error}); evaluate again') from error
+    version = metrics.get('format') if isinstance(metrics, dict) else None
+    if version != FORMAT:
+        raise EvaluationError(f'{path}: is of format {version}, this version reads {FORMAT}; '
+                              'evaluate again with this version')
+    return metrics
+
+
+def _read_frames(path: Path, classes: Sequence[str]) -> Frames:
+    if not path.is_file():
+        raise EvaluationError(f'{path}: is missing, so the evaluation is not finished; go on with '
+                              'segret_evaluate --resume')
+    by_class = {name: [prefix + one for one in classes] for name, prefix in BY_CLASS.items()}
+    try:
+        _check_ends(path, columns(classes))
+        table = read_columns(path, [*PLACE, *VALUES, *chain(*by_class.values())])
+    except (csv.Error, OverflowError, UnicodeDecodeError) as error:
+        raise EvaluationError(f'{path}: is cut or damaged ({error}); evaluate again') from error
+    cameras = list(zip(table.pop('bag'), table.pop('camera')))
+    series = {camera: index for index, camera in enumerate(dict.fromkeys(cameras))}
+    stacked = {name: np.column_stack([table.pop(column) for column in names])
+               for name, names in by_class.items()}
+    _check_counts(path, stacked['hits'], stacked['unions'], table['pixel_accuracy'])
+    for name in ('hits', 'unions'):
+        stacked[name] = np.nan_to_num(stacked[name]).astype(np.int32)
+    return Frames(tuple(series), np.array([series[camera] for camera in cameras], np.int32),
+                  **table, **stacked)
+
+
+def _check_ends(path: Path, wanted: list[str]) -> None:
+    """Refuse a table whose first line has other columns, or whose last line has no end."""
+    with open(path, 'rb') as file:
+        file.seek(max(path.stat().st_size - 1, 0))
+        if file.read() != b'\n':
+            raise EvaluationError(f'{path}: its last line is cut; evaluate again')
+    with open(path, newline='', encoding='utf-8') as file:
+        header = next(csv.reader(file))
+    for what, names in (('lacks', [name for name in wanted if name not in header]),
+                        ('has an unknown', [name for name in header if name not in wanted]),
+                        ('repeats', [name for name in wanted if header.count(name) > 1])):
+        if names:
+            more = f' and {len(names) - 1} more' if len(names) > 1 else ''
+            raise EvaluationError(f'{path}: {what} column {names[0]!r}{more}, by the classes of '
+                                  f'{METRICS}; evaluate again with this version')
+
+
+def _check_counts(path: Path, hits: np.ndarray, unions: np.ndarray, accuracy: np.ndarray) -> None:
+    """Refuse counts of pixels that no image has; NaN is none."""
+    counts = np.concatenate([hits, unions], 1)
+    given = ~np.isnan(counts)
+    wrong = ((given.any(1) & ~given.all(1)) | (counts < 0).any(1) | (counts >= 2 ** 31).any(1)
+             | (hits > unions).any(1) | ((hits > 0).any(1) & ~(accuracy > 0)))
+    if wrong.any():
+        raise EvaluationError(f'{path}: frame {1 + wrong.argmax()} has counts of some classes '
+                              'only, or more hits than the union or the pixel accuracy allow: it '
+                              'is damaged; evaluate again')

@@ -1,0 +1,211 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a comparison finds, and how the terminal shows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from pathlib import Path
+
+from segret_ros.offline.evaluation.bootstrap import BLOCK_NS, LEVEL, RESAMPLINGS
+
+NO_DIFFERENCE = 'no difference shown'
+EXPLANATION = (f'Intervals hold the true difference in {LEVEL:.0%} of all cases: bootstrap of '
+               f'{RESAMPLINGS} draws of blocks of {BLOCK_NS / 1e9:g} s of a drive, the same for '
+               'A and B. One of 20 measures that do not differ is called different by chance.')
+
+
+@dataclass(frozen=True)
+class Difference:
+    """
+    A measure of A and of B on the same frames, 0..1 each; NaN where it is undefined.
+
+    :param interval: bounds of `b - a`; None where it can't be told.
+    :param good: 1 where more is better, -1 where less is better, 0 where neither is.
+    """
+
+    name: str
+    a: float
+    b: float
+    interval: tuple[float, float] | None
+    good: int
+
+    @property
+    def points(self) -> float:
+        """Tell how much more B has, in percent of the whole; NaN where one is undefined."""
+        return 100 * (self.b - self.a)
+
+    @property
+    def sign(self) -> int:
+        """Give 1 where B has more for certain, -1 where less, 0 where the interval holds zero."""
+        low, high = self.interval or (0, 0)
+        return (low > 0) - (high < 0)
+
+    @property
+    def verdict(self) -> str:
+        """Tell what can be claimed."""
+        if self.interval is None:
+            return '' if math.isnan(self.points) else 'no interval'
+        if not self.sign:
+            return NO_DIFFERENCE
+        words = ('better', 'worse') if self.good else ('higher', 'lower')
+        return words[self.sign != (self.good or 1)]
+
+
+@dataclass(frozen=True)
+class ChangedFrame:
+    """
+    A frame that differs much between A and B.
+
+    :param time_ns: when it was recorded.
+    :param miou_a, miou_b: mean IoU of the frame, 0..1; NaN without true labels.
+    :param moved: share of the pixels, at least, that got another class; NaN where not known.
+    :param class_name: whose area differs most, from `area_a` to `area_b`.
+    """
+
+    bag: str
+    camera: str
+    stamp_ns: int
+    time_ns: int
+    miou_a: float
+    miou_b: float
+    moved: float
+    class_name: str
+    area_a: float
+    area_b: float
+
+    @property
+    def stamp(self) -> str:
+        """Give the stamp in seconds, to the nanosecond."""
+        return f'{self.stamp_ns // 10 ** 9}.{self.stamp_ns % 10 ** 9:09d}'
+
+
+@dataclass(frozen=True)
+class Side:
+    """
+    One of the two evaluations.
+
+    :param model: name of the model and what it ran on.
+    :param label_topics: topics of labels in `result.mcap`, by bag and camera.
+    """
+
+    folder: Path
+    model: str
+    label_topics: dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    Two evaluations on the frames that both have; A is the reference, B the candidate.
+
+    :param classes: names in id order.
+    :param colors: RGB 0..255, one a class.
+    :param frames, only_a, only_b: how many are in both, or without a partner.
+    :param unlabelled: the evaluations, of A and B, in which no frame has true labels.
+    :param labelled: frames that have true labels in both.
+    :param scores: mean IoU and pixel accuracy; empty without true labels, as `ious` is.
+    :param ious: one a class.
+    :param behaviour: stability, flicker, confidence: what needs no true labels.
+    :param areas: share of the pixels, one a class.
+    :param changed: the frames that changed most, the most changed first.
+    :param notes: what a reader should know of it, sentence by sentence.
+    """
+
+    a: Side
+    b: Side
+    classes: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    frames: int
+    only_a: int
+    only_b: int
+    unlabelled: str
+    labelled: int
+    scores: tuple[Difference, ...]
+    ious: tuple[Difference, ...]
+    behaviour: tuple[Difference, ...]
+    areas: tuple[Difference, ...]
+    changed: tuple[ChangedFrame, ...]
+    notes: tuple[str, ...]
+
+    def verdict(self) -> str:
+        """Give in one sentence whether B is better."""
+        if not self.scores:
+            return ('Without true labels nothing tells which is better; B: '
+                    f'{_told(self.behaviour)}.')
+        mean = self.scores[0]
+        if not mean.interval:
+            return (f'Too few frames to tell: mean IoU of B differs by {mean.points:+.2f} points, '
+                    'without an interval.')
+        claim = f'B is {mean.verdict} than A' if mean.sign else 'No difference shown'
+        return (f'{claim}: mean IoU {mean.points:+.2f} points ({LEVEL:.0%} interval '
+                f'{bounds(mean)}). Classes: {_told(self.ious)}.')
+
+    def counts(self) -> str:
+        """Give in one sentence which frames are compared."""
+        return (f'{self.frames} frames in both, {self.only_a} only in A, {self.only_b} only in B; '
+                f'{self.labelled} with true labels in both')
+
+    def table(self) -> str:
+        """Give what the terminal shows."""
+        parts = [[f'{letter}  {side.folder}: {side.model}'
+                  for letter, side in (('A', self.a), ('B', self.b))]
+                 + [self.counts(), *self.notes],
+                 _rows([('', self.scores), ('IoU of ', self.ious), ('', self.behaviour),
+                        ('area of ', self.areas)]),
+                 [self.verdict(), EXPLANATION]]
+        if self.changed:
+            parts.append(['the frames that changed most', *map(_frame_line, self.changed)])
+        return '\n\n'.join('\n'.join(lines) for lines in parts)
+
+
+def percent(share: float) -> str:
+    """Give a share as text; a dash for NaN."""
+    return '-' if math.isnan(share) else f'{share:.2%}'
+
+
+def points(difference: Difference) -> str:
+    """Give a difference in points as text; a dash for NaN."""
+    return '-' if math.isnan(difference.points) else f'{difference.points:+.2f}'
+
+
+def bounds(difference: Difference) -> str:
+    """Give an interval in points as text; a dash for none."""
+    if difference.interval is None:
+        return '-'
+    return ' to '.join(f'{100 * bound:+.2f}' for bound in difference.interval)
+
+
+def change(frame: ChangedFrame) -> str:
+    """Give in a few words how a frame changed."""
+    area = f'{frame.class_name} {percent(frame.area_a)} to {percent(frame.area_b)} of the pixels'
+    if math.isnan(frame.miou_a):
+        return f'{percent(frame.moved)} moved, most: {area}'
+    score = (f'mean IoU {percent(frame.miou_a)} to {percent(frame.miou_b)} '
+             f'({100 * (frame.miou_b - frame.miou_a):+.2f})')
+    return f'{score}, {area}'
+
+
+def _told(differences: Sequence[Difference]) -> str:
+    """Give what differs for certain, such as `better in car, sky; worse in tree`."""
+    groups: dict[str, list[str]] = {}
+    for difference in differences:
+        if difference.sign:
+            groups.setdefault(difference.verdict, []).append(difference.name)
+    told = [f'{verdict} in {", ".join(names)}' for verdict, names in groups.items()]
+    return '; '.join(told) or NO_DIFFERENCE
+
+
+def _rows(groups: Sequence[tuple[str, Sequence[Difference]]]) -> list[str]:
+    """Give a line a difference, under a heading; each group has a word before its names."""
+    named = [(word + one.name, one) for word, differences in groups for one in differences]
+    first = max(len(name) for name, _ in named) + 2
+    lines = [f'{"":<{first}}{"A":>9}{"B":>9}{"B - A":>9}{f"{LEVEL:.0%} interval":>19}']
+    lines += [f'{name:<{first}}{percent(one.a):>9}{percent(one.b):>9}{points(one):>9}'
+              f'{bounds(one):>19}  {one.verdict}'.rstrip() for name, one in named]
+    return lines
+
+
+def _frame_line(frame: ChangedFrame) -> str:
+    return f'{frame.bag}  {frame.camera}  {frame.stamp}  {change(frame)}'

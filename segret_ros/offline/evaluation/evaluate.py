@@ -1,0 +1,324 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""One bag, frame by frame: labels, what they are worth, and what was odd about the recording."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+import os
+from pathlib import Path
+
+import numpy as np
+from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference.engines.device import gpu_of
+from segret_ros.inference.engines.devices import devices_of_auto
+from segret_ros.inference.model_file import model_hash
+from segret_ros.inference.serving.proven import open_proven_engine
+from segret_ros.inference.stopwatch import Stopwatch
+from segret_ros.inference.validity import CameraCheck, Limits
+from segret_ros.labels.metrics import ConfusionMatrix
+from segret_ros.offline.bags import Bag, Damage, open_bag, printable, Recorded
+from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, remarks
+from segret_ros.offline.evaluation.faults import REJECTED, short, UNSCORED
+from segret_ros.offline.evaluation.frames import decode, Frame, in_order, read_messages, Span
+from segret_ros.offline.evaluation.matching import AMBIGUOUS, BY_TIME, RESTART_NS
+from segret_ros.offline.evaluation.parts import Part, Parts
+from segret_ros.offline.evaluation.result import new_header, ResultTopics
+from segret_ros.offline.evaluation.rows import BY_CLASS, row
+from segret_ros.offline.evaluation.stability import Stability, Step
+from segret_ros.offline.evaluation.tally import histogram
+from segret_ros.offline.evaluation.truth import open_truth, Truth, UNMATCHED
+
+MOST_STREAMS = 16
+GPU_STREAMS = 2  # one image is decoded while another is labelled; all share the GPU's memory
+PART_FRAMES = 250  # an interrupted run repeats no more than so many
+UNSET, REPEATED, DISORDERED, RESIZED = (
+    'stamp zero', 'stamp repeated', 'stamp out of order', 'size changed')
+FROZEN = 'frozen'  # of `CameraCheck`: its labels would count as perfectly steady
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    How drives are evaluated.
+
+    :param model: file.
+    :param device: that it runs on.
+    :param topics: of the cameras; empty takes all.
+    :param labels: topic or folder of true labels, or None without any.
+    :param span: of each bag.
+    :param min_confidence: probability 0..1 below which pixels are unknown.
+    """
+
+    model: Path
+    device: str = 'auto'
+    topics: tuple[str, ...] = ()
+    labels: str | None = None
+    span: Span = Span()
+    min_confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    A bag to evaluate.
+
+    :param name: of the bag in the results.
+    :param folder: for its parts.
+    """
+
+    name: str
+    bag: Path
+    folder: Path
+
+
+class CameraMemory:
+    """
+    What is known of a camera's earlier frames.
+
+    :param num_classes: classes of the model.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self._check = CameraCheck()
+        self._stability = Stability(num_classes)
+        self._stamp_ns: int | None = None
+        self._size: tuple[int, ...] | None = None
+
+    def problem(self, frame: Frame) -> tuple[str, str]:
+        """Give the kind and the text of what is wrong with the camera's next frame, or nothing."""
+        oddity = self._oddity(frame)
+        fault = self._check(frame.image_rgb, Limits())
+        return (fault.kind, fault.text) if fault is not None else oddity
+
+    def step(self, frame: Frame, label: np.ndarray) -> Step | None:
+        """Give what became of the labels since the camera's last frame."""
+        return self._stability(frame.image_rgb, label)
+
+    def _oddity(self, frame: Frame) -> tuple[str, str]:
+        last, stamp = self._stamp_ns, frame.stamp_ns
+        last_size, size = self._size, frame.image_rgb.shape[:2]
+        self._size = size
+        if not stamp:
+            return UNSET, 'the stamp is zero'
+        is_restart = last is not None and stamp < last - RESTART_NS
+        self._stamp_ns = stamp if last is None or is_restart else max(stamp, last)
+        if stamp == last:
+            return REPEATED, 'an earlier frame has the same stamp'
+        if last is not None and stamp < last:
+            return DISORDERED, f'the stamp is {(last - stamp) / 1e9:.3f} s before an earlier one'
+        if last_size is not None and size != last_size:
+            return RESIZED, f'{_size_text(size)} after {_size_text(last_size)} pixels'
+        return '', ''
+
+
+def _size_text(size: tuple[int, ...]) -> str:
+    return f'{size[0]} x {size[1]}'
+
+
+class Evaluator:
+    """
+    A model, ready to evaluate bags.
+
+    :param streams: images that are labelled at once, on a core each; None: see `streams_on`.
+    :raises ModelError: for a model file that can't be used.
+    :raises DeviceError: for a device asked for by name that is missing.
+    """
+
+    def __init__(self, options: Options, streams: int | None = None) -> None:
+        self.options = options
+        self.streams = streams or streams_on(options.device)
+        self.segmenter = Segmenter(options.model, options.device,
+                                   open_engine=partial(open_proven_engine, streams=self.streams))
+        self.segmenter.warm_up()
+        self.num_classes = len(self.segmenter.info.labels)
+
+    def told(self) -> dict[str, str]:
+        """Give what metrics.json tells of the engine."""
+        engine = self.segmenter.engine
+        return {'hash': model_hash(self.options.model), 'device': engine.device,
+                'engine': engine.name}
+
+    def evaluate_or_tell(self, job: Job,
+                         progress: Callable[[Frame], None] = lambda frame: None) -> str:
+        """Evaluate a bag; give what is wrong with it, or nothing."""
+        try:
+            self(job, progress)
+        except (ValueError, OSError) as error:
+            return printable(str(error))
+        return ''
+
+    def __call__(self, job: Job, progress: Callable[[Frame], None] = lambda frame: None) -> None:
+        """
+        Evaluate a bag, or what is left of it, into its parts.
+
+        :param progress: called after each frame.
+        :raises ValueError: for a bag, topics or labels that can't be used.
+        """
+        parts = Parts(job.folder, self.num_classes)
+        if parts.told() is not None:
+            return
+        with open_bag(job.bag) as bag:
+            cameras = bag_cameras(bag, list(self.options.topics))
+            truth = None if self.options.labels is None else open_truth(
+                self.options.labels, job.bag, cameras, self.segmenter.info.labels.names)
+            drive = _Drive(self, job, cameras, truth, parts)
+            drive.evaluate(bag, progress)
+            parts.finish({
+                'label_topics': {topic: topics.label for topic, topics in drive.topics.items()},
+                'damage': [vars(damage) for damage in all_damage(bag, truth)],
+                'remarks': remarks(bag, cameras),
+                **({} if truth is None else {
+                    'labels': truth.counts(), 'odd_stamps': truth.oddities(),
+                    'classes_named': truth.named})})
+
+
+def all_damage(bag: Bag, truth: Truth | None) -> list[Damage]:
+    """Return what could not be read of a bag, with the topics of its true labels."""
+    found = {(damage.place, damage.problem): damage for damage in bag.damage}
+    for damage in truth.damage if truth else ():
+        found.setdefault((damage.place, damage.problem), damage)
+    return list(found.values())
+
+
+def streams_on(device: str) -> int:
+    """
+    Give how many images are labelled at once: as many as there are cores, on a GPU few.
+
+    :param device: one of `device.DEVICES`; of `auto` it is the first that counts.
+    """
+    cores = len(os.sched_getaffinity(0))
+    first = devices_of_auto()[0] if device == 'auto' else device
+    return min(cores, MOST_STREAMS if gpu_of(first) is None else GPU_STREAMS)
+
+
+class _Drive:
+    """The evaluation of one bag."""
+
+    def __init__(self, evaluator: Evaluator, job: Job, cameras: list[CameraTopic],
+                 truth: Truth | None, parts: Parts) -> None:
+        self._options, self._segmenter = evaluator.options, evaluator.segmenter
+        self._streams = evaluator.streams
+        self._name = job.name
+        self._cameras = cameras
+        self._truth = truth
+        self._parts = parts
+        labels = evaluator.segmenter.info.labels
+        self.topics = {camera.topic: ResultTopics(camera.name, labels) for camera in cameras}
+        self._memory: dict[str, CameraMemory] = parts.memory() or {
+            camera.topic: CameraMemory(evaluator.num_classes) for camera in cameras}
+
+    def evaluate(self, bag: Bag, progress: Callable[[Frame], None]) -> None:
+        """Make the parts that are left."""
+        recorded = read_messages(bag, self._cameras, self._options.span, self._parts.frames())
+        with closing(in_order(self._label, recorded, self._streams)) as labelled:
+            ended = False
+            while not ended:
+                with self._parts.new() as part:
+                    ended = self._fill(part, labelled, progress)
+                    part.save(self._memory)
+
+    def _fill(self, part: Part, labelled: Iterator[tuple[Frame, Segmentation | None]],
+              progress: Callable[[Frame], None]) -> bool:
+        """Fill a part; tell whether the drive is at its end."""
+        for frame, result in labelled:
+            self._add(part, frame, result)
+            progress(frame)
+            if part.frames == PART_FRAMES:
+                return False
+        return True
+
+    def _label(self, recorded: Recorded) -> tuple[Frame, Segmentation | None]:
+        frame = decode(recorded)
+        if frame.image_rgb is None:
+            return frame, None
+        return frame, self._segmenter(frame.image_rgb, self._options.min_confidence)
+
+    def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
+        names, tally = self._segmenter.info.labels.names, part.tally(frame.camera)
+        reason = short(frame.reason)
+        if result is None:
+            kind, text, label, values = REJECTED, frame.problem, None, {}
+            part.faults.add(frame.camera, REJECTED, reason, short(f'{_place(frame)}: {text}'))
+        else:
+            kind, text, values = self._judge(part, frame, result)
+            label = result.label
+        tally.add(kind)
+        values |= {'decode_ms': frame.decode_ms, 'reason': reason}
+        place = {'bag': self._name, 'camera': frame.camera, 'stamp_ns': frame.stamp_ns,
+                 'time_ns': frame.time_ns, 'problem': kind}
+        header = new_header(frame.stamp_ns, frame.frame_id)
+        status = {name: value for name, value in values.items()
+                  if value != '' and not name.startswith(BY_CLASS)}
+        part.add(row(place | values, names), self.topics[frame.camera].messages(
+            header, frame.time_ns, label, text, status))
+
+    def _judge(self, part: Part, frame: Frame,
+               result: Segmentation) -> tuple[str, str, dict[str, object]]:
+        """Count a frame; give kind and text of its problem, and its values by column."""
+        watch, memory = Stopwatch(), self._memory[frame.camera]
+        kind, text = memory.problem(frame)
+        watch.lap('check_ms')
+        step = None if kind == FROZEN else memory.step(frame, result.label)
+        labels, confidence = histogram(result.label), histogram(result.confidence)
+        part.tally(frame.camera).add_labels(labels, confidence, step)
+        values = watch.laps_ms | {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
+        values |= label_values(labels, confidence, step, self._segmenter.info.labels.names)
+        return kind, text, values | self._score(part, frame, result)
+
+    def _score(self, part: Part, frame: Frame, result: Segmentation) -> dict[str, object]:
+        """Return a frame's scores by column; none where it has no true label of use."""
+        if self._truth is None:
+            return {}
+        tally = part.tally(frame.camera)
+        found = self._truth.find(frame.camera, frame.stamp_ns, frame.time_ns,
+                                 result.label.shape)
+        how = short(found.how)
+        if found.label is None:
+            if how != UNMATCHED:
+                tally.ambiguous += how == AMBIGUOUS
+                tally.unusable += how != AMBIGUOUS
+                part.faults.add(frame.camera, UNSCORED, how, short(found.fault or _place(frame)))
+            return {'truth': how}
+        tally.matched += 1
+        tally.by_time += how == BY_TIME
+        before = tally.scores.confusion.counts.copy()
+        tally.scores.add(found.label, result.label, result.confidence)
+        confusion = ConfusionMatrix(tally.scores.confusion.num_classes)
+        confusion.counts = tally.scores.confusion.counts - before
+        return {'truth': how, **score_values(confusion, self._segmenter.info.labels.names)}
+
+
+def _place(frame: Frame) -> str:
+    return f'{frame.camera} at {frame.time_ns} ns'
+
+
+def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
+                 names: tuple[str, ...]) -> dict[str, object]:
+    """
+    Give what the labels of a frame tell without true ones, by column.
+
+    :param labels: pixels by label, (256,) int64.
+    :param confidence: pixels by confidence, (256,) int64.
+    """
+    pixels = int(labels.sum())
+    values = {'confidence': int(confidence @ np.arange(256)) / (255 * pixels),
+              'unknown': int(labels[len(names):].sum()) / pixels,
+              **{f'area_{name}': int(area) / pixels for name, area in zip(names, labels)}}
+    if step is not None and step.kept is not None:
+        values |= {'stability': step.kept, 'change': int(step.is_change)}
+        if step.flicker is not None:
+            values['flicker'] = step.flicker
+    return values
+
+
+def score_values(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, object]:
+    """Give a frame's scores against its true label, by column."""
+    counts = confusion.counts
+    hits = np.diagonal(counts)
+    unions = counts.sum(1) + counts[:, :-1].sum(0) - hits
+    return {'miou': confusion.mean_iou(), 'pixel_accuracy': confusion.pixel_accuracy(),
+            **{f'hit_{name}': int(hit) for name, hit in zip(names, hits)},
+            **{f'union_{name}': int(union) for name, union in zip(names, unions)}}

@@ -1,0 +1,234 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The command `segret_evaluate`."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+import sys
+
+from segret_ros import missing
+from segret_ros.command_line import FAILED, INTERRUPTED, Parser, REFUSED
+from segret_ros.files.output_file import claim_file, PAGE_MARK
+from segret_ros.files.share import default_model
+from segret_ros.inference import DEVICES
+from segret_ros.offline.bags import open_bag
+from segret_ros.offline.bags.cameras import bag_cameras
+from segret_ros.offline.evaluation.compare import compare, failures, gate
+from segret_ros.offline.evaluation.comparison_page import write_comparison
+from segret_ros.offline.evaluation.errors import EvaluationError
+from segret_ros.offline.evaluation.evaluate import Options
+from segret_ros.offline.evaluation.files import NODE_LOG
+from segret_ros.offline.evaluation.fleet import evaluate_on_ray
+from segret_ros.offline.evaluation.frames import Span
+from segret_ros.offline.evaluation.notes import failures_of, notes
+from segret_ros.offline.evaluation.progress import Progress
+from segret_ros.offline.evaluation.publish import check_selectable, publish
+from segret_ros.offline.evaluation.run import evaluate_here, Run
+from segret_ros.offline.evaluation.truth import open_truth
+from tqdm import tqdm
+
+OUTPUT = Path('out/evaluation')
+EPILOG = """examples:
+  segret_evaluate drive_1 drive_2.mcap --output out/drives
+  segret_evaluate drive --labels /camera/label/compressed --select 50
+  segret_evaluate drive --realtime
+  segret_evaluate --compare out/old out/new --no-worse-than 1"""
+
+
+def arguments_parser() -> Parser:
+    """Give the command line's parser."""
+    parser = Parser(
+        prog='segret_evaluate', formatter_class=argparse.RawDescriptionHelpFormatter,
+        description='Label recorded drives and tell how good, how steady and how certain the '
+                    'labels are; or compare two such evaluations.', epilog=EPILOG)
+    add = parser.add_argument
+    add('bags', type=Path, nargs='*', metavar='BAG',
+        help='rosbag2 folder, .mcap, .db3, or .bag of ROS 1; damaged ones as far as they go')
+    add('--output', type=Path, metavar='FOLDER', help='of the results (default: out/evaluation); '
+        'with --compare a page, such as compare.html (default: none)')
+    add('--model', type=Path, default=default_model(),
+        help='model file (default: the shipped one)')
+    add('--device', default='auto', help=f'{DEVICES} (default: auto)')
+    add('--topics', nargs='+', default=[], metavar='TOPIC',
+        help='of the cameras (default: all images of the bag that are no labels or depth)')
+    add('--labels', metavar='TOPIC|FOLDER', help='true labels: a topic of the bag, or a folder of '
+        'PNG files named by the stamps of their frames in ns')
+    add('--start', type=float, metavar='SECONDS', help="from the bag's begin")
+    add('--stop', type=float, metavar='SECONDS', help="from the bag's begin")
+    add('--every', type=int, default=1, metavar='N', help='take the first of N frames')
+    add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
+        help='less probable pixels are unknown, as with the parameter of the node')
+    add('--select', type=int, default=0, metavar='N',
+        help='write the N frames that are worth labelling next, with labels to correct')
+    add('--realtime', action='store_true', help='also play the bag to the real node at the '
+        'recorded times, and tell latency, drops and what the labels were worth when they came')
+    add('--resume', action='store_true', help='go on with an interrupted evaluation')
+    add('--ray', nargs='?', const='', metavar='ADDRESS',
+        help='share the bags among the machines of a Ray cluster (default: this machine)')
+    gate = parser.add_argument_group('comparison and gate', 'A broken rule gives exit code 2.')
+    add = gate.add_argument
+    add('--compare', type=Path, nargs=2, metavar=('A', 'B'),
+        help='output folders of two evaluations of the same bags')
+    add('--fail-under', type=float, metavar='PERCENT', help='least mean IoU, of B or of the bags')
+    add('--no-worse-than', type=float, metavar='POINTS',
+        help='most that any class of B may lose against A')
+    return parser
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """
+    Give what the command line asks of each bag.
+
+    :raises EvaluationError: for a value out of its range.
+    """
+    if arguments.every < 1:
+        raise EvaluationError(f'--every is {arguments.every}: it must be 1 or more')
+    if arguments.select < 0:
+        raise EvaluationError(f'--select is {arguments.select}: it must be 0 or more')
+    for name in ('start', 'stop'):
+        value = getattr(arguments, name)
+        if value is not None and not 0 <= value < float('inf'):
+            raise EvaluationError(f'--{name} is {value:g}: give seconds from the begin of the bag')
+    start, stop = arguments.start, arguments.stop
+    if None not in (start, stop) and start >= stop:
+        raise EvaluationError(f'--start {start:g} is not before --stop {stop:g}')
+    return Options(arguments.model, arguments.device, tuple(arguments.topics), arguments.labels,
+                   Span(start, stop, arguments.every), arguments.min_confidence)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """
+    Evaluate the bags of a command line; give the exit code.
+
+    :raises ValueError: for a model, an option or a folder that can't be used.
+    """
+    if arguments.realtime and len(arguments.bags) > 1:
+        raise EvaluationError('--realtime plays one bag: name one')
+    run = Run(options_of(arguments), arguments.bags, arguments.output or OUTPUT)
+    if arguments.select:
+        check_selectable(run.output)
+    run.prepare(arguments.resume)
+    run.survey()
+    engine = {}
+    if len(run.errors) < len(run.jobs):
+        with Progress(run) as progress:
+            engine = evaluate_here(run, progress) if arguments.ray is None else \
+                evaluate_on_ray(run, arguments.ray, progress.finish)
+    tell(error if name in error else f'{name}: {error}' for name, error in run.errors.items())
+    if len(run.errors) == len(run.jobs):
+        return FAILED
+    metrics = run.metrics(engine)
+    realtime = as_driven(run) if arguments.realtime else None
+    publish(run, metrics, realtime, arguments.select)
+    print(text_of(metrics, realtime))
+    print(f'\n{run.output}/report.html shows it')
+    failed = tell(failures_of(metrics)) or run.errors
+    limit = arguments.fail_under
+    if limit is not None and tell(failures(metrics, limit)):
+        return REFUSED
+    return FAILED if failed else 0
+
+
+def tell(sentences: Iterable[str]) -> int:
+    """Write sentences to the error output, a line each; give how many there are."""
+    count = 0
+    for count, sentence in enumerate(sentences, 1):
+        print(f'segret_evaluate: {sentence}', file=sys.stderr)
+    return count
+
+
+def as_driven(run: Run) -> dict:
+    """Play the bag of a run to the real node; give what came of it."""
+    try:
+        from segret_ros.offline.evaluation.realtime import replay_realtime
+    except ModuleNotFoundError as error:
+        raise EvaluationError(f'{error}: --realtime runs the node; {missing.ROS}') from error
+    (job,), options = run.jobs, run.options
+    with open_bag(job.bag) as bag:
+        cameras = bag_cameras(bag, list(options.topics))
+    truth = None if options.labels is None else open_truth(options.labels, job.bag, cameras,
+                                                           run.info.labels.names)
+    with tqdm(desc='as driven', unit='frame') as bar:
+        return replay_realtime(job.bag, options.model, options.device, list(options.topics), truth,
+                               run.output / NODE_LOG, bar.update, options.span,
+                               options.min_confidence)
+
+
+def text_of(metrics: dict, realtime: dict | None) -> str:
+    """Give the summary that the terminal shows."""
+    found = metrics['all']
+    rows = {'frames': f'{found["frames"]:,}',
+            'problem frames': f'{sum(found["problems"].values()):,}',
+            'confidence, mean': percent(found['mean_confidence'])}
+    if found['stability']:
+        rows |= {'stability': percent(found['stability']['pixel_consistency']),
+                 'flicker': percent(found['stability']['flicker'])}
+    if found['scores']:
+        rows |= {'frames with true labels': f'{found["scores"]["matched"]:,}',
+                 'mean IoU': percent(found['scores']['mean_iou']),
+                 'pixel accuracy': percent(found['scores']['pixel_accuracy'])}
+    if realtime:
+        rows |= {'as driven, dropped': f'{realtime["dropped"]:,} of {realtime["frames"]:,}',
+                 'as driven, latency, median': ms(realtime['latency_ms']['median']),
+                 'as driven, latency, p99': ms(realtime['latency_ms']['p99'])}
+        if realtime['untimed']:
+            rows |= {'as driven, without latency': f'{realtime["untimed"]:,} labels of a stamp '
+                                                   'that several waiting images had'}
+        if found['scores']:
+            rows |= {'as driven, scored':
+                     f'{realtime["scored"]:,} of {realtime["answered"]:,} labels',
+                     'as driven, streaming mean IoU': percent(realtime['streaming_miou'])}
+    damage = sum(len(bag['damage']) for bag in metrics['bags'])
+    rows |= {'damaged places': f'{damage:,}'} if damage else {}
+    table = '\n'.join(f'{name:<32} {value}' for name, value in rows.items())
+    return '\n\n'.join([table, *notes(metrics)])
+
+
+def percent(share: float | None) -> str:
+    """Give a share 0..1 in percent."""
+    return 'unknown' if share is None else f'{share:.2%}'
+
+
+def ms(time: float | None) -> str:
+    """Give a time in milliseconds."""
+    return 'unknown' if time is None else f'{time:.0f} ms'
+
+
+def compare_folders(arguments: argparse.Namespace) -> int:
+    """
+    Compare the evaluations of a command line; give the exit code.
+
+    :raises ValueError: for folders that can't be compared.
+    """
+    claim_file(arguments.output, [], PAGE_MARK)
+    comparison = compare(*arguments.compare)
+    print(comparison.table())
+    if arguments.output is not None:
+        write_comparison(comparison, arguments.output)
+        print(f'\n{arguments.output} shows it')
+    broken = gate(comparison, arguments.fail_under, arguments.no_worse_than)
+    return REFUSED if tell(broken) else 0
+
+
+def main() -> int:
+    """Run the command line; give its exit code."""
+    parser = arguments_parser()
+    arguments = parser.parse_args()
+    if bool(arguments.bags) == bool(arguments.compare):
+        parser.error('name bags, or two evaluations with --compare')
+    if arguments.bags and arguments.no_worse_than is not None:
+        parser.error('--no-worse-than needs --compare')
+    try:
+        return compare_folders(arguments) if arguments.compare else evaluate(arguments)
+    except (ValueError, OSError, RuntimeError) as error:
+        tell([str(error)])
+        return FAILED
+    except KeyboardInterrupt:
+        tell(['interrupted; the same command with --resume goes on there'])
+        return INTERRUPTED
+
+
+if __name__ == '__main__':
+    sys.exit(main())

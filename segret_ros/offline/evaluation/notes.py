@@ -1,0 +1,104 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a reader has to know of an evaluation's numbers, in sentences: terminal and page alike."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from segret_ros.offline.evaluation.faults import counts, REJECTED, UNSCORED
+from segret_ros.offline.label_names import HOW_TO_TELL
+
+MOST = 5  # reasons in one sentence
+MOST_CLASSES = 12
+ODD = {'zero': 'zero', 'repeated': 'repeated', 'restarts': 'begun anew'}
+
+
+def notes(metrics: dict) -> list[str]:
+    """Return what limits or explains the numbers of `metrics.json`, the gravest first."""
+    return [*_faults(metrics, REJECTED, 'was', 'were', 'not labelled'),
+            *_faults(metrics, UNSCORED, 'has a true label that', 'have true labels that',
+                     'can not be scored against'),
+            *_matching(metrics), *_classes(metrics),
+            *(f'{bag["name"]}: {remark}.' for bag in metrics['bags']
+              for remark in bag.get('remarks', ()))]
+
+
+def failures_of(metrics: dict) -> list[str]:
+    """Return a sentence for each bag without labels, and one where no frame is scored."""
+    found = [sentence for bag in metrics['bags'] if 'error' not in bag
+             for sentence in _unlabelled(bag)]
+    scores = metrics['all']['scores']
+    if scores and not scores['matched'] and not found:
+        found.append(f'no frame could be scored: {_why_unscored(scores)}')
+    return found
+
+
+def _faults(metrics: dict, kind: str, one: str, several: str, what: str) -> Iterator[str]:
+    faults = [fault for bag in metrics['bags'] for fault in bag['faults']
+              if fault['kind'] == kind]
+    total = sum(fault['count'] for fault in faults)
+    if total:
+        yield (f'{total:,} {"frame" if total == 1 else "frames"} '
+               f'{one if total == 1 else several} {what}: {listed(counts(faults, kind))}. The '
+               f'first: {faults[0]["first"]}.')
+
+
+def listed(reasons: Mapping[str, int]) -> str:
+    """Return reasons with their counts, in a few words."""
+    told = [f'{reason} ({count:,})' for reason, count in list(reasons.items())[:MOST]]
+    return ', '.join(told + ['...'] * (len(reasons) > MOST))
+
+
+def _matching(metrics: dict) -> Iterator[str]:
+    scores = metrics['all']['scores']
+    if not scores or not scores['matched_by_recording_time']:
+        return
+    yield (f'{scores["matched_by_recording_time"]:,} of {scores["matched"]:,} scored frames were '
+           f'matched with their true labels by the time of recording (within '
+           f'{scores["tolerance_ms"]:g} ms), for their header stamps can not be relied on: '
+           f'{_odd_stamps(metrics["bags"])}.')
+
+
+def _odd_stamps(bags: list[dict]) -> str:
+    """Return how many stamps of images and labels are odd, in words."""
+    total = {(what, kind): 0 for what in ('images', 'labels') for kind in ODD}
+    for bag in bags:
+        for camera in bag.get('odd_stamps', {}).values():
+            for what, kinds in camera.items():
+                for kind, count in kinds.items():
+                    total[what, kind] += count
+    return ', '.join(f'{count:,} of the {what} {ODD[kind]}'
+                     for (what, kind), count in total.items() if count)
+
+
+def _classes(metrics: dict) -> Iterator[str]:
+    assumed = [bag['name'] for bag in metrics['bags'] if bag.get('classes_named') is False]
+    scores = metrics['all']['scores']
+    if not assumed or not scores or not scores['matched']:
+        return
+    yield assumed_classes(metrics['model']['classes'])
+
+
+def assumed_classes(names: Sequence[str]) -> str:
+    """Return that the classes of a model are taken for those of the true labels."""
+    told = [f'{index} {name}' for index, name in enumerate(names)]
+    if len(told) > MOST_CLASSES:
+        told = [*told[:MOST_CLASSES - 1], '...', told[-1]]
+    return (f'The true labels name no classes; those of the model are assumed: {", ".join(told)}. '
+            f'{HOW_TO_TELL}.')
+
+
+def _unlabelled(bag: dict) -> Iterator[str]:
+    rejected = counts(bag['faults'], REJECTED)
+    if not bag['frames']:
+        yield f'{bag["name"]}: has no frame in the part that was asked for'
+    elif sum(rejected.values()) == bag['frames']:
+        yield (f'{bag["name"]}: none of its {bag["frames"]:,} frames could be labelled: '
+               f'{listed(rejected)}')
+
+
+def _why_unscored(scores: dict) -> str:
+    reasons = dict(scores['unscored'])
+    if scores['unmatched']:
+        reasons[f'no true label within {scores["tolerance_ms"]:g} ms'] = scores['unmatched']
+    return f'{listed(reasons)}; {scores["unmatched_labels"]:,} true labels belong to no frame'

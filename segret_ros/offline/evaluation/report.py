@@ -1,0 +1,350 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The page of an evaluation: one file that tells how a model does on recorded drives."""
+
+from collections.abc import Mapping, Sequence
+import math
+from pathlib import Path
+
+import numpy as np
+from segret_ros.labels.metrics import ConfusionMatrix
+from segret_ros.offline.charts import confusion_chart
+from segret_ros.offline.evaluation.notes import notes
+from segret_ros.offline.evaluation.report_plots import (
+    areas_plot,
+    calibration_plot,
+    confidence_plot,
+    frame_plots,
+    LARGEST_AREAS,
+)
+from segret_ros.offline.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, WORST
+from segret_ros.offline.evaluation.timeline import time_text, timeline
+from segret_ros.offline.page import embedded, hex_color, write_page
+from segret_ros.offline.panels import Thumb
+
+STAGES = {'decode': 'read the picture', 'check': 'is the camera in order?',
+          'resize': "to the network's size", 'network': 'the network itself',
+          'labels': 'a class for each pixel', 'confidence': 'how sure it is'}
+FRAME_COLUMNS = ('bag', 'camera', 'time_ns', 'problem', 'confidence', 'unknown', 'stability',
+                 'flicker', 'change', 'miou')
+CLASSES_IN_MATRIX = 40
+MIX_UPS = 8
+MANY_CLASSES = 30  # from here on a list of classes scrolls
+MOST_LINES = 30  # of a table of bags or damage
+ABSENT = '–'
+
+
+def columns_needed(metrics: dict) -> list[str]:
+    """Give the columns of `frames.csv` that `write_report` takes, for `read_columns`."""
+    return [*FRAME_COLUMNS, *(f'{stage}_ms' for stage in STAGES),
+            *(f'area_{name}' for name in largest_classes(metrics['all']))]
+
+
+def largest_classes(summary: dict) -> list[str]:
+    """Give the classes with the largest areas that occur, the largest first."""
+    areas = {name: area for name, area in summary['class_areas'].items() if area}
+    return sorted(areas, key=areas.get, reverse=True)[:LARGEST_AREAS]
+
+
+def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run: dict,
+                 realtime: dict | None, pictures: Mapping[str, Sequence[Thumb]]) -> None:
+    """
+    Write the page, whole or not at all.
+
+    :param metrics: content of `metrics.json`.
+    :param columns: `columns_needed` of `frames.csv`.
+    :param run: content of `run.json`; all of it is shown.
+    :param realtime: content of `realtime.json`; None without it.
+    :param pictures: of the frames of `frames_to_show`, under the same names.
+    """
+    summary, times = metrics['all'], timeline(columns)
+    scores = score_content(summary, metrics['model']['classes'])
+    colors = {name: hex_color(color) for name, color in zip(metrics['model']['classes'],
+                                                            metrics['model']['colors'])}
+    duration = time_text(times.duration_s)
+    write_page(
+        path, 'segret_ros.offline.evaluation', model=metrics['model'], summary=summary,
+        drive=bag_text(metrics['bags']), sentences=sentences(metrics, duration),
+        tiles=tiles(metrics, duration), cameras=camera_rows(metrics['cameras']),
+        damage=damage_rows(metrics['bags']), faults=fault_rows(metrics['bags']),
+        bags=metrics['bags'], most=MOST_LINES,
+        drives=drive_plots(metrics, columns, colors), histogram=confidence_plot(summary),
+        sure=sure_text(summary), classes=class_rows(summary, colors), many=MANY_CLASSES,
+        colors=colors, scores=scores,
+        stages=stage_rows(columns), realtime=realtime and realtime_content(realtime),
+        pictures=picture_groups(pictures, scores is not None),
+        command=run.get('command', ''), facts=facts(metrics, run))
+
+
+def share(value: float | None) -> str:
+    """Give a share 0..1 in percent."""
+    return ABSENT if _is_missing(value) else f'{100 * value:.1f} %'
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def count_text(count: int, noun: str) -> str:
+    """Give a number and what it counts."""
+    return f'{count:,} {noun}' if count == 1 else f'{count:,} {noun}s'
+
+
+def bag_text(bags: list[dict]) -> str:
+    """Give the name of a bag, or how many there are."""
+    return bags[0]['name'] if len(bags) == 1 else count_text(len(bags), 'bag')
+
+
+def sentences(metrics: dict, duration: str) -> list[str]:
+    """Give what a manager has to know."""
+    summary = metrics['all']
+    return [f'{metrics["model"]["name"]} labelled {count_text(summary["frames"], "frame")} of '
+            f'{count_text(len(metrics["cameras"]), "camera")}: {duration} of driving.',
+            *_quality(summary), *_stability(summary), _problems(summary), *notes(metrics),
+            *_damage(metrics['bags'])]
+
+
+def _quality(summary: dict) -> list[str]:
+    scores = summary['scores']
+    if not scores or not scores['matched']:
+        start = 'No frame has a true label to score against' if scores else \
+            'There are no true labels'
+        return [f'{start}, so this page tells how stable and how certain the labels are, and not '
+                'how right.']
+    text = (f'Against the true labels of {count_text(scores["matched"], "frame")} the mean IoU is '
+            f'{share(scores["mean_iou"])}, and {share(scores["pixel_accuracy"])} of the pixels '
+            'are right.')
+    known = [item for item in scores['classes'] if item['iou'] is not None]
+    known.sort(key=lambda item: item['iou'])
+    if len(known) > 1:
+        text += (f' Best is {known[-1]["name"]} ({share(known[-1]["iou"])}), worst '
+                 f'{known[0]["name"]} ({share(known[0]["iou"])}).')
+    return [text]
+
+
+def _stability(summary: dict) -> list[str]:
+    stability = summary['stability']
+    if not stability or _is_missing(stability['pixel_consistency']):
+        return []
+    changes = stability['changes']
+    return [f'From one frame to the next {share(stability["pixel_consistency"])} of the pixels '
+            'keep their class; ' + (f'{count_text(changes, "time")} they change suddenly.'
+                                    if changes else 'there is no sudden change.')]
+
+
+def _problems(summary: dict) -> str:
+    kinds = {kind: count for kind, count in summary['problems'].items() if count}
+    if not kinds:
+        return 'No frame has a problem.'
+    total = sum(kinds.values())
+    each = ', '.join(f'{count:,} {kind}' for kind, count in kinds.items())
+    return (f'{count_text(total, "frame")} of {summary["frames"]:,} '
+            f'{"has" if total == 1 else "have"} a problem: {each}.')
+
+
+def _damage(bags: list[dict]) -> list[str]:
+    damaged = [bag for bag in bags if bag['damage']]
+    if not damaged:
+        return []
+    count = sum(item['count'] for item in damage_rows(damaged))
+    return [f'{count_text(len(damaged), "bag")} {"is" if len(damaged) == 1 else "are"} damaged, '
+            f'at {count_text(count, "place")} in all; what is readable is evaluated.']
+
+
+def tiles(metrics: dict, duration: str) -> list[dict[str, str]]:
+    """Give the page's large numbers: `name`, `value`, `note`, and `mood`, a class of style."""
+    summary, scores = metrics['all'], metrics['all']['scores'] or {}
+    stability = summary['stability'] or {}
+    problems = sum(summary['problems'].values())
+    damage = sum(item['count'] for item in damage_rows(metrics['bags']))
+    bags = count_text(len(metrics['bags']), 'bag')
+    return [
+        _tile('Driven', duration, f'{count_text(summary["frames"], "frame")}, {bags}'),
+        _tile('Mean IoU', share(scores.get('mean_iou')), 'overlap with the true labels, mean of '
+              'the classes') if scores.get('matched') else
+        _tile('Mean IoU', 'unknown', 'no frame could be scored' if scores else 'no true labels'),
+        _tile('Stability', share(stability.get('pixel_consistency')),
+              'pixels that keep their class in the next frame'),
+        _tile('Confidence', share(summary['mean_confidence']), 'mean of all pixels'),
+        _tile('Problem frames', f'{problems:,}', f'of {summary["frames"]:,}: unreadable, black, '
+              'blurred, odd stamps, ...', 'warn' if problems else 'good'),
+        _tile('Damage', f'{damage:,}' if damage else 'none', 'unreadable places in the bags',
+              'bad' if damage else 'good')]
+
+
+def _tile(name: str, value: str, note: str, mood: str = '') -> dict[str, str]:
+    return {'name': name, 'value': value, 'note': note, 'mood': mood}
+
+
+def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
+    """Give a line a camera: name, frames, mean IoU, stability, flicker, confidence, problems."""
+    return [[name, f'{item["frames"]:,}', share((item['scores'] or {}).get('mean_iou')),
+             share((item['stability'] or {}).get('pixel_consistency')),
+             share((item['stability'] or {}).get('flicker')),
+             share(item['mean_confidence']), f'{sum(item["problems"].values()):,}']
+            for name, item in cameras.items()]
+
+
+def damage_rows(bags: list[dict]) -> list[dict]:
+    """Give what is damaged in all bags: `bag`, `place`, `problem`, `count`."""
+    return [{'bag': bag['name'], **damage} for bag in bags for damage in bag['damage']]
+
+
+def fault_rows(bags: list[dict]) -> list[dict]:
+    """Return why frames have no labels or no score: `bag`, and what `Faults.as_json` returns."""
+    return [{'bag': bag['name'], **fault} for bag in bags for fault in bag['faults']]
+
+
+def drive_plots(metrics: dict, columns: dict[str, np.ndarray],
+                colors: dict[str, str]) -> list[dict]:
+    """Give a camera's plots over the time of the drive, for each: `name`, `plots`, `areas`."""
+    times, names = timeline(columns), largest_classes(metrics['all'])
+    drives = []
+    for camera in metrics['cameras']:
+        rows = columns['camera'] == camera
+        if not rows.any():
+            continue
+        own = {name: column[rows] for name, column in columns.items()}
+        drives.append({'name': camera, 'plots': frame_plots(own, times.driven_s[rows], times),
+                       'areas': areas_plot(own, times.driven_s[rows], times, names, colors)})
+    return drives
+
+
+def sure_text(summary: dict) -> str:
+    """Give how much of the pixels is certain and how much is not, in a sentence."""
+    bars = np.array(summary['confidence_histogram'], np.float64)
+    if not bars.sum():
+        return 'No pixel has a confidence.'
+    bars /= bars.sum()
+    sure = len(bars) * 9 // 10
+    return (f'{share(bars[sure:].sum())} of the pixels are labelled with a confidence above 90 %, '
+            f'{share(bars[:len(bars) // 2].sum())} with one below 50 %.')
+
+
+def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
+    """List each class: name, colour, area, consistency, and the scores or None without labels."""
+    scored = {item['name']: item for item in (summary['scores'] or {}).get('classes', [])}
+    consistency = (summary['stability'] or {}).get('classes', {})
+    return [{'name': name, 'color': color, 'area': summary['class_areas'].get(name),
+             'consistency': consistency.get(name), 'iou': None, 'accuracy': None,
+             'boundary_f_score': None, **scored.get(name, {})} for name, color in colors.items()]
+
+
+def score_content(summary: dict, names: list[str]) -> dict | None:
+    """Give what is shown of true labels; None without any."""
+    scores = summary['scores']
+    if not scores or not scores['matched']:
+        return None
+    counts = np.array(scores['confusion'], np.int64)
+    shown = np.sort(np.argsort(-counts.sum(1), kind='stable')[:CLASSES_IN_MATRIX])
+    part = ConfusionMatrix(len(shown))
+    part.counts[:, :-1] = counts[np.ix_(shown, shown)]
+    part.counts[:, -1] = counts[shown].sum(1) - part.counts.sum(1)
+    return {'matched': scores, 'calibration': calibration_plot(scores['calibration']),
+            'matrix': str(confusion_chart([names[index] for index in shown], part)),
+            'shown': len(shown), 'classes': len(names), 'mix_ups': mix_ups(counts, names)}
+
+
+def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
+    """
+    Give the most frequent mistakes.
+
+    :param counts: (classes, classes + 1) pixels, of `ConfusionMatrix`.
+    :return: true class, label, the share of the true class's pixels and that of all pixels.
+    """
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind='stable')[:MIX_UPS]
+    labels = [*names, 'unknown']
+    return [{'true': names[row], 'label': labels[column],
+             'of_class': wrong[row, column] / counts[row].sum(),
+             'of_all': wrong[row, column] / counts.sum()}
+            for row, column in zip(*np.unravel_index(order, wrong.shape)) if wrong[row, column]]
+
+
+def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
+    """Give the time that each stage of a frame took: median and p99 in ms."""
+    times = {stage: columns[f'{stage}_ms'] for stage in STAGES}
+    known = {stage: values[~np.isnan(values)] for stage, values in times.items()}
+    rows = [{'name': stage, 'what': STAGES[stage], 'median': float(np.median(values)),
+             'p99': float(np.percentile(values, 99))}
+            for stage, values in known.items() if len(values)]
+    longest = max((row['p99'] for row in rows), default=0) or 1
+    return [{**row, 'median_share': row['median'] / longest, 'p99_share': row['p99'] / longest}
+            for row in rows]
+
+
+def realtime_content(realtime: dict) -> dict:
+    """Give the tiles of a replay as driven, and a line a camera; what is missing is left out."""
+    cameras = realtime.get('cameras') or {}
+    return {'tiles': _realtime_tiles(realtime),
+            'cameras': [[name, *_realtime_line(item)] for name, item in cameras.items()]
+            if len(cameras) > 1 else [],
+            'scores': [(name, value) for name, value in (
+                ('offline: truth of the same picture',
+                 realtime.get('offline_miou')),
+                ("streaming: truth at the label's arrival",
+                 realtime.get('streaming_miou'))) if not _is_missing(value)]}
+
+
+def _realtime_tiles(realtime: dict) -> list[dict[str, str]]:
+    frames, dropped = realtime.get('frames') or 0, realtime.get('dropped') or 0
+    latency, age = realtime.get('latency_ms') or {}, realtime.get('age_ms') or {}
+    found = [_tile('Latency', _ms(latency.get('median')), f'picture to label, median; p99 '
+                   f'{_ms(latency.get("p99"))}, longest {_ms(latency.get("max"))}'),
+             _tile('Age', _ms(age.get('median')), 'of a label when it comes, median; p99 '
+                   f'{_ms(age.get("p99"))}'),
+             _tile('Dropped', f'{dropped:,}', f'of {count_text(frames, "frame")}: newer ones were '
+                   'there', 'warn' if dropped else 'good')]
+    if not _is_missing(realtime.get('rate_hz')):
+        found.append(_tile('Rate', f'{realtime["rate_hz"]:.1f} Hz', 'labels a second'))
+    if not _is_missing(realtime.get('streaming_miou')):
+        found.append(_tile('Streaming mean IoU', share(realtime['streaming_miou']),
+                           f'offline {share(realtime.get("offline_miou"))}'))
+    return found
+
+
+def _realtime_line(item: dict) -> list[str]:
+    latency, age = item.get('latency_ms') or {}, item.get('age_ms') or {}
+    return [f'{item.get("frames") or 0:,}', f'{item.get("dropped") or 0:,}',
+            _ms(latency.get('median')), _ms(latency.get('p99')), _ms(age.get('median')),
+            share(item.get('streaming_miou')), share(item.get('offline_miou'))]
+
+
+def _ms(value: float | None) -> str:
+    return ABSENT if _is_missing(value) else f'{value:.0f} ms'
+
+
+def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> list[dict]:
+    """Give the groups of pictures that have any: `title`, `note`, `film` and `frames`."""
+    texts = {FILMSTRIP: ('The drive in pictures', 'Evenly spaced over the drive, in order.'),
+             WORST: ('Worst frames', 'Lowest mean IoU of the frame first.')
+             if scored else ('Least stable frames', 'Where the fewest pixels keep their class.'),
+             LEAST_CERTAIN: ('Least certain frames', 'Lowest mean confidence first.')}
+    groups = []
+    for name, thumbs in pictures.items():
+        title, note = texts.get(name, (name.capitalize(), ''))
+        if thumbs:
+            groups.append({'title': title, 'note': note, 'film': name == FILMSTRIP,
+                           'frames': embedded(thumbs)})
+    return groups
+
+
+def facts(metrics: dict, run: dict) -> dict[str, str]:
+    """Give all that is needed to do it again, by name."""
+    model = {name: value for name, value in metrics['model'].items()
+             if name not in ('classes', 'colors')}
+    rest = {name: value for name, value in run.items() if name != 'command'}
+    groups = {'model': model, 'option': metrics['options'],
+              **{name.replace('_', ' '): value for name, value in rest.items()}}
+    return dict(pair for name, value in groups.items() for pair in _flat(name, value))
+
+
+def _flat(name: str, value: object) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [pair for key, item in value.items() for pair in _flat(f'{name}: {key}', item)]
+    if isinstance(value, (list, tuple)):
+        value = ' '.join(map(str, value))
+    text = f'{value:,.4g}' if isinstance(value, float) else str(value)
+    return [] if value is None else [(name, text)]

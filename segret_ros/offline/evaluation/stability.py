@@ -1,0 +1,306 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+How steady labels are from frame to frame, told without any true label.
+
+The labels of the last frame are carried along the optical flow into the new one and compared with
+its labels, after Varghese et al., "Unsupervised Temporal Consistency Metric for Video Segmentation
+in Highly-Automated Driving" (CVPRW 2020). Steady labels need not be right ones.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import statistics
+
+import cv2
+import numpy as np
+from segret_ros.labels.label_set import UNKNOWN
+
+# Measured on the sample drive, by how well its true labels are carried and how jumps are told.
+SHORT_SIDE = 180  # pixels of the small frames that are compared; 240 takes twice the time
+LEAST_SIDE = 32  # pixels; below it OpenCV's flow of a wide frame ends the process
+FLOW_STEP = 4  # the flow is found for every fourth pixel and row, and interpolated between
+BRIGHTNESS_TOLERANCE = 16  # grey levels between a pixel and the one that it comes from
+LARGEST_GAIN = 2  # of the exposure from frame to frame; a larger one is another picture
+RETURN_TOLERANCE = 1.5  # pixels between a place and where the way back and forth leads
+CUT_SHARE = 0.2  # of the pixels: fewer return to themselves, or look the same, at a cut
+USUAL_STEPS = 30  # the last ones, which tell what is usual for a camera
+LEAST_STEPS = 8  # of them before a change is told
+CHANGE_DEVIATIONS = 5  # standard deviations below the usual share of kept pixels
+LEAST_CHANGE = 0.03  # below the usual share; a smaller drop is no sudden change
+DEVIATION_PER_MAD = 1.4826  # of normally distributed numbers, over their median deviation
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    What became of a camera's labels from its last frame to the new one.
+
+    Counts are of pixels of the small frames. A pixel is compared where the flow leads it to one
+    inside the last frame that looks the same, and both labels are a class: what comes from or goes
+    to unknown (255, or any id beyond the classes) is neither kept nor changed.
+
+    :param is_cut: the image itself jumped and labels can't be compared; all counts are 0.
+    :param is_change: far fewer pixels than usual for this camera keep their class. A fault of one
+        frame makes two changes: there and back.
+    :param intersections: pixels that have the class in both labels, (num_classes,) int64.
+    :param unions: pixels that have the class in one of the two or both, (num_classes,) int64.
+    :param compared: pixels that are compared.
+    :param followed: pixels that are compared here and, where they come from, in the step before.
+    :param flickers: of those, the ones that changed their class and change it back.
+    """
+
+    is_cut: bool
+    is_change: bool
+    intersections: np.ndarray
+    unions: np.ndarray
+    compared: int
+    followed: int
+    flickers: int
+
+    @property
+    def kept(self) -> float | None:
+        """Give the share of compared pixels that keep their class, 0..1; None without any."""
+        return _share(int(self.intersections.sum()), self.compared)
+
+    @property
+    def flicker(self) -> float | None:
+        """Give the share of followed pixels that flicker, 0..1; None without any."""
+        return _share(self.flickers, self.followed)
+
+
+class StabilityTally:
+    """
+    The steps of some frames, added up in integers: the same in any order.
+
+    :param num_classes: classes, ids 0..num_classes - 1.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.pairs = 0
+        self.cuts = 0
+        self.changes = 0
+        self.compared = 0
+        self.followed = 0
+        self.flickers = 0
+        self.intersections = np.zeros(num_classes, np.int64)
+        self.unions = np.zeros(num_classes, np.int64)
+
+    def add(self, step: Step) -> None:
+        """Count one step; a cut is counted as such and as no pair of frames."""
+        self.pairs += not step.is_cut
+        self.cuts += step.is_cut
+        self.changes += step.is_change
+        self.compared += step.compared
+        self.followed += step.followed
+        self.flickers += step.flickers
+        self.intersections += step.intersections
+        self.unions += step.unions
+
+    def merge(self, other: 'StabilityTally') -> None:
+        """Add the steps of another tally of the same classes."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give all of it as int64 arrays by their names, which `numpy.savez` takes."""
+        return {name: np.array(value, np.int64) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> 'StabilityTally':
+        """
+        Give the tally that `arrays` came from.
+
+        :param arrays: of `arrays`; others beside them do not matter.
+        """
+        tally = cls(len(arrays['unions']))
+        for name, value in vars(tally).items():
+            setattr(tally, name, type(value)(arrays[name]) if isinstance(value, int)
+                    else arrays[name].copy())
+        return tally
+
+    def as_json(self, names: Sequence[str]) -> dict | None:
+        """
+        Give the tally as JSON values, null for what is undefined; None without any step.
+
+        `consistency` is the mean over the classes that occur of their intersection over union.
+
+        :param names: of the classes.
+        """
+        if not self.pairs and not self.cuts:
+            return None
+        classes = {name: _share(int(both), int(either))
+                   for name, both, either in zip(names, self.intersections, self.unions)}
+        present = [value for value in classes.values() if value is not None]
+        return {'pairs': self.pairs,
+                'consistency': _share(sum(present), len(present)),
+                'pixel_consistency': _share(int(self.intersections.sum()), self.compared),
+                'flicker': _share(self.flickers, self.followed),
+                'classes': classes,
+                'changes': self.changes,
+                'cuts': self.cuts}
+
+
+class Stability:
+    """
+    The steadiness of one camera's labels; it holds what the last frames showed.
+
+    The same frames give the same steps, whatever the number of OpenCV's threads.
+
+    :param num_classes: classes, ids 0..num_classes - 1.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self._num_classes = num_classes
+        self._classes = np.full(256, UNKNOWN, np.uint8)  # by id
+        self._classes[:num_classes] = np.arange(num_classes)
+        self._last: _Frame | None = None
+        self._usual: deque[float] = deque(maxlen=USUAL_STEPS)  # shares of kept pixels
+        self._grid = np.zeros((0, 0, 2), np.float32)  # x and y of each pixel of a small frame
+
+    def __call__(self, image_rgb: np.ndarray, label: np.ndarray) -> Step | None:
+        """
+        Compare the camera's next frame with its last one.
+
+        :param image_rgb: (H, W, 3) uint8, RGB. Nothing of it is kept, nor of the label.
+        :param label: (H, W) uint8.
+        :return: None for the first frame, and for one of another size than the last or with a side
+            below `LEAST_SIDE`.
+        :raises ValueError: when the label has not the image's size.
+        """
+        if image_rgb.shape[:2] != label.shape:
+            raise ValueError(f'the image is {image_rgb.shape[:2]}, its label {label.shape}: both '
+                             'must have the same height and width')
+        last, new = self._last, self._small(image_rgb, label)
+        self._last = new
+        if last is None or last.size != new.size or min(new.grey.shape) < LEAST_SIDE:
+            return None
+        places, returns = self._places(last.grey, new.grey)
+        unlike = _unlike(last.grey, new.grey, places)
+        if min(returns, np.mean(unlike == 0)) < CUT_SHARE:
+            nothing = np.zeros(self._num_classes, np.int64)
+            return Step(True, False, nothing, nothing, 0, 0, 0)
+        new.earlier = cv2.max(_carry(last.label, places), unlike)  # the largest id is unknown
+        first = None
+        if last.earlier is not None:
+            first = cv2.max(_carry(last.earlier, places), unlike)
+        return self._step(first, new.earlier, new.label)
+
+    def _small(self, image_rgb: np.ndarray, label: np.ndarray) -> '_Frame':
+        grey = _small_grey(image_rgb)
+        small = cv2.resize(label, grey.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return _Frame(label.shape, grey, cv2.LUT(small, self._classes))
+
+    def _places(self, last: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
+        """
+        Give where each pixel of the new grey frame was in the last one, and how sure that is.
+
+        :return: (h, w, 2) float32, x and y; the share of pixels, 0..1, that the flow back and
+            forth returns to where they are.
+        """
+        if self._grid.shape[:2] != new.shape:
+            rows, columns = np.indices(new.shape, np.float32)
+            self._grid = np.dstack([columns, rows])
+        back, forth = _flow(new, last), _flow(last, new)
+        some = np.s_[::FLOW_STEP, ::FLOW_STEP]
+        miss = back[some].copy()
+        back += self._grid
+        miss += cv2.remap(forth, back[some], None, cv2.INTER_NEAREST,
+                          borderMode=cv2.BORDER_CONSTANT, borderValue=(np.inf, np.inf))
+        return back, float(np.mean(cv2.magnitude(miss[..., 0], miss[..., 1]) <= RETURN_TOLERANCE))
+
+    def _step(self, first: np.ndarray | None, second: np.ndarray, third: np.ndarray) -> Step:
+        """Give the last step of three frames by their labels, which are carried to one place."""
+        compared = (second != UNKNOWN) & (third != UNKNOWN)
+        keep = second == third
+        intersections = self._by_class(third, compared & keep)
+        areas = self._by_class(second, compared) + self._by_class(third, compared)
+        total, followed, flickers = _count(compared), 0, 0
+        if first is not None:
+            over_both = compared & (first != UNKNOWN)
+            followed = _count(over_both)
+            flickers = _count(over_both & ~keep & (first == third))
+        is_change = bool(total) and self._is_change(int(intersections.sum()) / total)
+        return Step(False, is_change, intersections, areas - intersections, total, followed,
+                    flickers)
+
+    def _by_class(self, label: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        # Half the time of numpy.bincount; float32 counts exactly up to 2 ** 24 pixels.
+        counts = cv2.calcHist([label], [0], counted.view(np.uint8), [256], [0, 256])
+        return counts.ravel()[:self._num_classes].astype(np.int64)
+
+    def _is_change(self, kept: float) -> bool:
+        """Tell whether a share of kept pixels is a sudden drop; it counts as usual afterwards."""
+        found = len(self._usual) >= LEAST_STEPS and kept < _least_usual(self._usual)
+        self._usual.append(kept)
+        return found
+
+
+@dataclass
+class _Frame:
+    """
+    What is kept of a frame.
+
+    :param size: (height, width) of the camera's image.
+    :param grey: (h, w) uint8, the small frame's brightness.
+    :param label: (h, w) uint8, class or unknown.
+    :param earlier: (h, w) uint8, the label of the frame before, carried here; unknown where it
+        can't be. None without such a frame.
+    """
+
+    size: tuple[int, int]
+    grey: np.ndarray
+    label: np.ndarray
+    earlier: np.ndarray | None = None
+
+
+def _small_grey(image_rgb: np.ndarray) -> np.ndarray:
+    """Give the brightness at a short side of `SHORT_SIDE`, (h, w) uint8; smaller images stay."""
+    grey = cv2.cvtColor(np.ascontiguousarray(image_rgb), cv2.COLOR_RGB2GRAY)
+    while min(grey.shape) >= 2 * SHORT_SIDE:
+        height, width = (side // 2 for side in grey.shape)
+        grey = cv2.resize(grey[:2 * height, :2 * width], (width, height),
+                          interpolation=cv2.INTER_AREA)  # exact halves: much faster
+    shrink = SHORT_SIDE / min(grey.shape)
+    if shrink < 1:
+        width, height = (round(side * shrink) for side in grey.shape[::-1])
+        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return grey
+
+
+def _flow(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Give how far from each pixel it is found in the other frame: (h, w, 2) float32, x and y."""
+    # Made anew, in 0.05 ms: OpenCV's never forgets a setting that it has made for a tiny frame.
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    return flow.calc(grey, other, None)
+
+
+def _carry(label: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Give the (h, w) uint8 labels of the nearest pixels to some places; unknown outside."""
+    return cv2.remap(label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
+                     borderValue=UNKNOWN)
+
+
+def _unlike(last: np.ndarray, new: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Give 255 for pixels of the new grey frame that do not look as where they were, else 0."""
+    carried = cv2.remap(last, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    gain = cv2.sumElems(new)[0] / max(cv2.sumElems(carried)[0], 1)
+    gain = min(max(gain, 1 / LARGEST_GAIN), LARGEST_GAIN)
+    difference = cv2.absdiff(cv2.convertScaleAbs(carried, alpha=gain), new)
+    return cv2.threshold(difference, BRIGHTNESS_TOLERANCE, UNKNOWN, cv2.THRESH_BINARY)[1]
+
+
+def _least_usual(shares: Sequence[float]) -> float:
+    median = statistics.median(shares)
+    mad = statistics.median(abs(share - median) for share in shares)
+    return median - max(CHANGE_DEVIATIONS * DEVIATION_PER_MAD * mad, LEAST_CHANGE)
+
+
+def _count(found: np.ndarray) -> int:
+    return int(np.count_nonzero(found))
+
+
+def _share(part: float, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,93 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which photos and videos some paths name, and what their outputs are called."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+import os
+from pathlib import Path, PurePath
+
+from segret_ros.images.image_file import ENDINGS, files_in, is_image
+
+VIDEO_ENDINGS = ('.avi', '.mkv', '.mov', '.mp4')
+
+
+class SourceError(ValueError):
+    """A path that names nothing to label; says what would."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A photo or a video.
+
+    :param name: of its outputs, a path without the ending of a photo.
+    """
+
+    path: Path
+    name: PurePath
+
+    @property
+    def is_video(self) -> bool:
+        """Return whether it is a video, by its ending."""
+        return is_video(self.path)
+
+
+def is_video(path: Path) -> bool:
+    """Return whether a path counts as a video, by its ending in any case."""
+    return path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.')
+
+
+def files_of(path: Path) -> tuple[list[Path], int]:
+    """
+    Return the photos and videos that a path names, and how many other files it holds.
+
+    :param path: a file, or a folder whose folders are searched too.
+    :raises SourceError: for a path that names none.
+    """
+    if path.is_dir():
+        found = files_in(path, recursive=True)
+        files = [file for file in found if is_image(file) or is_video(file)]
+        if not files:
+            raise SourceError(f'it holds none of {known_endings()}')
+        return files, len(found) - len(files)
+    if not os.path.lexists(path):
+        raise SourceError('there is no such file or folder')
+    if not path.is_file():
+        raise SourceError('it is neither a file nor a folder')
+    if path.suffix.lower() not in ENDINGS + VIDEO_ENDINGS:
+        raise SourceError(f'its name ends in none of {known_endings()}')
+    return [path], 0
+
+
+def known_endings() -> str:
+    """Return the endings of photos and videos, for a message."""
+    return ' '.join((*ENDINGS, *VIDEO_ENDINGS))
+
+
+def named(files: Iterable[Path]) -> list[Source]:
+    """
+    Name each file by the shortest end of its path that tells all of them apart.
+
+    :param files: one that occurs twice counts once.
+    """
+    given: dict[Path, Path] = {}
+    for file in files:
+        given.setdefault(Path(os.path.abspath(file)), file)
+    stems = Counter(path.with_suffix('') for path in given if not is_video(path))
+    names = [path if is_video(path) or stems[path.with_suffix('')] > 1 else path.with_suffix('')
+             for path in given]
+    return [Source(path, name) for path, name in zip(given.values(), _ends(names))]
+
+
+def _ends(names: Sequence[PurePath]) -> Iterator[PurePath]:
+    longest = max((len(name.parts) for name in names), default=0)
+    for length in range(1, longest):
+        ends = [PurePath(*name.parts[-length:]) for name in names]
+        if len({str(end).lower() for end in ends}) == len(ends):  # for disks without case
+            break
+    else:
+        ends = [name.relative_to(name.anchor) for name in names]
+    yield from ends

@@ -1,0 +1,60 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the HTML reports share: each one file that needs nothing outside."""
+
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from segret_ros.files.atomic import atomic_path
+from segret_ros.labels.label_set import LabelSet
+from segret_ros.labels.metrics import ConfusionMatrix
+from segret_ros.offline.panels import Thumb
+
+
+def write_page(path: Path, package: str, template: str = 'report.html.j2', **content: object
+               ) -> None:
+    """
+    Write a page, whole or not at all.
+
+    :param package: that holds the template.
+    :param template: file name; it extends `base.html.j2` of this package.
+    :param content: what the template shows; text is escaped there.
+    """
+    loaders = [jinja2.PackageLoader(name, '') for name in (package, 'segret_ros.offline')]
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    page = environment.get_template(template).render(content)
+    with atomic_path(path) as partial:
+        partial.write_text(page, encoding='utf-8', errors='backslashreplace')
+
+
+def data_url(picture: bytes) -> str:
+    """Give a PNG or JPEG file as what an `img` shows without fetching anything."""
+    kind = 'png' if picture.startswith(b'\x89PNG') else 'jpeg'
+    return f'data:image/{kind};base64,{base64.b64encode(picture).decode()}'
+
+
+def embedded(thumbs: Iterable[Thumb]) -> list[dict]:
+    """Return frames as the macros `film` and `frames` show them."""
+    return [{'caption': thumb.caption,
+             'panels': {text: data_url(file) for text, file in thumb.panels.items()}}
+            for thumb in thumbs]
+
+
+def hex_color(color: tuple[int, int, int]) -> str:
+    """Give a colour, RGB 0..255, as CSS writes it."""
+    return '#{:02x}{:02x}{:02x}'.format(*color)
+
+
+def class_rows(labels: LabelSet, confusion: ConfusionMatrix) -> list[dict]:
+    """Give name, colour, IoU and share of the labelled pixels of each class; None if absent."""
+    shares = confusion.counts.sum(1) / max(confusion.counts.sum(), 1)
+    return [{'name': name, 'color': hex_color(color), 'share': float(share),
+             'iou': None if np.isnan(iou) else float(iou)}
+            for name, color, share, iou in zip(labels.names, labels.colors, shares,
+                                               confusion.iou())]

@@ -1,0 +1,341 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What devices lack: the diagnosis by what was found, and the finding on this machine."""
+
+import ctypes
+from functools import partial
+from importlib import metadata
+import os
+from pathlib import Path
+import platform
+import shutil
+import subprocess
+import sys
+
+import onnxruntime
+import pytest
+from segret_ros.files.share import default_model
+from segret_ros.inference import DeviceError, Segmenter
+from segret_ros.inference.engines import devices as devices_module
+from segret_ros.inference.engines.devices import (
+    built_for_cuda,
+    CUDA,
+    cuda_of_torch,
+    devices_of_auto,
+    Driver,
+    find,
+    find_torch,
+    Found,
+    FoundTorch,
+    installed,
+    lacks_of,
+    list_devices,
+    memory_of,
+    missing_libraries,
+    read_driver,
+    TENSORRT,
+    torch_lacks,
+)
+
+PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
+HERE = Driver(13, ('GPU A', 'GPU B'), memory=(8 << 30, 24 << 30))
+NOBODY_HAS = 'libsegret_nobody_has_this.so.7'
+compiler = pytest.mark.skipif(shutil.which('gcc') is None, reason='needs gcc')
+
+
+@pytest.fixture(autouse=True)
+def pc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the remedies be a PC's; some tests ask for a Jetson's."""
+    monkeypatch.setattr(platform, 'machine', lambda: 'x86_64')
+
+
+def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver | str = HERE,
+          missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13) -> Found:
+    """Give a machine that has everything, but for what is told."""
+    providers = PROVIDERS if wheels == ('onnxruntime-gpu',) else PROVIDERS[-1:]
+    return Found(dict.fromkeys(wheels, '1.31.1'), providers, cuda, driver, list(missing),
+                 extras)
+
+
+def compiled(path: Path, code: str, *arguments: str) -> Path:
+    """Give a shared library of C code."""
+    subprocess.run(['gcc', '-shared', '-fPIC', '-x', 'c', '-', '-x', 'none',
+                    '-o', str(path), *arguments],
+                   input=code, text=True, check=True)
+    return path
+
+
+def stand_in(path: Path, version: int, status: int, count: int) -> str:
+    """Give a library with those functions of the NVIDIA driver's that are asked."""
+    return str(compiled(path, f"""
+#include <stddef.h>
+#include <string.h>
+int cuDriverGetVersion(int *version) {{ *version = {version}; return 0; }}
+int cuInit(unsigned flags) {{ return {status}; }}
+int cuDeviceGetCount(int *count) {{ *count = {count}; return 0; }}
+int cuDeviceGet(int *device, int index) {{ *device = index; return 0; }}
+int cuDeviceGetName(char *name, int size, int device) {{
+    strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }}
+int cuDeviceTotalMem_v2(size_t *bytes, int device) {{
+    *bytes = (device ? 24ul : 8ul) << 30; return 0; }}
+int cuGetErrorString(int status, const char **text) {{ *text = "no luck"; return 0; }}
+"""))
+
+
+@pytest.mark.parametrize('device, provider', [
+    ('cuda', CUDA), ('cuda:1', CUDA), ('tensorrt', TENSORRT)])
+def test_a_device_that_has_everything_lacks_nothing(device: str, provider: str) -> None:
+    assert lacks_of(device, provider, found()) == []
+    # A driver runs what was built for an older CUDA, or does not tell.
+    assert lacks_of(device, provider, found(cuda=12)) == []
+    assert lacks_of(device, provider, found(cuda=0)) == []
+
+
+@pytest.mark.parametrize('wheels, what, remedy', [
+    (('onnxruntime',), 'onnxruntime 1.31.1 has no CUDAExecutionProvider, only CPUExecutionP',
+     "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"),
+    (('onnxruntime', 'onnxruntime-gpu'),
+     'onnxruntime 1.31.1 and onnxruntime-gpu 1.31.1 are both installed and overwrite each other',
+     'pip uninstall -y onnxruntime onnxruntime-gpu && pip install'),
+    ((), 'this ONNX Runtime has no CUDAExecutionProvider', 'pip uninstall -y onnxruntime &&'),
+])
+def test_the_wheel_is_told(wheels: tuple[str, ...], what: str, remedy: str) -> None:
+    lack, = lacks_of('cuda', CUDA, found(wheels))
+    assert lack.what.startswith(what)
+    assert lack.remedy.startswith(remedy)
+
+
+def test_the_wheel_of_tensorrt_comes_with_that_of_onnxruntime() -> None:
+    lack, = lacks_of('tensorrt', TENSORRT, found(('onnxruntime',)))
+    cuda = 13 if sys.version_info >= (3, 11) else 12
+    assert lack.remedy == ("pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu"
+                           f"[cuda,cudnn]' 'tensorrt-cu{cuda}==10.*'")
+
+
+@pytest.mark.parametrize('driver, device, what, remedy', [
+    ('libcuda.so.1: cannot open', 'cuda',
+     'the NVIDIA driver is missing (libcuda.so.1: cannot open)', 'sudo ubuntu-drivers install'),
+    (Driver(12, ('GPU A',)), 'cuda',
+     'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13', 'for a newer one'),
+    (Driver(13, (), 'no device is detected'), 'tensorrt',
+     'the NVIDIA driver finds no GPU (no device is detected)', 'nvidia-smi'),
+    (HERE, 'cuda:2', 'there is no GPU 2', 'use another (cuda:0 is GPU A, cuda:1 is GPU B)'),
+])
+def test_driver_and_gpu_are_told(driver: Driver | str, device: str, what: str,
+                                 remedy: str) -> None:
+    lack, = lacks_of(device, CUDA, found(driver=driver))
+    assert lack.what == what
+    assert remedy in lack.remedy
+
+
+def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
+    missing = 'libcublas.so.13', 'libnvinfer.so.10', 'libcudnn.so.9', 'libnvonnxparser.so.10'
+    cuda, tensorrt = lacks_of('tensorrt', TENSORRT, found(missing=missing))
+    assert cuda.what == 'libraries of CUDA or cuDNN are missing (libcublas.so.13, libcudnn.so.9)'
+    assert cuda.remedy == "pip install 'onnxruntime-gpu[cuda,cudnn]==1.31.1'"
+    assert tensorrt.what.endswith('TensorRT are missing (libnvinfer.so.10, libnvonnxparser.so.10)')
+    assert tensorrt.remedy == "pip install 'tensorrt-cu13==10.*'"
+    older = lacks_of('tensorrt', TENSORRT, found(missing=missing, extras=False, cuda=0))
+    assert 'LD_LIBRARY_PATH' in older[0].remedy
+    assert older[1].remedy == "pip install 'tensorrt==10.*'"
+
+
+@pytest.mark.parametrize('lacking, remedies', [
+    (found(('onnxruntime',)), ['docs/jetson.md']),
+    (found(missing=('libcublas.so.12', 'libnvinfer.so.10')), ['docs/jetson.md'] * 2),
+    (found(driver='libcuda.so.1: gone'), ['--runtime nvidia']),
+    (found(driver=Driver(12, ('GPU A',))), ['docs/jetson.md']),
+    (found(driver=Driver(13, (), 'none')), ['groups video and render'])])
+def test_remedies_on_a_jetson_are_its_own(monkeypatch: pytest.MonkeyPatch, lacking: Found,
+                                          remedies: list[str]) -> None:
+    monkeypatch.setattr(platform, 'machine', lambda: 'aarch64')
+    its_lacks = lacks_of('tensorrt', TENSORRT, lacking)
+    assert len(its_lacks) == len(remedies)
+    for lack, remedy in zip(its_lacks, remedies):
+        assert remedy in lack.remedy and 'docs/jetson.md' in lack.remedy
+        assert not any(word in lack.remedy for word in ('pip ', 'ubuntu-drivers', '--gpus all'))
+
+
+def test_pytorch_with_cuda_for_a_jetson_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, 'machine', lambda: 'aarch64')
+    lack, = torch_lacks('torch', FoundTorch([], 0, HERE))
+    assert lack.remedy == 'docs/jetson.md tells what fits this JetPack'
+
+
+def test_the_order_is_wheel_driver_libraries_gpu() -> None:
+    none = found(('onnxruntime',), 'libcuda.so.1: gone', ('libcublas.so.13',), extras=False)
+    assert [lack.what.split()[0] for lack in lacks_of('cuda', CUDA, none)] == [
+        'onnxruntime', 'the', 'libraries']
+    bare = found(driver=Driver(12, (), 'none'), missing=('libcublas.so.13',))
+    assert [lack.what.split('(')[0].strip() for lack in lacks_of('cuda', CUDA, bare)] == [
+        'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13',
+        'libraries of CUDA or cuDNN are missing', 'the NVIDIA driver finds no GPU']
+
+
+@pytest.mark.parametrize('device', ['torch', 'torch:1'])
+def test_pytorch_that_has_everything_lacks_nothing(device: str) -> None:
+    assert torch_lacks(device, FoundTorch([], 13, HERE)) == []
+    assert torch_lacks(device, FoundTorch([], 12, HERE)) == []
+    assert torch_lacks('torch:cpu', FoundTorch([], 0, 'libcuda.so.1: gone')) == []
+
+
+@pytest.mark.parametrize('missing, cuda, driver, device, whats', [
+    (['torch', 'onnx'], 0, HERE, 'torch',
+     ['the package torch is not installed', 'the package onnx is not installed']),
+    (['torch'], 0, 'libcuda.so.1: gone', 'torch:cpu', ['the package torch is not installed']),
+    ([], 0, 'libcuda.so.1: gone', 'torch:1',
+     ['this PyTorch was built without CUDA', 'the NVIDIA driver is missing (libcuda.so.1: gone)']),
+    ([], 13, Driver(12, ('GPU A',)), 'torch',
+     ['the NVIDIA driver runs CUDA up to 12, and this PyTorch needs 13']),
+    ([], 13, Driver(13, (), 'none'), 'torch', ['the NVIDIA driver finds no GPU (none)']),
+    ([], 13, HERE, 'torch:2', ['there is no GPU 2']),
+])
+def test_what_pytorch_lacks_is_told(missing: list[str], cuda: int, driver: Driver | str,
+                                    device: str, whats: list[str]) -> None:
+    lacks = torch_lacks(device, FoundTorch(missing, cuda, driver))
+    assert [lack.what for lack in lacks] == whats
+    for name, lack in zip(missing, lacks):
+        assert lack.remedy == f'pip install {name}'
+    if device == 'torch:2':
+        assert lacks[0].remedy == 'use another (torch:0 is GPU A, torch:1 is GPU B)'
+
+
+@pytest.mark.parametrize('version, cuda', [
+    ("cuda: Optional[str] = '13.0'\nhip: Optional[str] = None\n", 13),
+    ("__version__ = '2.6.0'\ncuda = '12.4'\n", 12),
+    ("__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\nhip: str = '7.1'\n", 0),
+    ('', 0)])
+def test_the_cuda_of_pytorch_is_read(version: str, cuda: int) -> None:
+    assert cuda_of_torch(version) == cuda
+
+
+def test_this_pytorch_is_found_without_loading_it() -> None:
+    torch = pytest.importorskip('torch')
+    assert find_torch().cuda == int((torch.version.cuda or '0').partition('.')[0])
+    code = ('import sys; from segret_ros.inference.engines.devices import *; devices_of_auto(); '
+            "list_devices(); print('torch' in sys.modules)")
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert ran.stdout == 'False\n'
+
+
+@pytest.mark.parametrize('usable, expected', [
+    ({'cuda', 'torch', 'openvino'}, ['cuda', 'torch', 'openvino', 'cpu']),
+    ({'torch', 'openvino'}, ['torch', 'openvino', 'cpu']),
+    ({'torch'}, ['torch', 'cpu']),
+    ({'openvino'}, ['openvino', 'cpu']),
+    (set(), ['cpu'])])
+def test_auto_takes_gpus_first(monkeypatch: pytest.MonkeyPatch, usable: set[str],
+                               expected: list[str]) -> None:
+    monkeypatch.setattr(devices_module.onnxruntime, 'get_available_providers', lambda: PROVIDERS)
+    monkeypatch.setattr(devices_module, 'find',
+                        lambda provider: found(driver=HERE if 'cuda' in usable else 'gone'))
+    monkeypatch.setattr(devices_module, 'find_torch',
+                        lambda: FoundTorch([] if 'torch' in usable else ['torch'], 13, HERE))
+    monkeypatch.setattr(devices_module, 'find_spec',
+                        lambda name: name == 'openvino' and name in usable or None)
+    assert devices_of_auto() == expected
+
+
+def test_only_what_is_installed_has_a_version() -> None:
+    assert installed('numpy', NOBODY_HAS) == {'numpy': metadata.version('numpy')}
+
+
+def test_a_driver_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(OSError, match=NOBODY_HAS):
+        read_driver(NOBODY_HAS)
+
+
+@compiler
+@pytest.mark.parametrize('version, status, count, expected', [
+    (13000, 0, 2, HERE),
+    (12080, 0, 1, Driver(12, ('GPU A',), memory=(8 << 30,))),
+    (12080, 100, 2, Driver(12, (), 'no luck')),
+    (12080, 0, 0, Driver(12, (), 'it counts none')),
+])
+def test_a_driver_is_asked_for_its_gpus(tmp_path: Path, version: int, status: int, count: int,
+                                        expected: Driver) -> None:
+    assert read_driver(stand_in(tmp_path / 'libcuda.so.1', version, status, count)) == expected
+
+
+@compiler
+def test_a_gpu_tells_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = stand_in(tmp_path / 'libcuda.so.1', 13000, 0, 2)
+    monkeypatch.setattr(devices_module, 'DRIVER', driver)
+    assert (memory_of(0), memory_of(1)) == (8 << 30, 24 << 30)
+
+
+@compiler
+def test_libraries_that_nobody_finds_are_missing(tmp_path: Path) -> None:
+    name = 'libsegret_is_loaded_later.so.7'  # no other test may ask for it: it stays loaded
+    needed = compiled(tmp_path / name, '', f'-Wl,-soname,{name}')
+    provider = compiled(tmp_path / 'libprovider.so', '', '-Wl,--no-as-needed', str(needed))
+    away = tmp_path / 'away.so'
+    needed.rename(away)
+    assert missing_libraries(provider) == [name]
+    ctypes.CDLL(str(away))  # from then on the process has it, under the name it calls itself
+    assert missing_libraries(provider) == []
+    assert missing_libraries(tmp_path / 'no.so') == []
+
+
+@compiler
+def test_cudnn_is_missing_where_cublas_is_needed(tmp_path: Path) -> None:
+    cublas = compiled(tmp_path / 'libcublas.so.99', '', '-Wl,-soname,libcublas.so.99')
+    provider = compiled(tmp_path / 'libprovider.so', '', '-Wl,--no-as-needed', str(cublas))
+    cublas.unlink()
+    assert missing_libraries(provider)[0] == 'libcublas.so.99'
+    try:
+        ctypes.CDLL('libcudnn.so.9')
+    except OSError:
+        assert missing_libraries(provider) == ['libcublas.so.99', 'libcudnn.so.9']
+
+
+@pytest.mark.parametrize(('before', 'expected'), [(None, '0'), ('1', '1')])
+def test_tf32_is_forbidden_before_a_library_is_loaded(
+        monkeypatch: pytest.MonkeyPatch, before: str | None, expected: str) -> None:
+    seen = []
+    monkeypatch.setattr(onnxruntime, 'preload_dlls', lambda: seen.append(
+        os.environ.get('NVIDIA_TF32_OVERRIDE')), raising=False)
+    monkeypatch.setattr(devices_module, 'find_driver', lambda: seen.append(
+        os.environ.get('NVIDIA_TF32_OVERRIDE')) or 'gone')
+    for look in (partial(find, CUDA), find_torch, partial(find, TENSORRT)):
+        monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', before or '')  # so that it is put back
+        if before is None:
+            monkeypatch.delenv('NVIDIA_TF32_OVERRIDE')
+        look()
+    assert seen == [expected] * 5
+
+
+def test_this_machine_is_found_as_it_is() -> None:
+    here = find(CUDA)
+    assert here.providers == onnxruntime.get_available_providers()
+    assert here.wheels == installed('onnxruntime', 'onnxruntime-gpu')
+    assert here.cuda == built_for_cuda()
+    devices = {device.name: device for device in list_devices()}
+    assert list(devices)[:3] == ['cpu', 'openvino', 'cuda']
+    assert list(devices)[-3:] == ['tensorrt', 'torch', 'torch:cpu']
+    for name in ('torch', 'torch:cpu'):
+        assert devices[name].lacks == torch_lacks(name, find_torch())
+    assert devices['cpu'].lacks == []
+    assert onnxruntime.__version__ in devices['cpu'].engine
+    assert devices['cuda'].lacks == lacks_of('cuda', CUDA, here)
+
+
+def test_an_error_tells_all_that_is_missing() -> None:
+    lacks = lacks_of('tensorrt', TENSORRT, find(TENSORRT))
+    if not lacks:
+        pytest.skip('this machine has TensorRT')
+    with pytest.raises(DeviceError) as caught:
+        Segmenter(default_model(), 'tensorrt')
+    assert str(caught.value) == ("device 'tensorrt' can't be used: "
+                                 f"{'; '.join(map(str, lacks))}; or use cpu")
+
+
+def test_an_onnxruntime_in_parts_is_told(tmp_path: Path) -> None:
+    (tmp_path / 'onnxruntime').mkdir()  # as pip leaves it: a folder, but no module
+    (tmp_path / 'onnxruntime' / '__init__.py').touch()
+    code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); import segret_ros.inference'
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert 'onnxruntime is installed in parts' in ran.stderr.splitlines()[-1]
+    assert 'pip uninstall -y onnxruntime onnxruntime-gpu' in ran.stderr.splitlines()[-1]

@@ -1,0 +1,99 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A model file with its own frames, and one whose weights are other than its frames tell."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache as cached
+from pathlib import Path
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from segret_ros.inference import read_model_info
+from segret_ros.inference.engines.engine import Engine, open_engine
+from segret_ros.inference.labels import Blocks
+from segret_ros.inference.serving.cache import EngineCache, Entry
+from segret_ros.inference.serving.parity_frames import compressed, decompressed, encode
+from segret_ros.inference.serving.proven import build_proven_engine
+from segret_ros.inference.serving.validation_frames import labelled
+
+FRAMES = 3
+SEED = 0
+
+
+def blobs(generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Give an (H, W, 3) uint8 RGB image of soft patches."""
+    coarse = generator.integers(0, 256, (8, 12, 3), np.uint8)
+    return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture(scope='session')
+def proven_file(network_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the model file of lively random weights, with float16 weights and frames of its own."""
+    import onnx
+    from segret_train.onnx_model import save_model, store_as_half
+    model, info = onnx.load(network_file), read_model_info(network_file)
+    store_as_half(model)
+    path = tmp_path_factory.mktemp('proven') / 'segret_nano_proven.onnx'
+    save_model(model, info, path)
+    generator = np.random.default_rng(SEED)
+    jpegs = [compressed(blobs(generator, info.input_size)) for _ in range(FRAMES)]
+    frames = labelled([decompressed(jpeg) for jpeg in jpegs], path, info)
+    texts = encode([(jpeg, frame.label) for jpeg, frame in zip(jpegs, frames)])
+    save_model(onnx.load(path), replace(info, parity_frames=texts), path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def changed_file(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a sound model file whose classes are mixed up, with the frames of the one before."""
+    import onnx
+    from onnx import numpy_helper
+    from segret_train.onnx_model import save_model
+    model = onnx.load(proven_file)
+    tensor, = (tensor for tensor in model.graph.initializer
+               if tensor.name == 'decoder.classify.bias')
+    bias = numpy_helper.to_array(tensor) + np.float32([1, 0, 0])
+    tensor.CopyFrom(numpy_helper.from_array(bias, tensor.name))
+    path = tmp_path_factory.mktemp('changed') / 'segret_nano_changed.onnx'
+    save_model(model, read_model_info(proven_file), path)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EngineCache:
+    """Give an empty cache."""
+    return EngineCache(tmp_path / 'engines')
+
+
+@pytest.fixture(scope='session')
+def built(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    """Give the proven file's engine for OpenVINO, in a cache of its own; do not change it."""
+    folder = tmp_path_factory.mktemp('built')
+    return build_proven_engine(proven_file, 'openvino', None, EngineCache(folder))
+
+
+@pytest.fixture
+def filled(cache: EngineCache, built: Entry) -> EngineCache:
+    """Give a cache with that engine."""
+    shutil.copytree(built.folder, cache.folder / built.folder.name)
+    return cache
+
+
+@pytest.fixture(scope='session')
+def is_right(proven_file: Path) -> Callable[[Engine], bool]:
+    """Give what tells whether an engine labels an unknown image as one made just for that does."""
+    size = read_model_info(proven_file).input_size
+    image_rgb = blobs(np.random.default_rng(SEED + 1), size)
+
+    def labels_of(engine: Engine) -> np.ndarray:
+        return Blocks(engine.run(image_rgb), size).labels()
+
+    @cached
+    def expected(device: str) -> np.ndarray:  # each device rounds in its own way
+        return labels_of(open_engine(proven_file, device))
+
+    return lambda engine: bool((labels_of(engine) == expected(engine.device)).mean() > 0.995)

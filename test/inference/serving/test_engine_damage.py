@@ -1,0 +1,179 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A thousand cuts and flipped bits: an error or a new engine each time, and right labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import shutil
+
+import numpy as np
+import pytest
+from segret_ros.files.share import default_model
+from segret_ros.inference import checksum, ModelError, read_model_info
+from segret_ros.inference.engines.engine import open_engine
+from segret_ros.inference.engines.openvino import BUILT
+from segret_ros.inference.labels import Blocks
+from segret_ros.inference.serving.cache import EngineCache, ENTRY, Entry
+from segret_ros.inference.serving.proven import open_proven_engine
+
+DEVICE = 'openvino'
+OF_ENTRIES, OF_MODELS, OF_THE_SHIPPED, OF_THE_METADATA = 500, 360, 80, 60
+REBUILT = 2  # for real, of the damaged entries
+
+
+@dataclass
+class Damager:
+    """Cuts files and flips bits, the same each run."""
+
+    generator: np.random.Generator
+
+    def __call__(self, content: bytes, begin: int = 0, end: int | None = None) -> bytes:
+        """Give a content that was cut or has one bit flipped, from `begin` to before `end`."""
+        place = int(self.generator.integers(begin, len(content) if end is None else end))
+        if self.generator.random() < 0.5:
+            return content[:place]
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << int(self.generator.integers(8))
+        return bytes(flipped)
+
+
+@pytest.fixture
+def damage() -> Damager:
+    return Damager(np.random.default_rng(7))
+
+
+def put(cache: EngineCache, built: Entry, name: str, content: bytes) -> None:
+    """Leave an entry with one of its files damaged, whatever was there before."""
+    folder = cache.folder / built.folder.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in built.folder.iterdir():
+        if path.name != name:
+            os.link(path, folder / path.name)
+    (folder / name).write_bytes(content)
+
+
+def check_that_another_takes_its_place(cache: EngineCache, built: Entry) -> None:
+    with cache.writing(built.key) as folder:
+        shutil.copy(built.folder / BUILT, folder)
+        cache.keep(folder, built.key, built.parity, built.first_share, built.built_s)
+    assert cache.find(built.key).files == built.files
+    assert [path.name for path in cache.folder.iterdir()] == [built.folder.name]
+
+
+def test_500_damages_of_a_kept_engine(built: Entry, cache: EngineCache, proven_file: Path,
+                                      is_right: Callable, damage: Damager) -> None:
+    contents = {name: (built.folder / name).read_bytes() for name in (BUILT, ENTRY)}
+    passed = 0
+    for number in range(OF_ENTRIES):
+        name = (BUILT, ENTRY)[number % 2]
+        put(cache, built, name, damage(contents[name]))
+        found = cache.find(built.key)
+        if found:  # a digit beyond the precision, the last line's end
+            assert name == ENTRY and found.key == built.key and found.parity == built.parity
+            assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+            passed += 1
+    assert passed < 0.05 * OF_ENTRIES
+
+
+@pytest.mark.parametrize('number', range(REBUILT))
+def test_a_damaged_engine_is_built_anew(built: Entry, cache: EngineCache, proven_file: Path,
+                                        is_right: Callable, number: int,
+                                        caplog: pytest.LogCaptureFixture) -> None:
+    damage = Damager(np.random.default_rng(number))
+    name = (BUILT, ENTRY)[number % 2]
+    put(cache, built, name, damage((built.folder / name).read_bytes()[:-1]))
+    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    warning, = (record.message for record in caplog.records if record.levelname == 'WARNING')
+    assert f'{built.folder.name}: the engine kept there is damaged' in warning
+    assert is_right(open_engine(proven_file, DEVICE, built=cache.find(built.key).folder))
+
+
+@pytest.mark.parametrize('name', [BUILT, ENTRY])
+@pytest.mark.parametrize('kind', ['missing', 'empty', 'folder', 'more'])
+def test_files_that_are_not_as_they_were(built: Entry, cache: EngineCache, name: str, kind: str
+                                         ) -> None:
+    put(cache, built, name, b'')
+    path = cache.folder / built.folder.name / name
+    if kind in ('missing', 'folder'):
+        path.unlink()
+    if kind == 'folder':
+        path.mkdir()
+    if kind == 'more':
+        path.write_bytes((built.folder / name).read_bytes())
+        (path.parent / 'other').write_bytes(b'')
+    assert cache.find(built.key) is None
+    check_that_another_takes_its_place(cache, built)
+
+
+@pytest.mark.parametrize('kind', ['file', 'link to nowhere', 'another entry', 'empty folder'])
+def test_folders_that_are_none_of_ours(built: Entry, cache: EngineCache, kind: str) -> None:
+    folder = cache.folder / built.folder.name
+    cache.folder.mkdir()
+    if kind == 'file':
+        folder.write_text('no folder')
+    elif kind == 'link to nowhere':
+        folder.symlink_to('nowhere')
+    elif kind == 'empty folder':
+        folder.mkdir()
+    else:
+        with cache.writing(built.key) as hidden:
+            other = cache.keep(hidden, type(built.key)(**{**vars(built.key), 'device': 'cpu'}),
+                               built.parity, 1.0, 1.0)
+        other.folder.rename(folder)
+    assert cache.find(built.key) is None
+    check_that_another_takes_its_place(cache, built)
+
+
+def labels(path: Path, images: list[np.ndarray]) -> list[np.ndarray]:
+    engine, size = open_engine(path, 'cpu'), read_model_info(path).input_size
+    return [Blocks(engine.run(image_rgb), size).labels() for image_rgb in images]
+
+
+def check_damages(path: Path, damaged: Callable[[bytes], bytes], count: int, folder: Path) -> int:
+    """Give how many of some damages were not refused; these label as if nothing had happened."""
+    info, content = read_model_info(path), path.read_bytes()
+    generator = np.random.default_rng(1)
+    images = [generator.integers(0, 256, (*info.input_size, 3), np.uint8)]
+    expected = labels(path, images)
+    passed = 0
+    for number in range(count):
+        changed = folder / f'{number}.onnx'
+        changed.write_bytes(damaged(content))
+        try:
+            assert read_model_info(changed) == info
+            assert np.array_equal(labels(changed, images), expected)
+            passed += 1
+        except ModelError as error:
+            assert str(changed) in str(error) and 'segret_export' in str(error)
+        changed.unlink()
+    return passed
+
+
+@pytest.mark.parametrize('which, count', [('small', OF_MODELS), ('shipped', OF_THE_SHIPPED)])
+def test_damages_of_a_model_file(proven_file: Path, tmp_path: Path, damage: Damager, which: str,
+                                 count: int) -> None:
+    path = {'small': proven_file, 'shipped': default_model()}[which]
+    assert check_damages(path, damage, count, tmp_path) == 0
+
+
+def test_damages_of_the_checksum_of_a_model_file(proven_file: Path, tmp_path: Path,
+                                                 damage: Damager) -> None:
+    """Where the checksum's own name is hit, the file counts as an older one, which has none."""
+    begin = proven_file.read_bytes().index(checksum.KEY.encode()) - 4
+    end = begin + 4 + len(checksum.KEY) + 2 + 64
+    passed = check_damages(proven_file, lambda content: damage(content, begin, end),
+                           OF_THE_METADATA, tmp_path)
+    assert 0 < passed < OF_THE_METADATA
+
+
+def test_a_model_file_whose_checksum_lost_its_name_is_proven_as_ever(
+        proven_file: Path, tmp_path: Path, cache: EngineCache, is_right: Callable) -> None:
+    path = tmp_path / 'older.onnx'
+    content = proven_file.read_bytes()
+    path.write_bytes(content.replace(checksum.KEY.encode(), b'segret.sha257'))
+    assert path.read_bytes() != content
+    assert is_right(open_proven_engine(path, 'cpu', cache=cache))

@@ -1,0 +1,56 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random damage to bags of every format costs what it hits: no other error, nothing in silence."""
+
+from pathlib import Path
+import random
+import shutil
+
+from bag_files import FORMATS, MESSAGES
+import pytest
+from segret_ros.offline.bags import BagError, open_bag
+from segret_ros.offline.bags.cameras import bag_cameras, remarks
+
+MUTATIONS = 5  # of each format; for an afternoon of them take a larger number
+WIDE = (b'\xff' * 8, b'\xff' * 7 + b'\x7f', bytes(8), (1 << 31).to_bytes(8, 'little'),
+        (1 << 31).to_bytes(8, 'big'))
+
+
+def mutate(content: bytes, rng: random.Random) -> bytes:
+    """Return some bytes with some of them flipped, cut, inserted, repeated or made a length."""
+    place = rng.randrange(len(content))
+    if rng.random() < 0.5:
+        place = rng.randrange(min(len(content), 5000))  # where heads are
+    before, behind = content[:place], content[place:]
+    return rng.choice((
+        lambda: before + bytes([behind[0] ^ 1 << rng.randrange(8)]) + behind[1:],
+        lambda: before, lambda: behind,
+        lambda: before + rng.randbytes(rng.choice((1, 99))) + behind,
+        lambda: before + behind[:500] + behind, lambda: before + rng.choice(WIDE) + behind[8:]))()
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_no_mutation_is_silent(tmp_path: Path, kind: str) -> None:
+    rng = random.Random(kind)
+    sound = FORMATS[kind](tmp_path)
+    for number in range(MUTATIONS):
+        path = tmp_path / f'mutation_{number}' / sound.name
+        (shutil.copytree if sound.is_dir() else _copy)(sound, path)
+        file = rng.choice(sorted(path.iterdir())) if path.is_dir() else path
+        file.write_bytes(mutate(file.read_bytes(), rng))
+        left = {item: item.read_bytes() for item in path.parent.rglob('*') if item.is_file()}
+        try:
+            with open_bag(path) as bag:
+                messages = list(bag.messages(list(bag.topics)))
+                assert len(messages) == MESSAGES or bag.damage, number
+                remarks(bag, bag_cameras(bag, []))
+        except BagError as error:
+            assert len(str(error).splitlines()) == 1, number
+        assert left == {item: item.read_bytes() for item in path.parent.rglob('*')
+                        if item.is_file()}, number
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir()
+    shutil.copy(source, target)

@@ -1,0 +1,321 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The page of an evaluation: what it tells, and that it stands alone."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+import re
+
+import cv2
+import numpy as np
+import pytest
+from segret_ros.labels.label_set import LabelSet
+from segret_ros.offline.evaluation.errors import EvaluationError
+from segret_ros.offline.evaluation.faults import counts, Faults, REJECTED, UNSCORED
+from segret_ros.offline.evaluation.files import FORMAT
+from segret_ros.offline.evaluation.frames_table import read_columns
+from segret_ros.offline.evaluation.report import columns_needed, write_report
+from segret_ros.offline.evaluation.rows import head, row
+from segret_ros.offline.evaluation.tally import Tally
+from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbnail
+from segret_ros.offline.evaluation.timeline import timeline
+
+CAMERA = '/front/image_raw'
+VOID = {'meta', 'link', 'img', 'br', 'hr', 'rect', 'polyline', 'circle', 'line', 'path', 'input'}
+
+
+class Page(HTMLParser):
+    """What a page holds; elements that are not closed, or closed twice, fail."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.images = 0
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.images += tag == 'img'
+        assert tag != 'script'
+        for name, value in attrs:
+            assert name not in ('src', 'href') or value.startswith(('data:', '#')), value
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        if tag not in VOID:
+            raise AssertionError(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return ' '.join(' '.join(self.texts).split())
+
+
+def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool = False,
+          damage: list | None = None, faults: list | None = None) -> tuple[dict, dict]:
+    """Give metrics and columns of a drive of frames of 8 x 8 pixels, all of the first class."""
+    tally = Tally(len(names))
+    label = np.zeros((8, 8), np.uint8)
+    lines = [head(names)]
+    for number, values in enumerate(frames):
+        tally.add(values.get('problem', ''))
+        if values.get('problem') != 'rejected':
+            tally.add_labels(np.bincount(label.ravel(), minlength=256),
+                             np.bincount(label.ravel() + 200, minlength=256), None)
+            values = {'confidence': 200 / 255, 'unknown': 0.0, f'area_{names[0]}': 1.0, **values}
+        if scored:
+            tally.matched += 1
+            tally.scores.add(label, label, label + 200)
+        lines.append(row({'bag': 'night', 'camera': CAMERA, 'stamp_ns': number * 10 ** 8,
+                          'time_ns': number * 10 ** 8, 'network_ms': 30.0, **values}, names))
+    path = folder / 'frames.csv'
+    path.write_text(''.join(lines), encoding='utf-8')
+    faults = faults or []
+    summary = tally.as_json(names, len(frames) if scored else None, 10.0,
+                            counts(faults, REJECTED), counts(faults, UNSCORED))
+    metrics = {
+        'format': FORMAT,
+        'model': {'name': 'model', 'hash': 'abc', 'variant': 'nano', 'classes': list(names),
+                  'colors': [[index % 256, 9, 9] for index in range(len(names))],
+                  'device': 'cpu', 'engine': 'engine'},
+        'options': {'every': 1, 'start': None, 'stop': None, 'min_confidence': 0.0},
+        'bags': [{'name': 'night', 'frames': len(frames), 'damage': damage or [],
+                  'faults': faults}],
+        'all': summary, 'cameras': {CAMERA: summary} if frames else {}}
+    return metrics, read_columns(path)
+
+
+def page_of(folder: Path, metrics: dict, columns: dict, realtime: dict | None = None,
+            pictures: dict | None = None, command: str = 'segret_evaluate night') -> Page:
+    path = folder / 'report.html'
+    write_report(path, metrics, columns, {'command': command, 'seconds': 2.0}, realtime,
+                 pictures or {})
+    text = path.read_text(encoding='utf-8')
+    assert not re.search(r'https?://(?!www\.w3\.org/2000/svg)', text)
+    assert 'nan' not in re.sub(r'data:[^"]*', '', text).lower().split()
+    return Page(text)
+
+
+def test_without_true_labels_it_says_so(tmp_path: Path) -> None:
+    page = page_of(tmp_path, *drive(tmp_path, ('road', 'car'), [{}] * 5))
+    assert 'no true labels' in page.text
+    assert '78.4 %' in page.text  # 200 of 255
+    assert 'segret_evaluate night' in page.text and 'abc' in page.text
+
+
+def test_with_true_labels_it_shows_the_scores(tmp_path: Path) -> None:
+    frames = [{'miou': 1.0}] * 4
+    page = page_of(tmp_path, *drive(tmp_path, ('road', 'car'), frames, scored=True))
+    assert 'mean IoU is 100.0 %' in page.text
+    assert 'Calibration' in page.text
+
+
+@pytest.mark.parametrize('frames', [
+    [], [{}], [{'problem': 'rejected'}] * 3, [{'problem': 'black'}, {}]],
+    ids=['none', 'one', 'all rejected', 'one black'])
+def test_any_drive_has_a_page(tmp_path: Path, frames: list[dict]) -> None:
+    metrics, columns = drive(tmp_path, ('road',), frames)
+    page = page_of(tmp_path, metrics, columns)
+    assert f'{len(frames)} frame' in page.text
+    for kind in {values['problem'] for values in frames if 'problem' in values}:
+        assert kind in page.text
+
+
+def test_reasons_are_told_by_count_and_first_place(tmp_path: Path) -> None:
+    found = Faults()
+    for number in range(3):
+        found.add(CAMERA, REJECTED, 'encoding h264', f'{CAMERA} at {7 + number} ns: no picture')
+    found.add(CAMERA, UNSCORED, 'an empty file', '/label at 9 ns: an empty file')
+    metrics, columns = drive(tmp_path, ('road',), [{'problem': 'rejected'}] * 3 + [{}],
+                             scored=True, faults=found.as_json())
+    page = page_of(tmp_path, metrics, columns)
+    assert metrics['all']['rejected'] == {'encoding h264': 3}
+    assert metrics['all']['scores']['unscored'] == {'an empty file': 1}
+    for text in ('3 frames were not labelled: encoding h264 (3)', f'{CAMERA} at 7 ns: no picture',
+                 'an empty file (1)', '/label at 9 ns'):
+        assert text in page.text
+
+
+def test_reasons_without_end_are_gathered() -> None:
+    found = Faults()
+    for number in range(1000):
+        found.add(CAMERA, REJECTED, f'encoding {number}', '')
+    assert len(found.as_json()) == 51
+    assert sum(counts(found.as_json(), REJECTED).values()) == 1000
+    again = Faults()
+    again.add_json(found.as_json())
+    assert again.as_json() == found.as_json()
+
+
+def test_damage_is_told_by_place_and_count(tmp_path: Path) -> None:
+    damage = [{'place': 'night.mcap, byte 77', 'problem': 'the file is cut', 'count': 3}]
+    page = page_of(tmp_path, *drive(tmp_path, ('road',), [{}], damage=damage))
+    assert 'night.mcap, byte 77' in page.text and 'the file is cut' in page.text
+
+
+def test_names_are_text(tmp_path: Path) -> None:
+    names = ('<b>road</b>', '"car" & \'bus\'')
+    page = page_of(tmp_path, *drive(tmp_path, names, [{}] * 3, scored=True),
+                   command='segret_evaluate "<i>"')
+    assert '<b>road</b>' in page.text and '"<i>"' in page.text
+
+
+def test_many_classes_have_a_page(tmp_path: Path) -> None:
+    names = tuple(f'class {number}' for number in range(150))
+    page = page_of(tmp_path, *drive(tmp_path, names, [{}] * 3, scored=True))
+    assert 'class 149' in page.text
+
+
+def test_as_driven_is_shown_and_what_is_missing_left_out(tmp_path: Path) -> None:
+    drawn = drive(tmp_path, ('road',), [{}] * 3)
+    realtime = {'frames': 100, 'answered': 93, 'dropped': 7,
+                'latency_ms': {'median': 54.2, 'p99': 77.0, 'max': 80.0},
+                'streaming_miou': 0.61, 'offline_miou': 0.69}
+    page = page_of(tmp_path, *drawn, realtime)
+    for text in ('54 ms', '77 ms', '61.0 %', '69.0 %'):
+        assert text in page.text
+    assert 'Dropped 0' in page_of(tmp_path, *drawn, {'frames': 0}).text
+
+
+def test_frames_are_shown_with_their_labels(tmp_path: Path) -> None:
+    frames = [{'miou': 0.9 - 0.01 * number, 'confidence': 0.5 + 0.01 * number}
+              for number in range(40)]
+    metrics, columns = drive(tmp_path, ('road',), frames)
+    shown = frames_to_show(columns)
+    assert shown['filmstrip'] == sorted(shown['filmstrip']) and len(shown['filmstrip']) == 16
+    assert shown['worst'][0] == 39 and shown['least certain'][0] == 0
+    image, label = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+    labels = LabelSet(('road',), ((1, 2, 3),))
+    pictures = {name: [thumbnail(name, columns, index, image, label, label, labels)
+                       for index in rows] for name, rows in shown.items()}
+    page = page_of(tmp_path, metrics, columns, pictures=pictures)
+    assert page.images == 16 + 4 * (len(shown['worst']) + len(shown['least certain']))
+
+
+def test_a_long_drive_has_a_small_page_that_keeps_its_extremes(tmp_path: Path) -> None:
+    metrics, columns = drive(tmp_path, ('road', 'car'), [{}] * 50)
+    long = {name: np.repeat(column, 1000) for name, column in columns.items()}
+    long['time_ns'] = np.arange(50000) * 10 ** 8
+    long['stability'] = np.full(50000, 0.95, np.float32)
+    long['stability'][31234] = 0.25
+    page_of(tmp_path, metrics, long)
+    text = (tmp_path / 'report.html').read_text()
+    assert len(text) < 600_000
+    flat = long | {'stability': np.full(50000, 0.95, np.float32)}
+    page_of(tmp_path, metrics, flat)
+    assert text != (tmp_path / 'report.html').read_text()
+
+
+def test_needed_columns_are_those_of_the_table(tmp_path: Path) -> None:
+    metrics, _ = drive(tmp_path, ('road', 'car'), [{}])
+    assert read_columns(tmp_path / 'frames.csv', columns_needed(metrics)).keys() == set(
+        columns_needed(metrics))
+
+
+def test_a_replay_is_only_partly_known(tmp_path: Path) -> None:
+    metrics, columns = drive(tmp_path, ('road',), [{}] * 3)
+    camera = {'frames': 50, 'dropped': 3, 'latency_ms': {'median': None, 'p99': None}}
+    page = page_of(tmp_path, metrics, columns, {
+        'frames': 100, 'dropped': 7, 'streaming_miou': None, 'age_ms': {},
+        'cameras': {'/front/image_raw': camera, '/rear/image_raw': camera}})
+    assert '/rear/image_raw 50 3 – – – – –' in page.text
+
+
+def test_each_camera_has_its_own_plots(tmp_path: Path) -> None:
+    metrics, columns = drive(tmp_path, ('road', 'car'), [{}] * 10)
+    metrics['cameras'] = {CAMERA: metrics['all'], '/rear/image_raw': metrics['all']}
+    columns['camera'] = np.array([CAMERA, '/rear/image_raw'] * 5, object)
+    columns['confidence'][columns['camera'] == CAMERA] = 0.3
+    page_of(tmp_path, metrics, columns)
+    front, rear = (tmp_path / 'report.html').read_text().split('<h3>')[1:3]
+    assert front.startswith(CAMERA) and rear.startswith('/rear/image_raw')
+    assert '30 %' in front and '30 %' not in rear.split('Classes')[0]
+    shown = frames_to_show(columns)['filmstrip']
+    assert sorted(shown) == list(range(10)) and shown[:5] == [0, 2, 4, 6, 8]
+
+
+def test_a_drive_without_pictures_of_worth_shows_none() -> None:
+    nothing = np.full(3, np.nan, np.float32)
+    columns = {'confidence': nothing, 'stability': nothing, 'miou': nothing,
+               'bag': np.full(3, 'night', object), 'camera': np.full(3, CAMERA, object),
+               'time_ns': np.arange(3)}
+    assert frames_to_show(columns) == {'filmstrip': [], 'worst': [], 'least certain': []}
+
+
+def test_without_true_labels_the_least_stable_frames_are_the_worst(tmp_path: Path) -> None:
+    frames = [{'stability': 0.9}, {'stability': 0.2}, {}, {'stability': 0.5}]
+    metrics, columns = drive(tmp_path, ('road',), frames)
+    assert frames_to_show(columns)['worst'] == [1, 3, 0]
+    image, label = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+    thumb = thumbnail('worst', columns, 1, image, label, None, LabelSet(('a',), ((1, 2, 3),)))
+    assert list(thumb.panels) == ['camera', 'labels']
+    assert thumb.caption == '0.1 s · stability 20.0 % · confidence 78.4 %'
+    page = page_of(tmp_path, metrics, columns, pictures={'worst': [thumb]})
+    assert 'Least stable frames' in page.text and page.images == 2
+
+
+def test_the_worst_frames_lie_apart() -> None:
+    count = 200
+    columns = {'bag': np.full(count, 'night', object), 'camera': np.full(count, CAMERA, object),
+               'time_ns': np.arange(count) * 10 ** 8, 'confidence': np.ones(count, np.float32),
+               'stability': np.ones(count, np.float32),
+               'miou': np.abs(np.arange(count) - 100).astype(np.float32) / count}
+    worst = frames_to_show(columns)['worst']
+    assert worst[0] == 100 and len(worst) == 6
+    assert np.diff(sorted(worst)).min() >= 10  # a twentieth of the drive
+
+
+def test_wrong_pixels_are_red_and_unlabelled_ones_dark(tmp_path: Path) -> None:
+    _, columns = drive(tmp_path, ('road', 'car'), [{}])
+    image, label = np.full((32, 32, 3), 120, np.uint8), np.zeros((32, 32), np.uint8)
+    true_label = label.copy()
+    true_label[:, 16:] = 1
+    true_label[16:] = 255
+    thumb = thumbnail('worst', columns, 0, image, label, true_label,
+                      LabelSet(('road', 'car'), ((1, 2, 3), (200, 100, 50))))
+    file = np.frombuffer(thumb.panels['wrong in red'], np.uint8)
+    bgr = cv2.imdecode(file, cv2.IMREAD_COLOR).astype(int)
+    assert abs(bgr[4, 4] - 120).max() < 8
+    assert bgr[4, 28, 2] > 200 and bgr[4, 28, :2].max() < 80
+    assert bgr[28, 4].max() < 40
+
+
+def test_a_clock_that_is_set_is_no_driving() -> None:
+    columns = {'bag': np.array(['a', 'a', 'a', 'a', 'b', 'b'], object),
+               'time_ns': np.array([0, 1, 1_700_000_000, 1_699_999_999, 7, 9]) * 10 ** 9}
+    times = timeline(columns)
+    np.testing.assert_array_equal(times.driven_s, [0, 1, 61, 61, 61, 63])
+    assert times.starts == {'a': 0, 'b': 61} and times.duration_s == 63
+
+
+def test_a_table_that_is_cut_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
+    drive(tmp_path, ('road',), [{}] * 3)
+    path = tmp_path / 'frames.csv'
+    with pytest.raises(EvaluationError, match='no column area_car'):
+        read_columns(path, ['bag', 'area_car'])
+    text = path.read_text()
+    path.write_text(text.replace('night', 'night,', 1))
+    with pytest.raises(EvaluationError, match=r'line 2 has \d+ values'):
+        read_columns(path)
+    path.write_text(text.replace(',30', ',fast', 1))
+    with pytest.raises(EvaluationError, match='column network_ms'):
+        read_columns(path, ['network_ms'])
+
+
+def test_a_long_table_is_read_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / 'frames.csv'
+    path.write_text('bag,time_ns,miou\n' + ''.join(
+        f'night,{number},{number / 10 ** 4 if number % 2 else ""}\n' for number in range(10000)))
+    columns = read_columns(path, ['miou', 'time_ns', 'bag'])
+    np.testing.assert_array_equal(columns['time_ns'], np.arange(10000))
+    assert columns['miou'][9999] == pytest.approx(0.9999) and np.isnan(columns['miou'][::2]).all()
+    assert set(columns['bag']) == {'night'}

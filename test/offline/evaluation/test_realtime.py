@@ -1,0 +1,212 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is told of a drive that does not wait, held against what others saw of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+from playback import IMAGE, images, SampleTruth, write_drive
+import pytest
+from segret_ros.files.share import default_model
+from segret_ros.images.codec import decode_compressed
+from segret_ros.inference import Segmenter
+from segret_ros.labels.metrics import ConfusionMatrix
+from segret_ros.node.parameters import Parameters
+from segret_ros.offline.bags import BagError, stamp_ns
+from segret_ros.offline.evaluation import realtime
+from segret_ros.offline.evaluation.frames import Span
+from segret_ros.offline.evaluation.realtime import (
+    LabelScore,
+    replay_realtime,
+    STREAMING_TOLERANCE_NS,
+    summary,
+)
+from segret_ros.offline.player import Answer, CameraLog
+
+FRAMES = 30
+RECORDED_AFTER_MS = 400  # the stamp: long enough for the world to move on
+TIMEOUT_S = 60
+# Player and recorder are told of an arrival each by its own thread: on a busy core that differs,
+# but not of every one in a drive.
+TOLERANCE_MS = 15
+ROUNDING_MS = 1e-3
+
+
+@dataclass
+class Run:
+    """
+    What was told of a drive, and what a recorder saw.
+
+    :param log: the player's, that the report sums up.
+    :param images_s, labels_s: the recorder's arrivals in seconds, by stamp.
+    """
+
+    report: dict
+    truth: SampleTruth
+    log: CameraLog
+    images_s: dict[int, list[float]]
+    labels_s: dict[int, list[float]]
+
+    def answers(self) -> dict[int, Answer]:
+        """Return the player's answers by stamp, of images that the recorder saw too."""
+        return {stamp: answer for stamp, answer in zip(sorted(self.labels_s), self.log.answers)
+                if stamp in self.images_s}
+
+
+@contextmanager
+def recorder(arrivals: dict, labels: list[int]) -> Iterator[None]:
+    """
+    Record in a process of its own while the block runs; fill the arrivals at its end.
+
+    :param labels: gets the number of labels that came.
+    """
+    program = Path(__file__).with_name('recorder.py')
+    with subprocess.Popen([sys.executable, program, IMAGE, '/camera/segmentation/label'],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'ready\n'
+        yield
+        arrivals |= json.loads(process.communicate(f'{labels[0]}\n', timeout=TIMEOUT_S)[0])
+
+
+def play(folder: Path) -> Run:
+    """Play the begin of the sample drive, recorded late, with a recorder beside it."""
+    folder.mkdir()
+    arrivals, labels, logs, truth = {}, [], [], SampleTruth()
+    bag = write_drive(folder / 'bag', FRAMES, [IMAGE], lambda recorded: recorded.time_ns
+                      + RECORDED_AFTER_MS * 1_000_000)
+
+    def summed_up(cameras: list[CameraLog], score: LabelScore) -> dict:
+        logs.extend(cameras)
+        return summary(cameras, score)
+
+    with recorder(arrivals, labels), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(realtime, 'summary', summed_up)
+        report = replay_realtime(bag, default_model(), 'auto', [], truth, folder / 'node.log',
+                                 lambda: None)
+        labels.append(report['answered'])
+    assert sorted(path.name for path in folder.iterdir()) == ['bag', 'node.log']
+    images_s, labels_s = ({int(stamp): times for stamp, times in arrivals[topic].items()}
+                          for topic in (IMAGE, '/camera/segmentation/label'))
+    return Run(report, truth, logs[0], images_s, labels_s)
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """
+    Give a run whose first images and first label the recorder heard.
+
+    Nobody waits for a recorder: DDS may make it known to the player and to the node when part of
+    the drive is over. Such a run tells nothing, and is made again.
+    """
+    folder = tmp_path_factory.mktemp('realtime')
+    first = stamp_ns(next(images(1)).message().header)
+    for attempt in range(6):
+        run = play(folder / str(attempt))
+        if first in run.images_s and first in run.labels_s:
+            return run
+    pytest.fail('in six runs the recorder was known too late')
+
+
+def test_a_recorder_outside_counts_the_same_labels(run: Run) -> None:
+    assert run.report['frames'] == FRAMES
+    assert run.report['answered'] == sum(map(len, run.labels_s.values())) > 0
+    assert run.report['dropped'] == FRAMES - run.report['answered']
+    assert json.loads(json.dumps(run.report)) == run.report
+
+
+def test_a_recorder_outside_sees_the_same_latencies(run: Run) -> None:
+    answers = run.answers()
+    assert all(answer.sent_s <= run.images_s[stamp][0] for stamp, answer in answers.items())
+    seen_ms = [(run.labels_s[stamp][0] - run.images_s[stamp][0]) * 1e3 for stamp in answers]
+    told_ms = [answer.latency_ms for answer in answers.values()]
+    assert np.abs(np.subtract(seen_ms, told_ms)).min() < TOLERANCE_MS
+    for name, percent in (('median', 50), ('p90', 90), ('max', 100)):
+        assert run.report['latency_ms'][name] == pytest.approx(np.percentile(
+            [answer.latency_ms for answer in run.log.answers], percent))
+
+
+def test_the_age_is_the_latency_and_the_time_until_it_was_recorded(run: Run) -> None:
+    age, latency, late = (run.report[name] for name in ('age_ms', 'latency_ms', 'late_ms'))
+    latest = RECORDED_AFTER_MS + late['max'] + ROUNDING_MS
+    for answer in run.log.answers:
+        added = answer.age_ms - answer.latency_ms
+        assert RECORDED_AFTER_MS - ROUNDING_MS <= added <= latest
+    for name in ('median', 'max'):  # so for their quantiles
+        assert RECORDED_AFTER_MS - ROUNDING_MS <= age[name] - latency[name] <= latest
+
+
+def test_the_images_go_out_as_they_were_recorded(run: Run) -> None:
+    stamps = [stamp_ns(recorded.message().header) for recorded in images(FRAMES)]
+    late_ms, first = np.array(run.log.late_ms), run.log.answers[0]
+    recorded_ms = np.subtract(stamps, stamps[0]) / 1e6
+    sent_ms = first.sent_s * 1e3 - late_ms[0] + recorded_ms + late_ms
+    took_ms = [run.images_s[stamp][0] * 1e3 - sent for stamp, sent in zip(stamps, sent_ms)
+               if stamp in run.images_s]
+    assert min(late_ms) >= 0 and min(took_ms) >= -ROUNDING_MS  # none too early
+    assert min(late_ms) < TOLERANCE_MS and min(took_ms) < TOLERANCE_MS
+
+
+def test_labels_are_scored_by_what_was_true_at_their_stamp_and_at_their_arrival(run: Run) -> None:
+    asked = list(zip(run.truth.asked[::2], run.truth.asked[1::2]))
+    segmenter, truth = Segmenter(default_model()), SampleTruth()
+    messages = {stamp_ns(message.header): message
+                for message in (recorded.message() for recorded in images(FRAMES))}
+    offline, streaming, ages_ms = ConfusionMatrix(11), ConfusionMatrix(11), []
+    for (stamp, tolerance_ns), (arrival, at_arrival_ns) in asked:
+        assert tolerance_ns is None and at_arrival_ns == STREAMING_TOLERANCE_NS
+        label = segmenter(decode_compressed(messages[stamp], Parameters.max_pixels)).label
+        offline.add(truth.nearest(IMAGE, stamp), label)
+        streaming.add(truth.nearest(IMAGE, arrival, 50_000_000), label)
+        ages_ms.append((arrival - stamp) / 1e6)
+    assert {stamp for (stamp, _), _ in asked} == run.labels_s.keys()
+    assert np.median(ages_ms) == pytest.approx(run.report['age_ms']['median'])
+    assert run.report['scored'] == len(asked)
+    assert run.report['offline_miou'] == offline.mean_iou()
+    assert run.report['streaming_miou'] == streaming.mean_iou()
+
+
+def test_labels_that_come_late_score_lower_on_a_moving_drive(run: Run) -> None:
+    assert run.report['streaming_miou'] < run.report['offline_miou'] - 0.05
+
+
+class StillTruth:
+    """A truth that never changes."""
+
+    def nearest(self, camera: str, stamp: int, tolerance_ns: int | None = None) -> np.ndarray:
+        """Give the left half one class, the right another."""
+        return np.repeat(np.repeat(np.uint8([[2, 5]]), 240, axis=1), 360, axis=0)
+
+
+def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) -> None:
+    topics = ['/front/image_raw/compressed', '/rear/image_raw/compressed']
+    bag = write_drive(tmp_path / 'bag', 40, topics, lambda recorded: recorded.time_ns // 10)
+    played = []
+    report = replay_realtime(bag, default_model(), 'cpu', [], StillTruth(), tmp_path / 'log',
+                             lambda: played.append(1))
+    assert report['frames'] == len(played) == 80
+    assert 0 < report['dropped'] < 80
+    assert list(report['cameras']) == topics
+    for camera in report['cameras'].values():
+        assert camera['frames'] == 40
+        assert 0 < camera['answered'] == 40 - camera['dropped']
+        assert 0 < camera['latency_ms']['median'] <= camera['latency_ms']['p90'] \
+            <= camera['latency_ms']['p99'] <= camera['latency_ms']['max']
+        assert camera['streaming_miou'] == camera['offline_miou'] > 0
+    for name in ('answered', 'dropped', 'scored'):
+        assert report[name] == sum(camera[name] for camera in report['cameras'].values())
+    assert report['latency_ms']['max'] == max(
+        camera['latency_ms']['max'] for camera in report['cameras'].values())
+
+
+def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
+    bag = write_drive(tmp_path / 'bag', 2, [IMAGE], lambda recorded: recorded.time_ns)
+    with pytest.raises(BagError, match=f'the bag has no image on {IMAGE} to play'):
+        replay_realtime(bag, default_model(), 'cpu', [], None, tmp_path / 'log', lambda: None,
+                        span=Span(start_s=60))
