@@ -1,14 +1,15 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a measurement was made on."""
+"""The computer that a measurement is made on."""
 
 from dataclasses import dataclass
 import os
 from pathlib import Path
 import platform
 
-CPUINFO = Path('/proc/cpuinfo')
+from segret_ros.inference.processor import processor_facts, processor_name, read_cpuinfo
+
 STATUS = Path('/proc/self/status')
 
 
@@ -32,30 +33,25 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Give the computer that this runs on."""
-    return Machine(cpu_name(CPUINFO.read_text()), len(os.sched_getaffinity(0)),
+    """Describe the computer that this runs on."""
+    return Machine(cpu_name(read_cpuinfo()), len(os.sched_getaffinity(0)),
                    f'{platform.system()} {platform.release()} {platform.machine()}')
 
 
 def cpu_name(cpuinfo: str) -> str:
     """
-    Give the processor's model name.
+    Return the processor's model name, or its architecture: some ARM boards name no model.
 
-    :param cpuinfo: text of /proc/cpuinfo; where it names no model, as on some ARM boards, the
-        architecture is given.
+    :param cpuinfo: text of /proc/cpuinfo.
     """
-    for line in cpuinfo.splitlines():
-        key, _, value = line.partition(':')
-        if key.strip() in ('model name', 'Model') and value.strip():
-            return ' '.join(value.split())
-    return f'{platform.machine()} processor'
+    return processor_name(processor_facts(cpuinfo)) or f'{platform.machine()} processor'
 
 
 def memory_mb(field: str) -> float:
     """
-    Give this process's resident memory in MB.
+    Return this process's resident memory in MB.
 
-    The `ru_maxrss` of getrusage is no use here: a process starts with its parent's.
+    The `ru_maxrss` of getrusage is of no use: a process inherits it from its parent.
 
     :param field: of /proc/self/status: `VmRSS` is now, `VmHWM` the largest so far.
     """

@@ -11,13 +11,13 @@ import numpy as np
 from segret_ros.inference import telemetry
 from segret_ros.inference.model_file import read_model_info
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
+from segret_ros.inference.processor import processor_facts, read_cpuinfo
 from segret_ros.reason import reason
 
 with telemetry.switched_off():
     import openvino
 
 BUILT = 'openvino.blob'  # of the folder that `build` fills
-CPUINFO = Path('/proc/cpuinfo')
 TILE_LEAF = 0x1d  # of CPUID, Intel SDM volume 2A: the palettes of AMX's tiles
 WITHOUT_TILES = 'AVX512_CORE_FP16'  # the last instruction set before AMX, as oneDNN names them
 
@@ -65,7 +65,7 @@ class OpenVinoEngine:
 
 def _core() -> openvino.Core:
     """Give OpenVINO, kept from AMX where it would die of it, as it would with int8 models."""
-    if hides_tiles(_cpuinfo()):
+    if hides_tiles(read_cpuinfo()):
         os.environ.setdefault('ONEDNN_MAX_CPU_ISA', WITHOUT_TILES)  # read at the first use
     return openvino.Core()
 
@@ -95,11 +95,7 @@ def _settings(streams: int | None) -> dict[str, object]:
 def _rounds() -> bool:
     """Tell whether to compute in bfloat16 on this processor."""
     return ('BF16' in _core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-            and bfloat16_is_faster(_cpuinfo()))
-
-
-def _cpuinfo() -> str:
-    return CPUINFO.read_text() if CPUINFO.is_file() else ''
+            and bfloat16_is_faster(read_cpuinfo()))
 
 
 def bfloat16_is_faster(cpuinfo: str) -> bool:
@@ -111,10 +107,11 @@ def bfloat16_is_faster(cpuinfo: str) -> bool:
 
     :param cpuinfo: text of /proc/cpuinfo; without it the answer is no.
     """
-    facts = _facts(cpuinfo)
-    if facts.get('vendor_id') == ['AuthenticAMD']:
-        return 'avx512_bf16' in facts.get('flags', [])
-    return 'amx_bf16' in facts.get('flags', []) and not hides_tiles(cpuinfo)
+    facts = processor_facts(cpuinfo)
+    flags = facts.get('flags', '').split()
+    if facts.get('vendor_id') == 'AuthenticAMD':
+        return 'avx512_bf16' in flags
+    return 'amx_bf16' in flags and not hides_tiles(cpuinfo)
 
 
 def hides_tiles(cpuinfo: str) -> bool:
@@ -126,12 +123,6 @@ def hides_tiles(cpuinfo: str) -> bool:
 
     :param cpuinfo: text of /proc/cpuinfo; without it the answer is no.
     """
-    facts = _facts(cpuinfo)
-    shown = any(flag.startswith('amx') for flag in facts.get('flags', []))
-    return shown and int(facts.get('cpuid level', ['0'])[0]) < TILE_LEAF
-
-
-def _facts(cpuinfo: str) -> dict[str, list[str]]:
-    """Give the words of /proc/cpuinfo by their key; of several processors the last's."""
-    lines = (line.partition(':') for line in cpuinfo.splitlines())
-    return {key.strip(): value.split() for key, _, value in lines}
+    facts = processor_facts(cpuinfo)
+    shown = any(flag.startswith('amx') for flag in facts.get('flags', '').split())
+    return shown and int(facts.get('cpuid level', 0)) < TILE_LEAF

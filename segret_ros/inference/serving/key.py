@@ -24,8 +24,8 @@ from segret_ros.inference.engines.devices import (
 )
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 from segret_ros.inference.model_info import ModelInfo
+from segret_ros.inference.processor import processor_facts, processor_name, read_cpuinfo
 
-CPUINFO = Path('/proc/cpuinfo')
 # What a processor can do; `cpuid level`, for OpenVINO's choice of bfloat16 depends on it.
 CPU_FACTS = ('vendor_id', 'model name', 'Model', 'cpuid level', 'flags', 'Features')
 NVIDIA_VERSION = Path('/proc/driver/nvidia/version')
@@ -135,7 +135,7 @@ def hardware_of(device: str) -> str:
     """Give the processor or the GPU that a device is."""
     number = gpu_of(device)
     if number is None:
-        return processor(CPUINFO.read_text() if CPUINFO.is_file() else '')
+        return processor(read_cpuinfo())
     try:
         gpus = read_driver(DRIVER).gpus
     except OSError:
@@ -149,11 +149,10 @@ def processor(cpuinfo: str) -> str:
 
     :param cpuinfo: text of /proc/cpuinfo.
     """
-    lines = (line.partition(':') for line in cpuinfo.splitlines())
-    facts = {key.strip(): ' '.join(value.split()) for key, _, value in lines}
+    facts = processor_facts(cpuinfo)
     content = json.dumps([facts.get(key, '') for key in CPU_FACTS])
-    name = facts.get('model name') or facts.get('Model') or 'processor'
-    return f'{name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})'
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return f'{processor_name(facts) or "processor"} ({digest})'
 
 
 def _openvino() -> dict[str, str]:
