@@ -81,5 +81,6 @@ setup(
         'segret_export = segret_train.commands:export',
         'segret_train = segret_train.commands:train',
         'segret_validate = segret_train.commands:validate',
-    ], 'ament_copyright.license': [f'{PACKAGE} = {PACKAGE}.source_license:APACHE_2']},
+    ], 'ament_copyright.license': [
+        f'{PACKAGE} = {PACKAGE}.files.source_license:APACHE_2']},
 )

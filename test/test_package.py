@@ -3,6 +3,7 @@
 
 """Package and changelog, as catkin_pkg reads them on a build farm."""
 
+import importlib
 from pathlib import Path
 import runpy
 
@@ -40,12 +41,24 @@ def test_a_headless_robot_gets_no_tools(manifest) -> None:
         'rviz2', 'ros2bag', 'rosbag2_storage_mcap', 'python3-jinja2', 'python3-tqdm'}
 
 
-def test_the_version_is_that_of_setup(manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """Return what setup.py tells setuptools."""
     told: dict = {}
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(setuptools, 'setup', lambda **arguments: told.update(arguments))
     runpy.run_path('setup.py')
+    return told
+
+
+def test_the_version_is_that_of_setup(manifest, told: dict) -> None:
     assert (told['name'], told['version']) == (manifest.name, manifest.version)
+
+
+def test_what_each_entry_point_names_is_there(told: dict) -> None:
+    for line in sum(told['entry_points'].values(), []):
+        module, name = line.partition(' = ')[2].split(':')
+        assert hasattr(importlib.import_module(module), name)
 
 
 def test_the_changelog_has_what_comes_next() -> None:
