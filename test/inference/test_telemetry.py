@@ -63,7 +63,8 @@ def test_a_telemetry_that_is_asked_for_is_on(home) -> None:
 def test_the_process_is_left_as_it_was(home, monkeypatch: pytest.MonkeyPatch) -> None:
     needs('openvino')
     code = ('import os, sys; before = dict(os.environ), set(sys.modules); '
-            'from segret_ros.inference import telemetry\nwith telemetry.switched_off(): import openvino\n'
+            'from segret_ros.inference import telemetry\n'
+            'with telemetry.switched_off(): import openvino\n'
             'print(dict(os.environ) == before[0], None in sys.modules.values(), '
             'os.environ["ORT_DISABLE_TELEMETRY"])')
     monkeypatch.setenv('ORT_DISABLE_TELEMETRY', '0')
