@@ -4,7 +4,6 @@
 """The program of `segret_node`: the node, from its arguments to the signal that ends it."""
 
 import argparse
-import re
 import signal
 import sys
 
@@ -18,6 +17,7 @@ from segret_ros.node.library_log import log_through
 from segret_ros.node.lifecycle_node import SegretNode
 from segret_ros.node.parameters import parameter_help
 from segret_ros.node.transport import use_large_image_profile
+from segret_ros.reason import reason
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_PERIOD_S = 0.1  # how long Ctrl-C may take to be seen
@@ -35,7 +35,7 @@ def main() -> int:
         rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
         node = SegretNode()
     except (RuntimeError, ValueError, ParameterException) as error:  # rcl's are RuntimeErrors
-        print(f'segret_node: {one_line(error)}', file=sys.stderr)
+        print(f'segret_node: {reason(error)}', file=sys.stderr)
         rclpy.try_shutdown()
         return FAILED
     log_through(node.get_logger())
@@ -51,11 +51,6 @@ def main() -> int:
     for number in STOPPING:  # Python's own last steps would let a second one end it badly
         signal.signal(number, signal.SIG_IGN)
     return 0
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's text without line breaks and without the places in rcl's sources."""
-    return re.sub(r',? at \S+\.c:\d+', '', ' '.join(str(error).split()))
 
 
 def _argument_parser() -> Parser:
