@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
-from segret_ros.node.distribution import TopicEndpointInfo
+from segret_ros.node.distribution import profile_variable, TopicEndpointInfo
 from segret_ros.node.image_topic import COMPRESSED, COMPRESSED_IMAGE, IMAGE, ImageTopic
 
 MOST_NAMED = 4  # topics in a sentence
@@ -64,8 +64,9 @@ def _quiet_publisher(publishers: list[TopicEndpointInfo], reliable: bool) -> Sil
                         for item in publishers):
         return Silence(f'{names} publishes it as best effort, and the node asks for reliable: set '
                        'image_reliability to best_effort', is_mismatch=True)
+    profile = 'config/fastdds.xml' if profile_variable() else 'docs/transport.md'
     return Silence(f'{names} publishes it, but nothing arrives: check the camera and its driver, '
-                   'and for large raw images the middleware (config/fastdds.xml)')
+                   f'and for large raw images the middleware ({profile})')
 
 
 def _nobody(node: Node, topic: ImageTopic) -> str:

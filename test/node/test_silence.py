@@ -18,6 +18,8 @@ from node_process import (
 )
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from segret_ros.node import silence
+from segret_ros.node.image_topic import ImageTopic
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -41,7 +43,8 @@ REASONS = {
     'quiet': '/peer publishes it, but nothing arrives',
 }
 ADVICE = {'sibling': ': set image_transport to compressed',
-          'away': ': remap away/image to /away/image_raw'}
+          'away': ': remap away/image to /away/image_raw',
+          'quiet': ' and for large raw images the middleware (config/fastdds.xml)'}
 EFFORT = ('a publisher on /effort/image offers another RELIABILITY than the node asks for, so '
           'none of its images arrive: set image_reliability to best_effort')
 
@@ -94,6 +97,17 @@ def test_one_warning_tells_why_nothing_comes(
     assert ': no image for ' in line and f' s: {REASONS[camera]}' in line
     assert line.endswith(ADVICE.get(camera, ''))
     assert 'segmentation' not in line  # the node's own images are no cameras
+
+
+def test_another_middleware_is_not_sent_to_the_profile_of_fast_dds(
+        peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = peer.advertise(Image, '/still/image')
+    topic = ImageTopic('image', '/still/image', '/still/image', Image)
+    peer.wait_for(lambda: peer.node.count_publishers(topic.name), 'the camera')
+    assert silence.silence(peer.node, topic, False).reason.endswith('(config/fastdds.xml)')
+    monkeypatch.setattr(silence, 'profile_variable', lambda: None)
+    assert silence.silence(peer.node, topic, False).reason.endswith('(docs/transport.md)')
+    peer.node.destroy_publisher(camera)
 
 
 def test_incompatible_qos_is_told_once_too(node: NodeProcess,
