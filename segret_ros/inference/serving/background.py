@@ -45,7 +45,8 @@ class BackgroundBuild:
         self._started = time.monotonic()
         self._ended = threading.Event()
         try:
-            self._spare = tempfile.TemporaryDirectory(prefix='segret_engine.')
+            self._spare = tempfile.TemporaryDirectory(prefix='segret_engine.',
+                                                      ignore_cleanup_errors=True)
             self._process = subprocess.Popen(
                 [*CHILD, str(path), device, str(cache.folder), self._spare.name],
                 stdin=subprocess.PIPE,  # its end tells the child that nobody waits any more
@@ -84,6 +85,8 @@ class BackgroundBuild:
             code = self._process.wait()
             if self.unkept:
                 logger.warning('%s; the engine is built at each start', self.unkept)
+            else:  # now, for who is killed calls no `stop`
+                self._spare.cleanup()
             if self.phase != 'done' and not self.error:
                 self.error = f'the process that built it ended with {code}'
             self._ended.set()

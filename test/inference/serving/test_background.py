@@ -9,6 +9,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -100,23 +101,30 @@ def test_the_process_tells_its_phases(proven_file: Path, cache: EngineCache,
     assert [entry.key.device for entry in cache.entries()] == ['cpu']
 
 
-def test_the_process_ends_with_the_one_that_waits_for_it(proven_file: Path,
-                                                         cache: EngineCache) -> None:
+def test_the_process_ends_with_the_one_that_waits_for_it(
+        proven_file: Path, cache: EngineCache, tmp_path: Path) -> None:
+    spare = tmp_path / 'spare'
+    spare.mkdir()
     ran = subprocess.Popen([sys.executable, '-c', STUCK, str(proven_file), DEVICE,
-                            str(cache.folder), 'spare'], stdin=subprocess.PIPE,
+                            str(cache.folder), str(spare)], stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE)
     assert json.loads(ran.stdout.readline()) == {'phase': 'building'}
     assert ran.poll() is None
     ran.stdin.close()  # as the end of the other process does, even by SIGKILL
     assert ran.wait(WAIT_S) == 1
+    assert not spare.exists()
 
 
-def test_what_libraries_write_is_no_message(proven_file: Path, cache: EngineCache,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_libraries_write_is_no_message(
+        proven_file: Path, cache: EngineCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        ) -> None:
     use_child(monkeypatch, CHATTY)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     build = BackgroundBuild(proven_file, DEVICE, cache)
+    assert [*tmp_path.glob('segret_engine.*')]
     assert build.wait(WAIT_S)
     assert (build.phase, build.error) == ('done', '')
+    assert not [*tmp_path.glob('segret_engine.*')]  # before `stop`, which nobody killed calls
     build.stop()
 
 
