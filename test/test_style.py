@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Style: ament's own linters where they are installed, else flake8 with the same rules."""
+"""Style: ruff, ament's linters where they are installed, and what none of them checks."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,10 +15,17 @@ PATHS = ['segret_ros', 'segret_train', 'test', 'launch', 'setup.py']
 HEADER = '# Copyright 2026 The segret_ros developers\n# SPDX-License-Identifier: Apache-2.0\n\n'
 
 
-def test_flake8() -> None:
-    ran = subprocess.run([sys.executable, '-m', 'flake8', *PATHS], cwd=ROOT, capture_output=True,
-                         text=True)
+def check(module: str, *arguments: str) -> None:
+    """Run a linter at the top of the source tree."""
+    ran = subprocess.run([sys.executable, '-m', module, *arguments], cwd=ROOT,
+                         capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize('arguments', [('ruff', 'check')], ids=' '.join)
+def test_pyproject(arguments: tuple[str, ...]) -> None:
+    pytest.importorskip(arguments[0], reason='comes with the extra test')
+    check(*arguments)
 
 
 @pytest.mark.parametrize('linter, paths', [
@@ -26,9 +33,7 @@ def test_flake8() -> None:
     ('ament_xmllint', ['config'])])  # package.xml's schema would come from the network
 def test_ament(linter: str, paths: list[str]) -> None:
     pytest.importorskip(f'{linter}.main', reason='comes with a ROS 2 installation')
-    ran = subprocess.run([sys.executable, '-m', f'{linter}.main', *paths], cwd=ROOT,
-                         capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    check(f'{linter}.main', *paths)
 
 
 def test_each_source_file_names_its_copyright_and_licence() -> None:

@@ -53,4 +53,4 @@ def test_the_profile_is_the_one_that_is_named_by_either_name(
         found = {name: Path(os.environ.pop(name)).name for name in PROFILE_VARIABLES.values()
                  if name in os.environ}
     profile = 'mine.xml' if named else 'fastdds.xml'
-    assert found == {name: profile for name in {profile_variable(), named or profile_variable()}}
+    assert found == dict.fromkeys({profile_variable(), named or profile_variable()}, profile)
