@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import onnx
 from segret_ros.command_line import FAILED, Parser
-from segret_ros.inference import ModelInfo, read_model_info
+from segret_ros.inference import Model, ModelInfo
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
 from segret_ros.labels.label_set import LabelSet, UNKNOWN
@@ -45,10 +45,11 @@ def calibrate(model: Path, data: DataSet) -> ModelInfo:
     :raises CalibrationError: for a model of other classes, or frames that no temperature fits.
     :raises DataError: for data that can't be read.
     """
-    info = read_model_info(model)
+    loaded = Model.load(model)
+    info = loaded.info
     refuse_other_classes(model, info.labels, data)
     samples = data.samples('val')
-    logits, label = labelled_logits(model, info, tqdm(samples, 'calibrate', unit='frame'))
+    logits, label = labelled_logits(loaded, tqdm(samples, 'calibrate', unit='frame'))
     temperature = fit_temperature(logits, label)
     errors = calibration_error(logits, label), calibration_error(logits / temperature, label)
     info = replace(info, temperature=temperature, calibration_error=errors,
@@ -71,8 +72,7 @@ def refuse_other_classes(source: Path, labels: LabelSet, data: DataSet) -> None:
                                'name the right data with --dataset, or leave --data out')
 
 
-def labelled_logits(model: Path, info: ModelInfo,
-                    samples: Iterable[Sample]) -> tuple[Tensor, Tensor]:
+def labelled_logits(model: Model, samples: Iterable[Sample]) -> tuple[Tensor, Tensor]:
     """
     Give the logits of labelled pixels, always the same ones.
 
@@ -80,7 +80,7 @@ def labelled_logits(model: Path, info: ModelInfo,
     """
     engine = open_engine(model, 'cpu')
     random = np.random.default_rng(0)
-    height, width = info.input_size
+    height, width = model.info.input_size
     parts = []
     for sample in samples:
         resized = cv2.resize(sample.image(), (width, height), interpolation=cv2.INTER_LINEAR)

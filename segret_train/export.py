@@ -18,12 +18,12 @@ import onnx
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_file import claim_file, MODEL_MARK
-from segret_ros.inference import DeviceError, ModelError, ModelInfo, read_model_info, Segmenter
+from segret_ros.inference import DeviceError, Model, ModelError, ModelInfo, Segmenter
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 from segret_ros.inference.model_info import PRECISIONS
+from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.inference.serving.parity import compare, LEAST_SHARE_EQUAL
-from segret_ros.inference.serving.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.labels.label_set import LabelSet, LabelSetError, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
 from segret_ros.reason import reason
@@ -186,7 +186,8 @@ def problem_of(candidate: Path, info: ModelInfo, share: float) -> str:
         return '' if share >= least else (
             f'only {share:.4%} of the labels are those of PyTorch; at least {least:.1%} must be. '
             'Try another --input-size or other versions of torch and onnxscript')
-    parity = compare(open_engine(candidate, 'cpu'), decode(info.parity_frames), len(info.labels),
+    model = Model.load(candidate)
+    parity = compare(open_engine(model, 'cpu'), model.parity_frames, len(info.labels),
                      info.precision)
     way_out = {'float16': 'Take --precision float32',
                'int8': f'Its ranges were measured on {info.quantised_on}: give images as the '
@@ -347,7 +348,7 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f'segret_export: {error}', file=sys.stderr)
         return FAILED
-    info = read_model_info(arguments.output)
+    info = Model.load(arguments.output).info
     print(report(arguments.output, agreement, info))
     print(calibration.report(info))
     return 0

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from onnx import helper, ModelProto, NodeProto, numpy_helper, TensorProto
-from segret_ros.inference import ModelInfo
-from segret_ros.inference.serving.parity_frames import compressed, decompressed, encode
+from segret_ros.inference import Model, ModelInfo
+from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.inference.serving.validation_frames import labelled
 from segret_ros.labels.label_set import LabelSet
 from segret_train.onnx_model import save_model
@@ -68,7 +68,7 @@ def frames_of(path: Path) -> str:
     generator = np.random.default_rng(0)
     patches = generator.integers(0, 256, (FRAMES, 4, 6, 3), np.uint8)
     jpegs = [compressed(image.repeat(16, axis=0).repeat(16, axis=1)) for image in patches]
-    frames = labelled([decompressed(jpeg) for jpeg in jpegs], path, info())
+    frames = labelled([decompressed(jpeg) for jpeg in jpegs], Model.load(path))
     return encode([(jpeg, frame.label) for jpeg, frame in zip(jpegs, frames)])
 
 

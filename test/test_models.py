@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from segret_ros.files.share import default_model
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.labels.label_set import load_label_set
 
 MODELS = sorted((Path(__file__).parents[1] / 'models').glob('*.onnx'))
@@ -20,7 +20,7 @@ def test_nano_is_the_default() -> None:
 
 @pytest.mark.parametrize('path', MODELS, ids=lambda path: path.stem)
 def test_a_model_and_its_card_tell_the_same(path: Path) -> None:
-    info, card = read_model_info(path), path.with_suffix('.md').read_text()
+    info, card = Model.load(path).info, path.with_suffix('.md').read_text()
     assert info.labels == load_label_set('camvid')
     assert path.stem == f'segret_{info.variant}_camvid'
     assert info.miou > 0.65

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from segret_ros.files.share import share_directory
 from segret_ros.files.yaml_file import read_yaml
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 
 LETHAL = 254
 MODELS = sorted((share_directory() / 'models').glob('*.onnx'))
@@ -31,7 +31,7 @@ OF_GROUP = {'classes': list, 'base_cost': int, 'max_cost': int, 'mark_confidence
 @pytest.mark.parametrize('model', MODELS, ids=lambda path: path.stem)
 def test_each_class_has_one_group(model: Path) -> None:
     named = [name for group in SOURCE['class_types'] for name in SOURCE[group]['classes']]
-    assert sorted(named) == sorted(read_model_info(model).labels.names)
+    assert sorted(named) == sorted(Model.load(model).info.labels.names)
 
 
 @pytest.mark.parametrize(('settings', 'kinds'), [

@@ -14,7 +14,7 @@ ENTRY = re.compile(b'\x0a\x0d' + re.escape(KEY.encode()) + b'\x12\x40(.{64})', r
 
 def sealed(content: bytes) -> bytes:
     """
-    Give a model file's content with its checksum.
+    Return a model file's content with its checksum.
 
     :param content: of an ONNX file whose metadata holds `KEY` once, with the value `UNKNOWN`.
     """
@@ -24,7 +24,7 @@ def sealed(content: bytes) -> bytes:
 
 def is_sound(content: bytes) -> bool | None:
     """
-    Tell whether a model file's content is what was written.
+    Return whether a model file's content is what was written.
 
     :return: None for a file without a checksum, as older versions wrote them.
     """
@@ -36,12 +36,12 @@ def is_sound(content: bytes) -> bool | None:
 
 
 def _entries(content: bytes) -> list[int]:
-    """Give where the value of each entry begins."""
+    """Return where the value of each entry begins."""
     return [match.start(1) for match in ENTRY.finditer(content)]
 
 
 def _digest(content: bytes, start: int) -> bytes:
-    """Give the SHA-256 of all but the checksum itself, in hexadecimal digits."""
+    """Return the SHA-256 of all but the checksum itself, in hexadecimal digits."""
     digest = hashlib.sha256(memoryview(content)[:start])
     digest.update(UNKNOWN.encode())
     digest.update(memoryview(content)[start + 64:])

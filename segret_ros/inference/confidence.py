@@ -16,7 +16,7 @@ LEAST_ODDS = np.float32(1e-35)
 
 def confidence_of(blocks: Blocks, temperature: float = 1.0) -> np.ndarray:
     """
-    Give the probability of each pixel's class times 255, rounded: (height, width) uint8.
+    Return the probability of each pixel's class times 255, rounded: (height, width) uint8.
 
     It is the softmax of the bilinearly resized logits, divided by the temperature, but for
     unlikely classes. Some classes' exponentials may be lumped to one sum a cell, whose logarithm
@@ -64,7 +64,7 @@ def confidence_of(blocks: Blocks, temperature: float = 1.0) -> np.ndarray:
 
 
 def _exp(array: np.ndarray) -> np.ndarray:
-    """Give an array of at least two axes, contiguous, with its exponentials in place."""
+    """Return an array of at least two axes, contiguous, with its exponentials in place."""
     flat = array.reshape(-1, array.shape[-1])
     cv2.exp(flat, flat)
     return array
@@ -72,7 +72,7 @@ def _exp(array: np.ndarray) -> np.ndarray:
 
 def _odds_against(scores: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     """
-    Give the odds against each cell's winner, and where resizing their logarithm goes astray.
+    Return the odds against each cell's winner, and where resizing their logarithm goes astray.
 
     Half-way between two cells with the same winner, a class's odds are the geometric mean of the
     cells': the sum of these means is exact, the mean of the sums is what resizing gives.
@@ -102,17 +102,17 @@ def _odds_against(scores: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.nd
 
 
 def _sum_of_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Give the sum over the classes: (h, w) from twice (classes, h, w)."""
+    """Return the sum over the classes: (h, w) from twice (classes, h, w)."""
     return np.einsum('kij,kij->ij', first, second)
 
 
 def _strays(exact: np.ndarray, resized: np.ndarray) -> np.ndarray:
-    """Tell where the odds against a class give too different probabilities."""
+    """Return where the odds against a class give too different probabilities."""
     return np.abs(1 / (1 + exact) - 1 / (1 + resized)) > TOLERANCE
 
 
 def _smooth(odds: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Give the confidence by the resized logarithm of the odds against, (height, width) uint8."""
+    """Return the confidence by the resized log of the odds against, (height, width) uint8."""
     height, width = size
     confidence = np.empty(size, np.uint8)
     narrow = cv2.resize(np.log(odds), (odds.shape[1], height), interpolation=cv2.INTER_LINEAR)

@@ -52,14 +52,14 @@ class Batch:
     columns: np.ndarray
 
     def in_order(self, order: np.ndarray) -> 'Batch':
-        """Give the blocks in another order."""
+        """Return the blocks in another order."""
         # take, since an index would leave the blocks on the slowest axis of the memory
         return Batch(*(array.take(order, axis=1) for array in
                        (self.cells, self.down, self.across, self.rows, self.columns)))
 
     def view(self, buffer: np.ndarray, count: int) -> np.ndarray:
         """
-        Give the start of a buffer as room for pixels: (most rows, most columns, count).
+        Return the start of a buffer as room for pixels: (most rows, most columns, count).
 
         :param buffer: of `Blocks.buffer`.
         :param count: of blocks.
@@ -69,7 +69,7 @@ class Batch:
 
     def interpolate(self, corners: np.ndarray, buffer: np.ndarray) -> np.ndarray:
         """
-        Give the values of the pixels.
+        Return the values of the pixels.
 
         :param corners: (4, m) float32, values at the corners of the first m blocks.
         :param buffer: float32, of `Blocks.buffer`.
@@ -121,7 +121,7 @@ class Blocks:
         self.mixed = np.any([corner != corners[0] for corner in corners[1:]], axis=0)
 
     def labels(self) -> np.ndarray:
-        """Give the class of each pixel's largest logit, (height, width) uint8."""
+        """Return the class of each pixel's largest logit, (height, width) uint8."""
         label = self.upper_left[:, self.columns.block].take(self.rows.block, axis=0)
         buffers = [self.buffer(dtype) for dtype in (np.float32, np.float32, np.uint8, bool)]
         index = self.buffer(np.intp)
@@ -133,12 +133,12 @@ class Blocks:
         return label
 
     def buffer(self, dtype: type) -> np.ndarray:
-        """Give room for a batch's pixels; to take new memory for each batch costs more time."""
+        """Return room for a batch's pixels; to take new memory for each batch costs more time."""
         return np.empty(self._batch * len(self.rows.pixel) * len(self.columns.pixel), dtype)
 
     def batches(self, chosen: np.ndarray) -> Iterator[Batch]:
         """
-        Give the chosen blocks, as many at a time as suit a processor's cache.
+        Return the chosen blocks, as many at a time as suit a processor's cache.
 
         :param chosen: bool, of the shape of `mixed`.
         """
@@ -155,7 +155,7 @@ class Blocks:
 
     def _labels_of(self, batch: Batch, rounds: list[np.ndarray],
                    buffers: list[np.ndarray]) -> np.ndarray:
-        """Give the labels of the pixels of some blocks, as `Batch.write` takes them."""
+        """Return the labels of the pixels of some blocks, as `Batch.write` takes them."""
         value_buffer, best_buffer, label_buffer, wins_buffer = buffers
         best = batch.interpolate(of_classes(self.logits, batch, rounds[0]), best_buffer)
         label = batch.view(label_buffer, len(rounds[0]))
@@ -173,18 +173,18 @@ class Blocks:
 
 
 def at_corners(planes: np.ndarray, batch: Batch) -> np.ndarray:
-    """Give all classes' values at the corners of some blocks: (classes, 4, n)."""
+    """Return all classes' values at the corners of some blocks: (classes, 4, n)."""
     return planes.reshape(len(planes), -1).take(batch.cells, axis=1)
 
 
 def of_classes(planes: np.ndarray, batch: Batch, classes: np.ndarray) -> np.ndarray:
-    """Give the values of one class a block at the corners of the first m blocks: (4, m)."""
+    """Return the values of one class a block at the corners of the first m blocks: (4, m)."""
     return planes.reshape(-1).take(classes * planes[0].size + batch.cells[:, :len(classes)])
 
 
 def within_reach(corners: np.ndarray, margin: float) -> np.ndarray:
     """
-    Give which classes may come within a margin of the largest somewhere in a block.
+    Return which classes may come within a margin of the largest somewhere in a block.
 
     The largest is nowhere below any class's smallest corner, a class nowhere above its largest.
 
@@ -197,7 +197,7 @@ def within_reach(corners: np.ndarray, margin: float) -> np.ndarray:
 
 def in_rounds(reaching: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """
-    Give each block's classes one a round, ascending; those with more classes come first.
+    Return each block's classes one a round, ascending; those with more classes come first.
 
     :param reaching: (classes, n) bool, at least one a block.
     :return: (n,) order of the blocks; for each round, (m,) class of each of the first m blocks.
@@ -222,7 +222,7 @@ def _axis(cells: int, pixels: int) -> Axis:
 
 
 def _argmax(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the class of the largest plane, the first of equals, and its value: both (h, w)."""
+    """Return the class of the largest plane, the first of equals, and its value: both (h, w)."""
     winner = np.zeros(planes.shape[1:], np.uint8)
     best = planes[0].copy()
     for index, plane in enumerate(planes[1:], start=1):

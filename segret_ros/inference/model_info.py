@@ -81,7 +81,7 @@ class ModelInfo:
                              'numbers of 0..1, before and after')
 
     def to_metadata(self) -> dict[str, str]:
-        """Give the ONNX metadata properties, all strings."""
+        """Return the ONNX metadata properties, all strings."""
         return {
             'segret.format': FORMAT,
             'segret.class_names': json.dumps(self.labels.names),
@@ -106,7 +106,7 @@ class ModelInfo:
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], path: str) -> 'ModelInfo':
         """
-        Give what the properties of a model file say.
+        Return what the properties of a model file say.
 
         Those that older files have not are as `ModelInfo` has them; unknown ones are ignored.
 
@@ -141,7 +141,7 @@ def _check_format(found: str | None, path: str) -> None:
 
 
 def _calibration(metadata: dict[str, str]) -> dict:
-    """Give the parameters of `ModelInfo` on calibration; files from before it have none."""
+    """Return the parameters of `ModelInfo` on calibration; files from before it have none."""
     error = json.loads(metadata.get('segret.calibration_error', 'null'))
     return {'temperature': float(metadata.get('segret.temperature', 1)),
             'calibration_error': None if error is None else tuple(error),
@@ -149,7 +149,7 @@ def _calibration(metadata: dict[str, str]) -> dict:
 
 
 def _making(metadata: dict[str, str]) -> dict:
-    """Give the parameters of `ModelInfo` on how the file was made; older files have none."""
+    """Return the parameters of `ModelInfo` on how the file was made; older files have none."""
     opset = json.loads(metadata.get('segret.opset', 'null'))
     tools = dict(json.loads(metadata.get('segret.tools', '{}')))
     return {'checkpoint_sha256': metadata.get('segret.checkpoint_sha256', ''),

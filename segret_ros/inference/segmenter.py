@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a camera image to labels: what the node, the evaluation and your own code call."""
+"""Label camera images: what the node, the evaluation and your own code call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from segret_ros.inference.confidence import confidence_of
 from segret_ros.inference.engines.engine import Engine, open_engine
-from segret_ros.inference.labels import Blocks
-from segret_ros.inference.model_file import model_hash, read_model_info
-from segret_ros.inference.model_info import ModelError
+from segret_ros.inference.model import Model
 from segret_ros.inference.stopwatch import Stopwatch
 from segret_ros.labels.label_set import UNKNOWN
 
@@ -22,13 +19,13 @@ from segret_ros.labels.label_set import UNKNOWN
 @dataclass(frozen=True)
 class Segmentation:
     """
-    What is where in one image.
+    The labels of one image.
 
     :param label: (H, W) uint8 class ids of the model; 255 is unknown.
     :param confidence: (H, W) uint8, the label's probability times 255, or None when not asked for.
     :param stages_ms: wall time of `resize`, `network`, `labels` and `confidence`, the last with
         the unsure pixels; about 0 when not asked for. Of an engine that labels on its device,
-        `network` is all three.
+        `network` is the time of all three.
     """
 
     label: np.ndarray
@@ -38,36 +35,32 @@ class Segmentation:
 
 class Segmenter:
     """
-    A model file ready to label images of any size.
+    A model ready to label images of any size.
 
     Each image is resized bilinearly to the model's input size, normalised and run through the
     network; the logits are resized bilinearly to the image's size and the largest wins. Calls from
     several threads at once are safe.
 
-    :param model: path of a model file of `segret_export`.
+    :param model: a model file of `segret_export`: its path, or a `Model` that was loaded from it.
     :param device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1`, `tensorrt`, `torch` or another of
         `DEVICES`; only `auto` may fall back.
     :param confidence: compute `Segmentation.confidence` too, by the model's temperature.
-    :param open_engine: gives the engine of a path and a device.
-    :raises ModelError: for a file that is missing, damaged, replaced meanwhile, or does not
-        explain itself.
+    :param engine: runs the model in place of one opened on `device`.
+    :raises ModelError: for a file that is missing, corrupt or does not explain itself.
     :raises DeviceError: for a device asked for by name that is missing.
     """
 
-    def __init__(self, model: str | Path, device: str = 'auto', confidence: bool = True,
-                 open_engine: Callable[[str | Path, str], Engine] = open_engine) -> None:
-        before = model_hash(model)
-        self.info = read_model_info(model)
-        self.engine = open_engine(model, device)
-        if model_hash(model) != before:
-            raise ModelError(f'{model}: it was replaced while it was loaded: load it again')
+    def __init__(self, model: str | Path | Model, device: str = 'auto', confidence: bool = True,
+                 engine: Engine | None = None) -> None:
+        self.model = model if isinstance(model, Model) else Model.load(model)
+        self.info = self.model.info
+        self.engine = open_engine(self.model, device) if engine is None else engine
         self._confidence = confidence
-        self.model_name = Path(model).stem
 
     def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0,
                  on_label: Callable[[np.ndarray], None] = lambda label: None) -> Segmentation:
         """
-        Give the labels of an image.
+        Label an image.
 
         :param image_rgb: (H, W, 3) uint8, RGB, 0..255; H and W from 1.
         :param min_confidence: probability 0..1; less confident pixels are labelled 255, unknown,
@@ -85,11 +78,15 @@ class Segmenter:
         if resized.shape[:2] != (height, width):
             resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR)
         watch.lap('resize')
-        label, find_confidence = self._label(resized, image_rgb.shape[:2], watch)
+        prediction = self.engine.predict(resized, image_rgb.shape[:2],
+                                         self.info.temperature if self._confidence else None)
+        watch.lap('network')
+        label = prediction.label()
+        watch.lap('labels')
         if not min_confidence:
             on_label(label)
             watch.lap()
-        confidence = find_confidence() if self._confidence else None
+        confidence = prediction.confidence() if self._confidence else None
         if min_confidence:
             _forget_unsure(label, confidence, min_confidence)
         watch.lap('confidence')
@@ -100,23 +97,6 @@ class Segmenter:
     def warm_up(self) -> None:
         """Run once on a black image, so that the first camera image is as fast as the next."""
         self(np.zeros((*self.info.input_size, 3), np.uint8))
-
-    def _label(self, resized: np.ndarray, size: tuple[int, int], watch: Stopwatch
-               ) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
-        """Give the label of an image of the network's size, and what gives its confidence."""
-        temperature = self.info.temperature
-        if self.engine.labels_on_device:
-            label, confidence = self.engine.label(resized, size,
-                                                  temperature if self._confidence else None)
-            watch.lap('network')
-            watch.lap('labels')
-            return label, lambda: confidence
-        logits = self.engine.run(resized)
-        watch.lap('network')
-        blocks = Blocks(logits, size)
-        label = blocks.labels()
-        watch.lap('labels')
-        return label, lambda: confidence_of(blocks, temperature)
 
     def _check_min_confidence(self, min_confidence: float) -> None:
         if not 0 <= min_confidence <= 1:  # true for NaN too

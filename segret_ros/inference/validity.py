@@ -73,7 +73,7 @@ class CameraCheck:
 
     def __call__(self, image_rgb: np.ndarray, limits: Limits) -> Fault | None:
         """
-        Give what is wrong with the camera's next picture, or None.
+        Return what is wrong with the camera's next picture, or None.
 
         Of several faults the first of black, overexposed, frozen, blurred is given: a covered or
         dazzled sensor may well repeat itself, and a camera that stands still need not be blurred.
@@ -109,7 +109,7 @@ class CameraCheck:
 
 def _small_grey(image_rgb: np.ndarray) -> np.ndarray:
     """
-    Give the brightness at a short side of `SHORT_SIDE` pixels: (h, w) float32, 0..255.
+    Return the brightness at a short side of `SHORT_SIDE` pixels: (h, w) float32, 0..255.
 
     It is a mean over pixels, so that little of a sensor's noise is left. Smaller images stay.
     """

@@ -66,8 +66,11 @@ class ConfusionMatrix:
 
     def iou(self) -> np.ndarray:
         """Give the intersection over union of each class, (num_classes,) 0..1; NaN if absent."""
-        hits = np.diagonal(self.counts)
-        return _share(hits, self.counts.sum(1) + self.counts[:, :-1].sum(0) - hits)
+        return _share(np.diagonal(self.counts), self.union())
+
+    def union(self) -> np.ndarray:
+        """Count the pixels of each class in labels, predictions or both, (num_classes,)."""
+        return self.counts.sum(1) + self.counts[:, :-1].sum(0) - np.diagonal(self.counts)
 
     def mean_iou(self) -> float:
         """Give the mean over classes that occur in labels or predictions, 0..1; NaN for none."""

@@ -4,7 +4,8 @@
 """What the node tells of itself on /diagnostics."""
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from segret_ros.inference import Segmenter
+from segret_ros.inference import Model
+from segret_ros.inference.serving.supervisor import EngineStatus, Health
 from segret_ros.node.camera import Camera
 from segret_ros.node.history import COUNTS
 from segret_ros.node.messages import key_values
@@ -13,22 +14,21 @@ from segret_ros.node.parameters import Parameters
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-def node_status(name: str, segmenter: Segmenter | None, active: bool,
+def node_status(name: str, model: Model | None, engine: EngineStatus | None, active: bool,
                 problem: str) -> DiagnosticStatus:
     """
-    Give the state of the node and its engine.
+    Return the state of the node and its engine.
 
-    :param segmenter: on a `ServingEngine`; None while the node is not configured.
+    :param model, engine: None while the node is not configured.
     :param problem: why its last transition failed, or empty.
     """
     status = DiagnosticStatus(name=f'{name}: node')
-    status.level, status.message = _node_summary(segmenter, active, problem)
-    if segmenter is not None:
-        engine = segmenter.engine
-        status.hardware_id = segmenter.model_name
+    status.level, status.message = _node_summary(engine, active, problem)
+    if model is not None and engine is not None:
+        status.hardware_id = model.name
         status.values = key_values({
-            'model': segmenter.model_name, 'model_hash': engine.model_hash,
-            'device': engine.device, 'engine': engine.name, 'engine_state': engine.state,
+            'model': model.name, 'model_hash': model.hash, 'device': engine.device,
+            'engine': engine.name, 'engine_state': engine.state,
             'engine_failures': engine.failures, 'engine_reopened': engine.reopened,
             'engine_build': engine.build_progress})
     return status
@@ -59,23 +59,22 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
     return status
 
 
-def _node_summary(segmenter: Segmenter | None, active: bool,
-                  problem: str) -> tuple[bytes, str]:
+def _node_summary(engine: EngineStatus | None, active: bool, problem: str) -> tuple[bytes, str]:
     if problem:
         return ERROR, problem
-    if segmenter is None:
+    if engine is None:
         return WARN, 'not configured'
-    engine = segmenter.engine
-    if engine.state.startswith('closed'):
+    if engine.health is Health.CLOSED:
         return ERROR, f'engine {engine.state}'
-    if engine.state != 'working':
+    if engine.health is not Health.WORKING:
         return WARN, f'engine {engine.state}'
     if not active:
         return WARN, 'not activated'
     if engine.build_problem:
         return WARN, f'active on {engine.device}, for {engine.build_problem}'
-    if progress := engine.build_progress:
-        return OK, f'active on {engine.device}, while an engine is built for {progress}'
+    if engine.build_progress:
+        return OK, (f'active on {engine.device}, while an engine is built for '
+                    f'{engine.build_progress}')
     return OK, 'active'
 
 

@@ -5,7 +5,6 @@
 
 from collections.abc import Callable
 from functools import partial, wraps
-from pathlib import Path
 import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,8 +13,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from segret_ros.files.share import default_model
-from segret_ros.inference import Segmenter
-from segret_ros.inference.serving.serving_engine import ServingEngine
+from segret_ros.inference import Model, Segmenter
+from segret_ros.inference.serving.supervisor import Supervisor
 from segret_ros.node.camera import Camera
 from segret_ros.node.diagnostics import camera_status, node_status
 from segret_ros.node.distribution import ManagedNode
@@ -74,7 +73,7 @@ class SegretNode(ManagedNode):
         for sentence in unknown_parameters(self):
             self.get_logger().warning(sentence)
         self._configured: Parameters | None = None  # those in force, once configured
-        self._engine: ServingEngine | None = None
+        self._supervisor: Supervisor | None = None
         self._segmenter: Segmenter | None = None
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
@@ -125,9 +124,10 @@ class SegretNode(ManagedNode):
         try:
             parameters = read_parameters(self)
             self._check_topics(parameters)
-            self._segmenter = Segmenter(
-                parameters.model or default_model(), parameters.device,
-                open_engine=partial(self._open_engine, parameters.allow_unproven_engine))
+            model = Model.load(parameters.model or default_model())
+            self._supervisor = Supervisor(model, parameters.device,
+                                          parameters.allow_unproven_engine)
+            self._segmenter = Segmenter(model, engine=self._supervisor)
             self._segmenter.warm_up()
             for name in parameters.cameras:
                 self._cameras[name] = Camera(self, name, parameters, self._segmenter.info)
@@ -137,9 +137,9 @@ class SegretNode(ManagedNode):
             self.note_problem('not configured', error)
             return TransitionCallbackReturn.FAILURE
         self._configured = parameters
-        engine = self._segmenter.engine
-        self.get_logger().info(f'inactive: model {self._segmenter.model_name} on {engine.device} '
-                               f'({engine.name}), {len(self._segmenter.info.labels)} classes')
+        self.get_logger().info(
+            f'inactive: model {model.name} on {self._supervisor.device} '
+            f'({self._supervisor.name}), {len(model.info.labels)} classes')
         return TransitionCallbackReturn.SUCCESS
 
     @told('not activated')
@@ -200,15 +200,11 @@ class SegretNode(ManagedNode):
         for camera in self._cameras.values():
             camera.destroy()
         self._cameras = {}
-        if self._engine is not None:
-            self._engine.close()
-        self._engine = None
+        if self._supervisor is not None:
+            self._supervisor.close()
+        self._supervisor = None
         self._segmenter = None
         self._configured = None
-
-    def _open_engine(self, allow_unproven: bool, path: str | Path, device: str) -> ServingEngine:
-        self._engine = ServingEngine(path, device, allow_unproven)
-        return self._engine
 
     def _check_topics(self, parameters: Parameters) -> None:
         """Raise a ValueError where two cameras have the same topics; warn of unused rules."""
@@ -243,8 +239,10 @@ class SegretNode(ManagedNode):
         for camera in self._cameras.values() if active else ():
             camera.watch.check_silence(self._configured.camera_timeout)
         dropped = self._worker.frames.dropped if active else self._dropped
+        model = self._segmenter.model if self._segmenter is not None else None
+        engine = self._supervisor.status if self._supervisor is not None else None
         array = DiagnosticArray(status=[
-            node_status(name, self._segmenter, active, self.problem),
+            node_status(name, model, engine, active, self.problem),
             *(camera_status(name, camera, dropped.get(camera.name, 0), self._configured, active)
               for camera in self._cameras.values())])
         array.header.stamp = self.get_clock().now().to_msg()

@@ -12,7 +12,8 @@ import time
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from segret_ros.images.codec import ImageError
-from segret_ros.inference import EngineError, Segmentation, Segmenter
+from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference.serving.supervisor import EngineError
 from segret_ros.inference.stopwatch import Stopwatch
 from segret_ros.labels.label_set import UNKNOWN
 from segret_ros.node.camera import Camera
@@ -29,7 +30,7 @@ class Worker:
     Labels the newest frame of each camera, from its construction until `stop`.
 
     :param cameras: by name.
-    :param segmenter: on a `ServingEngine`.
+    :param segmenter: on a `Supervisor`.
     :param parameters: gives those in force, asked for with each image.
     """
 
@@ -62,7 +63,6 @@ class Worker:
 
     def _work(self) -> None:
         try:
-            self._segmenter.engine.prepare()
             self._segmenter.warm_up()
         except EngineError as error:  # as of any frame: the engine gets over it
             self._node.get_logger().warning(f'the engine failed to warm up: {error}')
@@ -103,7 +103,6 @@ class Worker:
                 self._publish_status(camera, header, fault.text, {})
                 return
         trusted = fault is None or parameters.invalid_images == 'publish'
-        self._segmenter.engine.prepare()
         result = self._label(camera, header, image_rgb, parameters.min_confidence, trusted)
         watch.lap()
         camera.publish_rest(header, image_rgb, result, parameters.overlay_alpha)
@@ -138,9 +137,9 @@ class Worker:
 
     def _publish_status(self, camera: Camera, header, problem: str,
                         times: dict[str, object]) -> None:
-        camera.publish_status(header, self._segmenter.model_name, problem, {
-            'age_ms': self._age_ms(header), **times, 'model': self._segmenter.model_name,
-            'model_hash': self._segmenter.engine.model_hash, 'class_names': self._class_names,
+        camera.publish_status(header, self._segmenter.model.name, problem, {
+            'age_ms': self._age_ms(header), **times, 'model': self._segmenter.model.name,
+            'model_hash': self._segmenter.model.hash, 'class_names': self._class_names,
             'device': self._segmenter.engine.device})
 
     def _staleness(self, header, max_age_s: float) -> str:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from segret_ros.inference import read_model_info, Segmentation, Segmenter
+from segret_ros.inference import Model, Segmentation, Segmenter
 from segret_ros.inference.engines.engine import open_engine
 from segret_train.onnx_model import save_model
 
@@ -22,14 +22,14 @@ IMAGE = cv2.resize(np.random.default_rng(5).integers(0, 256, (9, 12, 3)).astype(
 def with_temperature(model: Path, temperature: float, folder: Path) -> Path:
     """Give a copy of a model file that has another temperature."""
     path = folder / f'temperature_{temperature}.onnx'
-    save_model(onnx.load(model), replace(read_model_info(model), temperature=temperature), path)
+    save_model(onnx.load(model), replace(Model.load(model).info, temperature=temperature), path)
     return path
 
 
 def softmax_of_label(model: Path, image: np.ndarray, temperature: float) -> np.ndarray:
     """Give the largest probability of each pixel times 255, (H, W) float64."""
-    height, width = read_model_info(model).input_size
-    logits = open_engine(model, 'cpu').run(cv2.resize(image, (width, height)))
+    height, width = Model.load(model).info.input_size
+    logits = open_engine(Model.load(model), 'cpu').run(cv2.resize(image, (width, height)))
     size = image.shape[1], image.shape[0]
     logits = np.stack([cv2.resize(plane, size) for plane in logits]).astype(float) / temperature
     odds = np.exp(logits - logits.max(axis=0))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.inference.confidence import confidence_of
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.labels import Blocks
@@ -27,11 +27,11 @@ CERTAIN = 1e-5  # two resized logits closer than that are equal, as far as float
 def real_logits() -> list[np.ndarray]:
     """Give what the shipped model says to frames of the sample drive, (11, 90, 120) each."""
     share = share_directory()
-    engine = open_engine(default_model(), 'cpu')
+    engine = open_engine(Model.load(default_model()), 'cpu')
     messages = read_bag(share / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
     images = [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)
               for recorded in islice(messages, 0, None, 40)]
-    height, width = read_model_info(default_model()).input_size
+    height, width = Model.load(default_model()).info.input_size
     return [engine.run(cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_BGR2RGB))
             for image in images]
 

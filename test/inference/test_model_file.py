@@ -18,7 +18,7 @@ from segret_ros.files.share import default_model
 from segret_ros.inference import checksum, DeviceError, ModelError, ModelInfo, Segmenter
 from segret_ros.inference.engines.cpu import CPU
 from segret_ros.inference.engines.devices import CUDA
-from segret_ros.inference.serving.parity_frames import compressed, decode, decompressed, encode
+from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.network import SegRet
 from segret_train.evaluation import predict
@@ -138,7 +138,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    assert 'a folder, no model file' in refusal(tmp_path)
+    assert 'a folder, not a model file' in refusal(tmp_path)
 
 
 @pytest.mark.parametrize('kept', [0, 10, 1000, -1000])

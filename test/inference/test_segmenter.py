@@ -88,7 +88,7 @@ def test_the_image_stays_as_it_is(segmenter: Segmenter) -> None:
 
 def test_it_tells_its_stages_device_and_name(segmenter: Segmenter) -> None:
     assert segmenter.engine.device == 'cpu'
-    assert segmenter.model_name == 'segret_nano_random'
+    assert segmenter.model.name == 'segret_nano_random'
     stages_ms = segmenter(camera_image(37, 53)).stages_ms
     assert list(stages_ms) == ['resize', 'network', 'labels', 'confidence']
     assert all(stage_ms > 0 for stage_ms in stages_ms.values())

@@ -62,10 +62,10 @@ def test_a_telemetry_that_is_asked_for_is_on(home) -> None:
 
 def test_the_process_is_left_as_it_was(home, monkeypatch: pytest.MonkeyPatch) -> None:
     needs('openvino')
-    code = ('import os, sys; before = dict(os.environ), set(sys.modules); '
-            'from segret_ros.inference import telemetry\n'
+    code = ('import os, sys; from segret_ros.inference import telemetry; '
+            'before = dict(os.environ)\n'
             'with telemetry.switched_off(): import openvino\n'
-            'print(dict(os.environ) == before[0], None in sys.modules.values(), '
+            'print(dict(os.environ) == before, None in sys.modules.values(), '
             'os.environ["ORT_DISABLE_TELEMETRY"])')
     monkeypatch.setenv('ORT_DISABLE_TELEMETRY', '0')
     assert run('-c', code).split() == ['True', 'False', '0']

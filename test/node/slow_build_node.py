@@ -11,10 +11,10 @@ The build is the real one, begun when FILE is there (`slow_child.py`). It is wai
 from pathlib import Path
 import sys
 
-from segret_ros.inference.serving import background, serving_engine as serving
+from segret_ros.inference.serving import background, supervisor
 from segret_ros.node.main import main
 
-serving.PATIENCE_S = 0.5
+supervisor.PATIENCE_S = 0.5
 background.CHILD = (sys.executable, str(Path(__file__).with_name('slow_child.py')),
                     sys.argv.pop(1))
 sys.exit(main())

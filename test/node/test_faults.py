@@ -63,7 +63,7 @@ def test_a_failing_engine_is_opened_anew_on_the_next_device(
     reasons = [message.status[0].message for message in status]
     failures = [reason for reason in reasons if reason != 'valid']
     assert '1 of 3 failures in a row' in failures[0]
-    assert 'opened anew on cpu after a pause of 1 s' in failures[2]
+    assert 'reopened on cpu after a pause of 1 s' in failures[2]
     assert failures[3].startswith('closed')
     assert reasons[-1] == 'valid'
     after = diagnostics.wait_for('node', lambda now: now['engine_state'] == 'working')

@@ -165,7 +165,7 @@ def test_status_tells_model_device_and_times(topics: Topics, segmenter: Segmente
     status, = array.status
     assert (status.name, status.level, status.message) == ('segmentation', b'\0', 'valid')
     values = {item.key: item.value for item in status.values}
-    assert values.pop('model') == status.hardware_id == segmenter.model_name
+    assert values.pop('model') == status.hardware_id == segmenter.model.name
     assert values.pop('device') == segmenter.engine.device
     assert (values.pop('valid'), values.pop('reason')) == ('true', '')
     assert len(values.pop('model_hash')) == 12

@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 from segret_ros.files.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.files.share import default_model, package_version
-from segret_ros.inference import DeviceError, ModelError, read_model_info
+from segret_ros.inference import DeviceError, Model, ModelError
 from segret_ros.inference.engines.devices import Device, Lack
 from segret_ros.offline.bench_chart import chart
 from segret_ros.offline.bench_devices import to_text as devices_to_text
@@ -59,7 +59,7 @@ def made_up(*totals_ms: list[float]) -> list[Result]:
     """Give results of known times: the network has 3/4 of the total."""
     parts = {'resize': 0.05, 'network': 0.75, 'labels': 0.1, 'confidence': 0.1, 'total': 1,
              'decode': 0.2, 'colour': 0.001}
-    info = read_model_info(default_model())
+    info = Model.load(default_model()).info
     return [Result(default_model(), info, 'engine 1', 'cpu', 1500.0,
                    {stage: part * np.array(total) for stage, part in parts.items()})
             for total in totals_ms]

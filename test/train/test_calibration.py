@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD
 from segret_train.calibration import (
@@ -139,7 +139,7 @@ def exported(network: SegRet, data: Path,
 
 
 def test_export_finds_the_temperature_of_its_data(exported: tuple[Path, str]) -> None:
-    info = read_model_info(exported[0])
+    info = Model.load(exported[0]).info
     assert info.temperature == pytest.approx(TRUE_TEMPERATURE, rel=0.05)
     assert info.calibration_error[0] > 0.1
     assert info.calibration_error[1] < 0.02
@@ -150,7 +150,7 @@ def test_export_finds_the_temperature_of_its_data(exported: tuple[Path, str]) ->
 
 def test_the_command_calibrates_a_model_file(exported: tuple[Path, str], data: Path,
                                              tmp_path: Path) -> None:
-    calibrated = read_model_info(exported[0])
+    calibrated = Model.load(exported[0]).info
     plain = replace(calibrated, temperature=1.0, calibration_error=None, calibration_data='')
     assert 'not calibrated: --data CAMVID' in report(plain)
     path = tmp_path / 'camvid.onnx'
@@ -168,5 +168,5 @@ def test_to_calibrate_again_changes_nothing(exported: tuple[Path, str], data: Pa
                                             tmp_path: Path) -> None:
     path = tmp_path / 'camvid.onnx'
     path.write_bytes(exported[0].read_bytes())
-    assert calibrate(path, open_data_set('camvid', data)) == read_model_info(exported[0])
+    assert calibrate(path, open_data_set('camvid', data)) == Model.load(exported[0]).info
     assert path.read_bytes() == exported[0].read_bytes()

@@ -21,7 +21,7 @@ import onnx
 import pytest
 from segret_ros.files.output_folder import OutputError
 from segret_ros.files.share import default_model
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import save_checkpoint, SegRet
 from segret_train import export as export_module, onnx_model
@@ -54,7 +54,7 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 def test_the_file_tells_what_the_checkpoint_told(exported: tuple[Path, Agreement]) -> None:
     output, agreement = exported
-    info = read_model_info(output)
+    info = Model.load(output).info
     assert agreement.share >= 0.999
     assert info.labels.names == ('road', 'other')
     assert info.labels.colors == ((1, 2, 3), (4, 5, 6))
@@ -66,7 +66,7 @@ def test_the_file_tells_what_the_checkpoint_told(exported: tuple[Path, Agreement
 
 def test_the_file_tells_how_it_was_made(checkpoint: Path,
                                         exported: tuple[Path, Agreement]) -> None:
-    info, model = read_model_info(exported[0]), onnx.load(exported[0])
+    info, model = Model.load(exported[0]).info, onnx.load(exported[0])
     assert info.checkpoint_sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [('', info.opset)]
     assert info.tools.keys() == {'segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx', 'opencv'}
@@ -113,7 +113,7 @@ def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: 
     told = export_module.report(tmp_path / 'model.onnx',
                                 export_module.Agreement(0.9995, 'float32', 'float16',
                                                         openvino_share),
-                                read_model_info(default_model()))
+                                Model.load(default_model()).info)
     assert len(told.splitlines()) == lines
     assert said in told
 
@@ -138,7 +138,7 @@ def test_a_file_that_openvino_cannot_load_is_written_all_the_same(
     share, problem = export_module.openvino_share(exported[0], FRAMES, [])
     assert (share, problem) == (None, 'no such instruction')
     told = export_module.report(exported[0], Agreement(1, 'float32', 'float16', share, problem),
-                                read_model_info(exported[0]))
+                                Model.load(exported[0]).info)
     assert told.splitlines()[1] == ("OpenVINO can't load it on this processor (no such "
                                     'instruction): run this model on device cpu')
 
@@ -217,7 +217,7 @@ def save_colourless(path: Path) -> None:
 
 def test_ranges_of_a_foreign_drive_are_told(exported: tuple[Path, Agreement]) -> None:
     path, agreement = exported
-    info = replace(read_model_info(path), precision='int8')
+    info = replace(Model.load(path).info, precision='int8')
     camvid = replace(info, labels=load_label_set('camvid'))
     warned = [export_module.report(path, agreement, replace(one, quantised_on=source))
               .count('Warning: the ranges of int8 were measured on the sample drive')

@@ -17,11 +17,11 @@ import onnx
 from onnx import TensorProto
 import pytest
 from segret_ros.files.share import default_model
-from segret_ros.inference import read_model_info, Segmenter
+from segret_ros.inference import Model, Segmenter
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.engines.torch_weights import weights_of
+from segret_ros.inference.parity_frames import decode
 from segret_ros.inference.serving.parity import compare
-from segret_ros.inference.serving.parity_frames import decode
 from segret_ros.network import save_checkpoint, SegRet
 from segret_ros.offline.bags import BagWriter, serialize, TYPESTORE
 from segret_train import export as export_module
@@ -87,7 +87,7 @@ def trained() -> SegRet:
 @pytest.fixture(scope='module')
 def checkpoint(trained: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the shipped model's checkpoint."""
-    labels = read_model_info(default_model()).labels
+    labels = Model.load(default_model()).info.labels
     path = tmp_path_factory.mktemp('checkpoint') / 'trained.safetensors'
     save_checkpoint(trained, path, list(labels.names), [list(color) for color in labels.colors],
                     {})
@@ -250,13 +250,13 @@ def test_a_processor_without_vnni_passes_the_gate(files: dict[str, Path]) -> Non
     compares = """
 import sys
 from segret_ros.inference.engines import openvino as openvino_engine
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.serving.parity import compare
-from segret_ros.inference.serving.parity_frames import decode
+from segret_ros.inference.parity_frames import decode
 openvino_engine._rounds = lambda: False  # bfloat16 needs more than AVX2 too
-frames = decode(read_model_info(sys.argv[1]).parity_frames)
-print(compare(open_engine(sys.argv[1], 'openvino'), frames, 11, 'int8').problem())
+frames = decode(Model.load(sys.argv[1]).info.parity_frames)
+print(compare(open_engine(Model.load(sys.argv[1]), 'openvino'), frames, 11, 'int8').problem())
 """
     result = subprocess.run([sys.executable, '-c', compares, files['int8']], check=True,
                             env=os.environ | {'ONEDNN_MAX_CPU_ISA': 'AVX2'},
@@ -285,9 +285,9 @@ raise SystemExit(export.main())
 
 
 def test_the_file_names_what_its_ranges_were_measured_on(files: dict[str, Path]) -> None:
-    assert read_model_info(files['int8']).quantised_on == 'street, 4 frames'
-    assert 'onnxruntime' in read_model_info(files['int8']).tools
-    assert read_model_info(files['float16']).quantised_on == ''
+    assert Model.load(files['int8']).info.quantised_on == 'street, 4 frames'
+    assert 'onnxruntime' in Model.load(files['int8']).info.tools
+    assert Model.load(files['float16']).info.quantised_on == ''
 
 
 def test_ranges_measured_on_black_frames_are_refused(checkpoint: Path, black: Path,
@@ -307,14 +307,14 @@ def test_the_gate_tells_a_wrong_calibration_from_a_right_one(
         pytest.importorskip('openvino', reason='needs openvino, an extra')
     ranges = ranges_of(onnx.load(default_model()), choose_frames(black, 2))
     wrong = quantised(files, ranges, tmp_path)
-    frames = decode(read_model_info(wrong).parity_frames)
-    right = compare(open_engine(files['int8'], device), frames, 11, 'int8')
+    frames = decode(Model.load(wrong).info.parity_frames)
+    right = compare(open_engine(Model.load(files['int8']), device), frames, 11, 'int8')
     assert (right.frames, right.finite, right.problem()) == (4, True, '')
-    assert compare(open_engine(wrong, device), frames, 11, 'int8').problem()
+    assert compare(open_engine(Model.load(wrong), device), frames, 11, 'int8').problem()
 
 
 def test_values_that_are_all_zero_give_no_nan(files: dict[str, Path], tmp_path: Path) -> None:
-    engine = open_engine(quantised(files, [0.0] * 80, tmp_path), 'cpu')
+    engine = open_engine(Model.load(quantised(files, [0.0] * 80, tmp_path)), 'cpu')
     assert np.isfinite(engine.run(cv2.resize(FRAMES[0], SIZE[::-1]))).all()
 
 
@@ -322,7 +322,7 @@ def quantised(files: dict[str, Path], ranges: list[float], folder: Path) -> Path
     """Write the float16 file with its linear layers in int8 of such ranges."""
     model = onnx.load(files['float16'])
     quantise(model, ranges)
-    save_model(model, replace(read_model_info(files['float16']), precision='int8'),
+    save_model(model, replace(Model.load(files['float16']).info, precision='int8'),
                folder / 'quantised.onnx')
     return folder / 'quantised.onnx'
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network and the labels where the network is: ONNX Runtime with tensors bound to a device."""
+"""The network and its labels on one device: ONNX Runtime with bound tensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,13 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-from segret_ros.inference.engines.cpu import open_session
-from segret_ros.inference.engines.onnx_runtime import InferenceSession, OrtValue, SessionOptions
+from segret_ros.inference.engines.onnx_runtime import (
+    InferenceSession,
+    open_session,
+    OrtValue,
+    SessionOptions,
+)
+from segret_ros.inference.engines.prediction import DevicePrediction
 
 LABEL_HEAD = Path(__file__).with_name('label_head.onnx')  # of segret_train/label_head.py
 CONFIDENCE_HEAD = Path(__file__).with_name('confidence_head.onnx')  # gives the labels too
@@ -34,8 +39,6 @@ class BoundEngine:
     :param images: at once, from as many threads; others wait.
     """
 
-    labels_on_device = True
-
     def __init__(self, network: InferenceSession, heads: tuple[InferenceSession, InferenceSession],
                  place: Place, images: int = 1) -> None:
         self._free: SimpleQueue[Binding] = SimpleQueue()  # each holds one image
@@ -43,15 +46,15 @@ class BoundEngine:
             self._free.put(Binding(network, heads, place))
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
-        """Give the logits of an image; see `Engine`."""
+        """Compute the logits of an image; see `Engine.run`."""
         with self._binding() as binding:
             return binding.logits_of(image_rgb)
 
-    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
-              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give the labels of an image and their probabilities; see `Engine`."""
+    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+                ) -> DevicePrediction:
+        """Predict the labels of an image; see `Engine.predict`."""
         with self._binding() as binding:
-            return binding.label(image_rgb, size, temperature)
+            return DevicePrediction(*binding.planes_of(image_rgb, size, temperature))
 
     @contextmanager
     def _binding(self) -> Iterator['Binding']:
@@ -81,13 +84,13 @@ class Binding:
         self._heads = [Head(session, self._logits, place) for session in heads]
 
     def logits_of(self, image_rgb: np.ndarray) -> np.ndarray:
-        """Give (classes, h, w) float32, copied from the device."""
+        """Return (classes, h, w) float32, copied from the device."""
         self._run(image_rgb)
         return self._logits.numpy()[0].copy()  # on a CPU numpy gives the memory of the next image
 
-    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
-              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give (H, W) uint8 and the same or None, copied from the device."""
+    def planes_of(self, image_rgb: np.ndarray, size: tuple[int, int],
+                  temperature: float | None) -> list[np.ndarray]:
+        """Return the label and, with a temperature, the confidence, copied from the device."""
         self._run(image_rgb)
         return self._heads[temperature is not None].run(size, temperature)
 
@@ -115,17 +118,15 @@ class Head:
         self._outputs: list[OrtValue] = []
         self._inputs: dict[str, OrtValue] = {}  # before 1.30 a binding keeps their address alone
 
-    def run(self, size: tuple[int, int],
-            temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give the label and the confidence, if the head has that; see `Engine.label`."""
+    def run(self, size: tuple[int, int], temperature: float | None) -> list[np.ndarray]:
+        """Return the label, and the confidence of a head that has it: (H, W) uint8 each."""
         if size != self._size:
             self._bind_size(size)
         if temperature != self._temperature:
             self._bind('temperature', np.array(temperature, np.float32))
             self._temperature = temperature
         self._session.run_with_iobinding(self._bound)
-        label, *confidence = [output.numpy().copy() for output in self._outputs]
-        return label, (confidence[0] if confidence else None)
+        return [output.numpy().copy() for output in self._outputs]
 
     def _bind_size(self, size: tuple[int, int]) -> None:
         # Where the kernel wants them: the shape of what it gives has to be known to the CPU.
@@ -148,9 +149,9 @@ def _empty(shape: tuple[int, ...], dtype: type, place: Place) -> OrtValue:
 def heads_on(options: SessionOptions, providers: list[tuple[str, dict]]
              ) -> tuple[InferenceSession, InferenceSession]:
     """
-    Give the sessions of both heads.
+    Open the sessions of both heads.
 
-    :raises ModelError: where ONNX Runtime can't load them as it is told.
+    :raises ModelError: where ONNX Runtime can't load them so.
     """
     label, confidence = (open_session(path, options, providers)
                          for path in (LABEL_HEAD, CONFIDENCE_HEAD))

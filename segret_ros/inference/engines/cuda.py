@@ -4,24 +4,26 @@
 """
 The network on an NVIDIA GPU by ONNX Runtime: its own kernels (CUDA), or TensorRT's.
 
-None of it has run on a GPU. The options are those of ONNX Runtime's documentation of both
-providers; with `onnxruntime-gpu` 1.31 it was seen that they are taken, and that CUDA takes every
-operator of the network and of the heads.
+The options are those of ONNX Runtime's documentation of both providers. CUDA runs every operator
+of the network and of the heads; TensorRT has not been run yet.
 """
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segret_ros.inference.engines.bound import BoundEngine, heads_on
-from segret_ros.inference.engines.cpu import CPU, NAME, open_session, session_options
 from segret_ros.inference.engines.device import DeviceError, gpu_of
 from segret_ros.inference.engines.devices import CUDA, memory_of, refuse_what_lacks, TENSORRT
 from segret_ros.inference.engines.onnx_runtime import (
+    CPU,
     GraphOptimizationLevel,
     InferenceSession,
+    NAME,
+    open_session,
+    session_options,
     SessionOptions,
 )
-from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError, ModelInfo
 from segret_ros.reason import reason
 
@@ -35,38 +37,36 @@ Providers = list[tuple[str, dict[str, str]]]
 
 class CudaEngine(BoundEngine):
     """
-    A model file on a GPU, by ONNX Runtime's own kernels; a float32 file in float32, without TF32.
+    A model on a GPU, by ONNX Runtime's own kernels; a float32 file in float32, without TF32.
 
     A thread's first image is slow, for the state is each thread's own.
 
-    :param path: of a sound model file.
     :param device: `cuda`, or `cuda:1` for the second GPU.
     :param streams: images at once; None: one.
-    :param built: of no use to it.
-    :raises ModelError: for a file that ONNX Runtime can't load.
+    :param built: ignored; needs no build step.
+    :raises ModelError: for a model that ONNX Runtime can't load.
     :raises DeviceError: for a device that is missing.
     """
 
     library = 'CUDA'
     precision = 'float32'
 
-    def __init__(self, path: str | Path, device: str, streams: int | None = None,
+    def __init__(self, model: Model, device: str, streams: int | None = None,
                  built: Path | None = None) -> None:
         refuse_what_lacks(device)
-        info, number = read_model_info(path), gpu_of(device)
+        number = gpu_of(device)
         self.device = device
-        self.name = f'{NAME}, {self.library}, {info.precision}'
-        super().__init__(self._open(path, info, number, built), heads_on_gpu(number),
+        self.name = f'{NAME}, {self.library}, {model.info.precision}'
+        super().__init__(self._open(model, number, built), heads_on_gpu(number),
                          ('cuda', number), streams or 1)
 
-    def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
-              ) -> InferenceSession:
-        return open_on_gpu(path, gpu_options(), cuda_providers(number))
+    def _open(self, model: Model, number: int, built: Path | None) -> InferenceSession:
+        return open_on_gpu(model.path, gpu_options(), cuda_providers(number), model.content)
 
 
 class TensorRtEngine(CudaEngine):
     """
-    A model file on a GPU by TensorRT, which is built for that GPU; parameters as of `CudaEngine`.
+    A model on a GPU by TensorRT, which is built for that GPU; parameters as of `CudaEngine`.
 
     TensorRT takes the types from the graph: a float16 file in float16 but for what is float32 in
     it, an int8 file as its quantisation tells. A float32 file is computed without TF32, which
@@ -77,44 +77,43 @@ class TensorRtEngine(CudaEngine):
 
     library = 'TensorRT'
 
-    def _open(self, path: str | Path, info: ModelInfo, number: int, built: Path | None
-              ) -> InferenceSession:
+    def _open(self, model: Model, number: int, built: Path | None) -> InferenceSession:
         if built is not None:
-            return _open_built(built / BUILT, info, number)
+            return _open_built(built / BUILT, model.info, number)
         with TemporaryDirectory() as folder:
-            return _build(path, info, number, Path(folder) / BUILT)
+            return _build(model, number, Path(folder) / BUILT)
 
     @classmethod
-    def build(cls, path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+    def build(cls, model: Model, device: str, streams: int | None, folder: Path) -> None:
         """
         Write the engine; see `build_engine`.
 
         :raises ModelError: where TensorRT does not take the whole network.
         """
         refuse_what_lacks(device)
-        info, number = read_model_info(path), gpu_of(device)
-        _build(path, info, number, folder / BUILT)
+        _build(model, gpu_of(device), folder / BUILT)
 
 
-def _build(path: str | Path, info: ModelInfo, number: int, file: Path) -> InferenceSession:
+def _build(model: Model, number: int, file: Path) -> InferenceSession:
     """
-    Write an engine to a file, an ONNX model of one node that holds it, and give its session.
+    Write an engine to a file, an ONNX model of one node that holds it, and open its session.
 
     Not the session that built it: that one computes with other providers what TensorRT leaves.
 
     :raises ModelError: where TensorRT does not take the whole network.
     """
-    open_on_gpu(path, gpu_options(), tensorrt_providers(number, file))
+    open_on_gpu(model.path, gpu_options(), tensorrt_providers(number, file), model.content)
     if not file.is_file():
-        raise ModelError(f'{path}: TensorRT takes nothing of the network: use cuda:{number}')
-    return _open_built(file, info, number)
+        raise ModelError(f'{model.path}: TensorRT takes nothing of the network: use '
+                         f'cuda:{number}')
+    return _open_built(file, model.info, number)
 
 
 def _open_built(file: Path, info: ModelInfo, number: int) -> InferenceSession:
     """
-    Give the session of a built engine.
+    Open the session of a built engine.
 
-    :param info: of the model file that it was built of.
+    :param info: of the model that it was built of.
     :raises ModelError: for one that can't be loaded or holds a part of the network.
     """
     options = gpu_options()
@@ -126,7 +125,7 @@ def _open_built(file: Path, info: ModelInfo, number: int) -> InferenceSession:
 
 def check_whole(session: InferenceSession, info: ModelInfo, file: Path) -> None:
     """
-    Refuse an engine of a part of the network: where TensorRT takes several, each was overwritten.
+    Refuse an engine of only a part of the network: of several parts the last is left.
 
     :raises ModelError: for such an engine.
     """
@@ -134,28 +133,28 @@ def check_whole(session: InferenceSession, info: ModelInfo, file: Path) -> None:
     expected = {'image': [1, *info.input_size, 3], 'logits': [1, len(info.labels), *stride_4]}
     found = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
     if found != expected:
-        raise ModelError(f'{file}: TensorRT takes a part of the network alone ({found}): use '
+        raise ModelError(f'{file}: TensorRT takes only a part of the network ({found}): use '
                          'cuda')
 
 
 def gpu_options() -> SessionOptions:
-    """Give options of a session on a GPU."""
+    """Return the options of a session on a GPU."""
     options = session_options()
     options.enable_mem_pattern = False  # the second image would take all tensors' memory again
     return options
 
 
-def open_on_gpu(path: str | Path, options: SessionOptions,
-                providers: Providers) -> InferenceSession:
+def open_on_gpu(path: str | Path, options: SessionOptions, providers: Providers,
+                content: bytes | None = None) -> InferenceSession:
     """
-    Give the session of a file, on the first of some providers.
+    Open a session of a file on the first of some providers; see `open_session`.
 
     :raises ModelError: for a file that ONNX Runtime can't load.
     :raises DeviceError: for a provider that fails, or where it fell back to another.
     """
     wanted = providers[0][0]
     try:
-        session = open_session(path, options, providers)
+        session = open_session(path, options, providers, content)
     except ModelError as error:
         if not isinstance(error.__cause__, (RuntimeError, ValueError)):  # a file's has other types
             raise
@@ -169,7 +168,7 @@ def open_on_gpu(path: str | Path, options: SessionOptions,
 
 def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
     """
-    Give the heads on a GPU, with all their operators.
+    Open the heads on a GPU, with all their operators.
 
     :raises DeviceError: where one would be on the CPU: that is slow, and nobody would know why.
     """
@@ -185,7 +184,7 @@ def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
 
 def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:
     """
-    Give the providers of a session on a GPU and their options, the wanted one first.
+    Return the providers of a session on a GPU with their options, the wanted one first.
 
     :param number: of the GPU.
     :param share: of its memory that the session may take for weights and what it computes.
@@ -202,13 +201,13 @@ def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:
 
 def tensorrt_providers(number: int, file: Path | None = None) -> Providers:
     """
-    Give the providers of a session by TensorRT and their options, the wanted one first.
+    Return the providers of a session by TensorRT with their options, the wanted one first.
 
     Neither trt_fp16_enable nor trt_int8_enable: with either, ONNX Runtime leaves the choice of
     types to TensorRT, and LayerNorm and softmax may overflow in float16. Without, the network is
     strongly typed (from ONNX Runtime 1.18 with TensorRT 9 on). For the same reason there is no
     need of trt_layer_norm_fp32_fallback. TensorRT's timings are kept in no file: each folder
-    to build in is new, and a damaged file of them is one more to crash at.
+    to build in is new, and a corrupt one would be one more thing to crash on.
 
     No trt_max_workspace_size: what needs more is left out of the choice, and where nothing is left
     for a layer of a large input the build fails. TensorRT takes what the chosen ones need.

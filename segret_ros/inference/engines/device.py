@@ -15,7 +15,7 @@ class DeviceError(ValueError):
 
 def kind_of(device: str) -> str:
     """
-    Give a device's name without its number: `cpu`, `openvino`, `cuda`, `tensorrt` or `torch`.
+    Return a device's name without its number: `cpu`, `openvino`, `cuda`, `tensorrt` or `torch`.
 
     :raises DeviceError: for any other word.
     """
@@ -26,7 +26,7 @@ def kind_of(device: str) -> str:
 
 def gpu_of(device: str) -> int | None:
     """
-    Give the number of a device's GPU, None for a CPU.
+    Return the number of a device's GPU, None for a CPU.
 
     :raises DeviceError: for a word that is no device.
     """

@@ -118,7 +118,7 @@ class Device:
 
 
 def list_devices() -> list[Device]:
-    """Give all devices of this package, with each GPU of this machine."""
+    """Return all devices of this package, with each GPU of this machine."""
     engine = onnxruntime_name()
     found = {provider: find(provider) for provider in (CUDA, TENSORRT)}
     driver = found[CUDA].driver
@@ -133,7 +133,7 @@ def list_devices() -> list[Device]:
 
 
 def devices_of_auto() -> list[str]:
-    """Give the devices that `auto` may take here, the best first; `cpu` is always the last."""
+    """Return the devices that `auto` may take here, the best first; `cpu` is always the last."""
     cuda = CUDA in onnxruntime.get_available_providers() and not lacks('cuda')
     return [*(['cuda'] if cuda else []), *([] if lacks('torch') else ['torch']),
             *(['openvino'] if find_spec('openvino') else []), 'cpu']
@@ -153,7 +153,7 @@ def refuse_what_lacks(device: str) -> None:
 
 
 def lacks(device: str) -> list[Lack]:
-    """Give what a device lacks here, of a GPU or `torch:cpu`."""
+    """Return what a device lacks here, of a GPU or `torch:cpu`."""
     if kind_of(device) == 'torch':
         return torch_lacks(device, find_torch())
     provider = TENSORRT if kind_of(device) == 'tensorrt' else CUDA
@@ -174,13 +174,13 @@ def _torch(name: str) -> Device:
 
 
 def onnxruntime_name() -> str:
-    """Give the wheel and the version of the ONNX Runtime that is loaded."""
+    """Return the wheel and the version of the ONNX Runtime that is loaded."""
     return f'{getattr(onnxruntime, "package_name", "") or CPU_WHEEL} {onnxruntime.__version__}'
 
 
 def lacks_of(device: str, provider: str, found: Found) -> list[Lack]:
     """
-    Give what a device lacks: first the wheel, then the driver, the libraries and the GPU.
+    Return what a device lacks: first the wheel, then the driver, the libraries and the GPU.
 
     :param device: `cuda` or `tensorrt`, or one with a number.
     :param provider: `CUDA` or `TENSORRT`, which runs it.
@@ -192,7 +192,7 @@ def lacks_of(device: str, provider: str, found: Found) -> list[Lack]:
 
 def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
     """
-    Give what a device of PyTorch lacks: first the packages, then the driver and the GPU.
+    Return what a device of PyTorch lacks: first the packages, then the driver and the GPU.
 
     :param device: `torch`, `torch:N` or `torch:cpu`.
     """
@@ -223,7 +223,7 @@ def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
 
 def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -> list[Lack]:
     """
-    Give what is missing of the driver.
+    Return what is missing of the driver.
 
     :param cuda: that the library needs, a major version; 0 where it does not tell.
     """
@@ -268,12 +268,12 @@ def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
 
 
 def _remedy(on_a_pc: str, on_a_jetson: str = WHAT_FITS) -> str:
-    """Give what helps on this machine; PyPI has no wheels with CUDA for ARM."""
+    """Return what helps on this machine; PyPI has no wheels with CUDA for ARM."""
     return on_a_jetson if platform.machine() == 'aarch64' else on_a_pc
 
 
 def find(provider: str) -> Found:
-    """Give what this machine has for a provider, `CUDA` or `TENSORRT`; load its libraries."""
+    """Return what this machine has for a provider, `CUDA` or `TENSORRT`; load its libraries."""
     load_pip_libraries()
     wheels = installed(CPU_WHEEL, GPU_WHEEL)
     providers = onnxruntime.get_available_providers()
@@ -288,7 +288,7 @@ def find(provider: str) -> Found:
 
 
 def find_torch() -> FoundTorch:
-    """Give what this machine has for PyTorch, without loading it, which takes seconds."""
+    """Return what this machine has for PyTorch, without loading it, which takes seconds."""
     forbid_tf32()
     missing = [name for name in TORCH_NEEDS if find_spec(name) is None]
     cuda = 0 if 'torch' in missing else cuda_of_torch(
@@ -298,7 +298,7 @@ def find_torch() -> FoundTorch:
 
 def cuda_of_torch(version: str) -> int:
     """
-    Give the major version of CUDA that PyTorch was built for, 0 for one without CUDA.
+    Return the major version of CUDA that PyTorch was built for, 0 for one without CUDA.
 
     :param version: text of its file `version.py`.
     """
@@ -307,7 +307,7 @@ def cuda_of_torch(version: str) -> int:
 
 
 def find_driver() -> Driver | str:
-    """Give what the NVIDIA driver tells, or why it can't be loaded."""
+    """Return what the NVIDIA driver tells, or why it can't be loaded."""
     try:
         return read_driver(DRIVER)
     except OSError as error:
@@ -315,12 +315,12 @@ def find_driver() -> Driver | str:
 
 
 def memory_of(number: int) -> int:
-    """Give the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
+    """Return the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
     return read_driver(DRIVER).memory[number]
 
 
 def installed(*names: str) -> dict[str, str]:
-    """Give the versions of those of some distributions that are installed."""
+    """Return the versions of those of some distributions that are installed."""
     versions = {}
     for name in names:
         try:
@@ -331,7 +331,7 @@ def installed(*names: str) -> dict[str, str]:
 
 
 def built_for_cuda() -> int:
-    """Give the major version of CUDA that ONNX Runtime was built for, 0 where it's not told."""
+    """Return the major version of CUDA that ONNX Runtime was built for, 0 where it's not told."""
     return int((getattr(onnxruntime, 'cuda_version', '') or '0').partition('.')[0])
 
 
@@ -357,7 +357,7 @@ def forbid_tf32() -> None:
 
 def read_driver(library: str) -> Driver:
     """
-    Give what the NVIDIA driver tells (CUDA driver API: version, initialisation, devices).
+    Return what the NVIDIA driver tells (CUDA driver API: version, initialisation, devices).
 
     :param library: file name of the driver's.
     :raises OSError: where it can't be loaded.
@@ -383,7 +383,7 @@ def read_driver(library: str) -> Driver:
 
 def missing_libraries(library: Path) -> list[str]:
     """
-    Give the file names of the libraries that a provider's library needs and nobody finds.
+    Return the file names of the libraries that a provider's library needs and nobody finds.
 
     The driver's is left out, and so is what this process has loaded from elsewhere. Where there
     is no such file or no ldd, nothing is missing: then ONNX Runtime itself has to tell.

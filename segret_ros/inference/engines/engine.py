@@ -6,86 +6,92 @@
 from collections.abc import Callable
 import logging
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from segret_ros.inference.engines.cpu import OnnxRuntimeEngine
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
 from segret_ros.inference.engines.devices import devices_of_auto, refuse_what_lacks
+from segret_ros.inference.engines.prediction import Prediction
+from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar('Result')
+
 
 class Engine(Protocol):
     """
-    A model file, loaded on a device; calls from several threads at once are safe.
+    A model on a device; calls from several threads at once are safe.
 
-    :param name: of the library, its version and the precision: the file's, and of a float32 file
+    :ivar name: the library, its version and the precision: the file's, and of a float32 file
         what it computes in.
-    :param device: where it runs, as it is asked for by name.
-    :param precision: what it computes a float32 graph in: `float32`, `bfloat16` or `float16`.
-    :param labels_on_device: whether it has `label`.
+    :ivar device: where it runs, as it is asked for by name.
+    :ivar precision: what it computes a float32 graph in: `float32`, `bfloat16` or `float16`.
     """
 
-    name: str
-    device: str
-    precision: str
-    labels_on_device: bool
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+    @property
+    def precision(self) -> str: ...  # noqa: D102
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """
-        Give the logits of an image of the network's input size.
+        Compute the logits of an image.
 
         :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
         :return: (classes, height / 4, width / 4) float32, rounded up.
         """
 
-    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
-              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
+    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+                ) -> Prediction:
         """
-        Give the labels and their probabilities, computed where the logits are.
+        Predict the labels of an image, where the logits are.
 
         :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
         :param size: (H, W) of the camera.
         :param temperature: of the probabilities; None where they are not wanted.
-        :return: (H, W) uint8 classes; (H, W) uint8 probability times 255, or None.
         """
 
 
-def open_engine(path: str | Path, device: str, streams: int | None = None,
+def open_engine(model: Model, device: str, streams: int | None = None,
                 built: Path | None = None) -> Engine:
     """
-    Give a model file loaded on a device.
+    Load a model on a device.
 
-    :param path: of a sound model file, as `read_model_info` finds it.
     :param device: one of `device.DEVICES`; only `auto` may fall back.
     :param streams: of a CPU: so many images at once, from as many threads, on a core each, which
         takes longer for one image and less for many. None: one image at a time, on all cores.
     :param built: folder that `build_engine` has filled for the same arguments, on this machine
-        with the same libraries; None: what takes building is built now, and not kept.
-    :raises ModelError: for a file that the engine can't load.
+        with the same libraries; None: what takes building is built now, and not cached.
+    :raises ModelError: for a model that the engine can't load.
     :raises DeviceError: for a device asked for by name that is missing.
     """
-    return first_of(device, lambda name: _engine_class(name)(path, name, streams, built))
+    return first_that_succeeds(
+        device, lambda name: _engine_class(name)(model, name, streams, built))
 
 
-def build_engine(path: str | Path, device: str, streams: int | None, folder: Path) -> None:
+def build_engine(model: Model, device: str, streams: int | None, folder: Path) -> None:
     """
-    Write what `open_engine` takes as `built`; nothing for an engine that needs no building.
+    Write what `open_engine` takes as `built`; nothing for an engine that needs no build step.
 
     :param device: one of `device.DEVICES`, not `auto`.
     :param folder: empty, to write to.
-    :raises ModelError: for a file that the engine can't load.
+    :raises ModelError: for a model that the engine can't load.
     :raises DeviceError: for a device that is missing.
     """
     if needs_building(device):
-        _engine_class(device).build(path, device, streams, folder)
+        _engine_class(device).build(model, device, streams, folder)
 
 
 def needs_building(device: str) -> bool:
     """
-    Tell whether a device's engine is built before it is loaded.
+    Return whether a device's engine has a build step before it is loaded.
 
     :param device: one of `device.DEVICES`, not `auto`.
     :raises DeviceError: for a device whose library is missing.
@@ -93,11 +99,11 @@ def needs_building(device: str) -> bool:
     return hasattr(_engine_class(device), 'build')
 
 
-def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:
+def first_that_succeeds(device: str, work: Callable[[str], Result]) -> Result:
     """
-    Give the engine of a device, or of the first that `auto` may take and that opens.
+    Return what comes of a device, or of the first that `auto` may take and that succeeds.
 
-    :param open_device: gives the engine of a device other than `auto`.
+    :param work: opens or builds the engine of a device other than `auto`.
     :raises ModelError, DeviceError: of the device, or of the last that `auto` may take.
     """
     devices = devices_of_auto() if device == 'auto' else [device]
@@ -105,14 +111,14 @@ def first_of(device: str, open_device: Callable[[str], Engine]) -> Engine:
         logger.info('no GPU to use here (segret_bench --device tells why): auto takes a CPU')
     for name in devices[:-1]:
         try:
-            return open_device(name)
+            return work(name)
         except (DeviceError, ModelError) as error:
             logger.warning('%s; falling back to the next device', error)
-    return open_device(devices[-1])
+    return work(devices[-1])
 
 
 def _engine_class(device: str) -> type:
-    """Give the class of a device's engine; its library is loaded only now."""
+    """Return the class of a device's engine; its library is loaded only now."""
     kind = kind_of(device)
     if kind == 'openvino':
         return _openvino_engine()

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""ONNX Runtime for all that need it: new enough, whole, and without its telemetry."""
+"""ONNX Runtime and its sessions: new enough, complete, and without its telemetry."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +9,8 @@ import re
 
 from segret_ros import missing
 from segret_ros.inference import telemetry
+from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
+from segret_ros.reason import reason
 
 OLDEST = (1, 19)  # 1.17 refuses the model files' IR version, 1.18 aborts the process
 
@@ -35,12 +37,40 @@ except ModuleNotFoundError as error:
     raise ImportError(missing.ONNXRUNTIME, name='onnxruntime') from error
 
 if not hasattr(onnxruntime, 'InferenceSession'):
-    raise ImportError('onnxruntime is installed in parts, as happens where one of onnxruntime and '
-                      'onnxruntime-gpu is removed: pip uninstall -y onnxruntime onnxruntime-gpu, '
-                      'then pip install the one that you want')
+    raise ImportError('the onnxruntime installation is broken, as happens where one of '
+                      'onnxruntime and onnxruntime-gpu is removed: pip uninstall -y onnxruntime '
+                      'onnxruntime-gpu, then pip install the one that you want')
 
 # `from onnxruntime import` elsewhere might be the first import of it.
 GraphOptimizationLevel = onnxruntime.GraphOptimizationLevel
 InferenceSession = onnxruntime.InferenceSession
 OrtValue = onnxruntime.OrtValue
 SessionOptions = onnxruntime.SessionOptions
+
+CPU = 'CPUExecutionProvider'
+NAME = f"ONNX Runtime {'.'.join(onnxruntime.__version__.split('.')[:2])}"
+
+
+def session_options() -> SessionOptions:
+    """Return the options of a session that logs errors alone."""
+    options = SessionOptions()
+    options.log_severity_level = 3
+    return options
+
+
+def open_session(path: str | Path, options: SessionOptions, providers: list[tuple[str, dict]],
+                 content: bytes | None = None) -> InferenceSession:
+    """
+    Open a session of an ONNX file on these providers and no others.
+
+    :param content: of the file, where it has been read already.
+    :raises ModelError: for a file that ONNX Runtime can't load; its cause is the first error.
+    """
+    try:
+        # Up to 1.22 it ignores enable_fallback: it prints the error and tries other providers.
+        return InferenceSession(str(path) if content is None else content, options,
+                                providers=providers, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime has a type of its own for each kind of failure
+        first = error.__cause__ or error  # where the others failed too
+        raise ModelError(f"{path}: ONNX Runtime can't load it ({reason(first)}); {HOW_TO_MAKE}"
+                         ) from first

@@ -9,7 +9,8 @@ from queue import SimpleQueue
 
 import numpy as np
 from segret_ros.inference import telemetry
-from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.engines.prediction import HostPrediction
+from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 from segret_ros.inference.processor import processor_facts, read_cpuinfo
 from segret_ros.reason import reason
@@ -24,37 +25,35 @@ WITHOUT_TILES = 'AVX512_CORE_FP16'  # the last instruction set before AMX, as on
 
 class OpenVinoEngine:
     """
-    A model file, loaded on the CPU.
+    A model on the CPU; see `Engine`.
 
     It computes in bfloat16 on processors where that is faster: the rounding changes about one
     label in a thousand (docs/performance.md). Elsewhere it computes in float32.
 
-    :param path: of a sound model file.
     :param streams: images at once, on a core each; None: one at a time, on all cores.
-    :raises ModelError: for a file that OpenVINO can't load.
+    :raises ModelError: for a model that OpenVINO can't load.
     """
 
     device = 'openvino'
-    labels_on_device = False
 
-    def __init__(self, path: str | Path, device: str = device, streams: int | None = None,
+    def __init__(self, model: Model, device: str = device, streams: int | None = None,
                  built: Path | None = None) -> None:
         self.precision = 'bfloat16' if _rounds() else 'float32'
-        compiled = _compiled(path, streams) if built is None else _loaded(built, streams)
+        compiled = _compiled(model, streams) if built is None else _loaded(built, streams)
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
-        stored = read_model_info(path).precision
+        stored = model.info.precision
         self.name = f"OpenVINO {version}, {self.precision if stored == 'float32' else stored}"
         self._requests = SimpleQueue()  # that are free; each holds one image
         for _ in range(streams or 1):
             self._requests.put(compiled.create_infer_request())
 
     @classmethod
-    def build(cls, path: str | Path, device: str, streams: int | None, folder: Path) -> None:
-        """Compile a model file for this processor; see `build_engine`."""
-        (folder / BUILT).write_bytes(_compiled(path, streams).export_model().getvalue())
+    def build(cls, model: Model, device: str, streams: int | None, folder: Path) -> None:
+        """Compile a model for this processor; see `build_engine`."""
+        (folder / BUILT).write_bytes(_compiled(model, streams).export_model().getvalue())
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
-        """Give the logits of an image; see `Engine`."""
+        """Compute the logits of an image; see `Engine.run`."""
         request = self._requests.get()
         try:
             logits = request.infer([image_rgb[None]], share_inputs=True, share_outputs=True)
@@ -62,19 +61,25 @@ class OpenVinoEngine:
         finally:
             self._requests.put(request)
 
+    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+                ) -> HostPrediction:
+        """Predict the labels of an image; see `Engine.predict`."""
+        return HostPrediction(self.run(image_rgb), size, temperature)
+
 
 def _core() -> openvino.Core:
-    """Give OpenVINO, kept from AMX where it would die of it, as it would with int8 models."""
+    """Return OpenVINO, without AMX where that would crash it, as it would with int8 models."""
     if hides_tiles(read_cpuinfo()):
         os.environ.setdefault('ONEDNN_MAX_CPU_ISA', WITHOUT_TILES)  # read at the first use
     return openvino.Core()
 
 
-def _compiled(path: str | Path, streams: int | None) -> openvino.CompiledModel:
+def _compiled(model: Model, streams: int | None) -> openvino.CompiledModel:
+    core = _core()
     try:
-        return _core().compile_model(str(path), 'CPU', _settings(streams))
+        return core.compile_model(core.read_model(model.content), 'CPU', _settings(streams))
     except RuntimeError as error:
-        raise ModelError(f"{path}: OpenVINO can't load it ({reason(error)}); {HOW_TO_MAKE}"
+        raise ModelError(f"{model.path}: OpenVINO can't load it ({reason(error)}); {HOW_TO_MAKE}"
                          ) from error
 
 
@@ -93,14 +98,14 @@ def _settings(streams: int | None) -> dict[str, object]:
 
 
 def _rounds() -> bool:
-    """Tell whether to compute in bfloat16 on this processor."""
+    """Return whether to compute in bfloat16 on this processor."""
     return ('BF16' in _core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
             and bfloat16_is_faster(read_cpuinfo()))
 
 
 def bfloat16_is_faster(cpuinfo: str) -> bool:
     """
-    Tell whether a processor multiplies faster in bfloat16 than in float32.
+    Return whether a processor multiplies faster in bfloat16 than in float32.
 
     Intel's do with AMX, AMD's with AVX-512 BF16. An Intel processor whose AMX is switched off, as
     virtual machines do, has AVX-512 BF16 too, but takes 1.4 to 1.6 times as long with it.
@@ -116,7 +121,7 @@ def bfloat16_is_faster(cpuinfo: str) -> bool:
 
 def hides_tiles(cpuinfo: str) -> bool:
     """
-    Tell whether a virtual machine shows AMX's flags but hides the size of its tiles.
+    Return whether a virtual machine shows AMX's flags but hides the size of its tiles.
 
     It is a leaf of CPUID. Without it OpenVINO 2026.4 would set no tiles up, and the process die
     of an illegal instruction, in bfloat16 and in int8.

@@ -1,11 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""
-The network in PyTorch, on an NVIDIA GPU, or on a CPU to try the same code without one.
-
-None of it has run on a GPU: it follows PyTorch's documentation of CUDA graphs and pinned memory.
-"""
+"""The network in PyTorch, on an NVIDIA GPU, or on a CPU to try the same code without one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +10,9 @@ from threading import Lock
 
 import numpy as np
 from segret_ros.inference.engines.device import gpu_of
+from segret_ros.inference.engines.prediction import DevicePrediction
 from segret_ros.inference.engines.torch_weights import network_of
-from segret_ros.inference.model_file import read_model_info
+from segret_ros.inference.model import Model
 from segret_ros.network.deployed import DeployedSegRet, DeployedStage
 import torch
 from torch import Tensor
@@ -26,31 +23,29 @@ WARM_UP_RUNS = 3  # before the capture: libraries choose their kernels and take 
 
 class TorchEngine:
     """
-    A model file's weights in PyTorch.
+    A model's weights in PyTorch; see `Engine`.
 
     A float32 file is computed in float32, without TF32; a float16 file in float16, but for
     normalisation, softmax and decay. A GPU's kernels are captured once and then replayed, so that
     Python has none to launch. While it labels it holds classes * H * W * 4 bytes, and 16 a pixel
     besides. One image at a time: others wait.
 
-    :param path: of a sound model file.
     :param device: `torch`, `torch:1` for the second GPU, or `torch:cpu`.
-    :param streams: of no use to it.
-    :param built: of no use to it.
+    :param streams: ignored.
+    :param built: ignored; needs no build step.
     :raises ModelError: for an int8 file, or one whose weights are not those of its variant.
     """
 
     precision = 'float32'
-    labels_on_device = True
 
-    def __init__(self, path: str | Path, device: str, streams: int | None = None,
+    def __init__(self, model: Model, device: str, streams: int | None = None,
                  built: Path | None = None) -> None:
-        info, number = read_model_info(path), gpu_of(device)
+        info, number = model.info, gpu_of(device)
         self.device = device
         self.name = f"PyTorch {'.'.join(torch.__version__.split('.')[:2])}, {info.precision}"
         self._on_gpu = number is not None
         place = torch.device(f'cuda:{number}' if self._on_gpu else 'cpu')
-        network = network_of(path, info).to(place, memory_format=torch.channels_last)
+        network = network_of(model).to(place, memory_format=torch.channels_last)
         shape = 1, *info.input_size, 3
         self._sent = torch.empty(shape, dtype=torch.uint8, pin_memory=self._on_gpu)
         self._image = torch.zeros(shape, dtype=torch.uint8, device=place)
@@ -58,26 +53,25 @@ class TorchEngine:
         self._lock = Lock()
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
-        """Give the logits of an image; see `Engine`."""
+        """Compute the logits of an image; see `Engine.run`."""
         with self._lock, torch.inference_mode():
             return self._fetched(self._logits(image_rgb)[0])[0]
 
-    def label(self, image_rgb: np.ndarray, size: tuple[int, int],
-              temperature: float | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give the labels of an image and their probabilities; see `Engine`."""
+    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+                ) -> DevicePrediction:
+        """Predict the labels of an image; see `Engine.predict`."""
         with self._lock, torch.inference_mode():
             planes = planes_of(self._logits(image_rgb), size, temperature)
-            label, *confidence = self._fetched(*planes)
-        return label, (confidence[0] if confidence else None)
+            return DevicePrediction(*self._fetched(*planes))
 
     def _logits(self, image_rgb: np.ndarray) -> Tensor:
-        """Give (1, classes, h, w) float32 on the device, until the next image."""
+        """Compute (1, classes, h, w) float32 on the device, valid until the next image."""
         self._sent.numpy()[0] = image_rgb
         self._image.copy_(self._sent, non_blocking=True)
         return self._forward()
 
     def _fetched(self, *tensors: Tensor) -> list[np.ndarray]:
-        """Give tensors of the device, in one copy each; pinned memory goes back to PyTorch."""
+        """Copy tensors from the device, one copy each; pinned memory goes back to PyTorch."""
         received = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_gpu).copy_(
             tensor, non_blocking=True) for tensor in tensors]
         if self._on_gpu:
@@ -87,7 +81,7 @@ class TorchEngine:
 
 class Eager:
     """
-    Gives the logits of what is in a tensor.
+    Computes the logits of what is in a tensor.
 
     :param image: (1, H, W, 3) uint8.
     """
@@ -96,13 +90,13 @@ class Eager:
         self._network, self._image = network, image
 
     def __call__(self) -> Tensor:
-        """Give (1, classes, h, w) float32."""
+        """Compute (1, classes, h, w) float32."""
         return self._network(self._image)
 
 
 class Captured:
     """
-    Gives the logits of what is in a tensor by replaying a CUDA graph; parameters as of `Eager`.
+    Computes the logits of what is in a tensor by replaying a CUDA graph; parameters as of `Eager`.
 
     PyTorch's documentation asks for a warm-up on the stream of the capture, which is not the
     default one, and that all tensors stay where they are.
@@ -123,18 +117,18 @@ class Captured:
         self._used = network, image, tables  # by the graph, which keeps their addresses alone
 
     def __call__(self) -> Tensor:
-        """Give (1, classes, h, w) float32, until the next call."""
+        """Compute (1, classes, h, w) float32, valid until the next call."""
         self._graph.replay()
         return self._logits
 
 
 def planes_of(logits: Tensor, size: tuple[int, int], temperature: float | None) -> list[Tensor]:
     """
-    Give the label, and with a temperature the confidence, of each camera pixel.
+    Compute the label, and with a temperature the confidence, of each camera pixel.
 
     :param logits: (1, classes, h, w) float32.
     :param size: (H, W) of the camera.
-    :return: one or two (H, W) uint8; see `Engine.label`.
+    :return: one or two (H, W) uint8; see `Prediction`.
     """
     scores = functional.interpolate(logits, size, mode='bilinear', align_corners=False)[0]
     best, index = scores.max(dim=0)  # (H, W)
@@ -147,7 +141,7 @@ def planes_of(logits: Tensor, size: tuple[int, int], temperature: float | None) 
 
 @contextmanager
 def keeping_tables(network: DeployedSegRet) -> Iterator[list[Tensor]]:
-    """Give a list of the decay tables that the network uses by then: its cache may drop them."""
+    """List the decay tables that the network uses in the block: its cache may drop them."""
     tables: list[Tensor] = []
 
     def keep(stage: DeployedStage, arguments: tuple[Tensor]) -> None:
@@ -165,7 +159,7 @@ def keeping_tables(network: DeployedSegRet) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Let convolutions and products of float32 be computed in float32."""
+    """Compute convolutions and products of float32 in float32."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:

@@ -1,15 +1,15 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network of a model file, in PyTorch: the weights are read from its graph."""
+"""The network of a model in PyTorch; its weights are read from the file's graph."""
 
-from pathlib import Path
 import re
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
-from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError, ModelInfo
+from segret_ros.inference.model import Model
+from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 from segret_ros.network import SegRet
 from segret_ros.network.deployed import DeployedSegRet, to_half
 import torch
@@ -20,17 +20,17 @@ NAME = re.compile(r'(stem|downsamples|stages|decoder)\..+\.(weight|bias)')
 MOST_NAMES = 3  # of wrong weights, told in a message
 
 
-def network_of(path: str | Path, info: ModelInfo) -> DeployedSegRet:
+def network_of(model: Model) -> DeployedSegRet:
     """
-    Give the network of a model file, in the precision that the file has.
+    Make the network of a model, in the precision that its file has.
 
-    :param info: of the file.
     :raises ModelError: for an int8 file, or one whose weights are not those of its variant.
     """
+    info = model.info
     if info.precision == 'int8':
-        raise ModelError(f'{path}: PyTorch does not run int8 model files: use tensorrt or cpu, or '
-                         'the float16 or float32 file of the same checkpoint')
-    weights = weights_of(onnx.load(path).graph)
+        raise ModelError(f'{model.path}: PyTorch does not run int8 model files: use tensorrt or '
+                         'cpu, or the float16 or float32 file of the same checkpoint')
+    weights = weights_of(onnx.load_model_from_string(model.content).graph)
     classify = weights.get('decoder.classify.weight')
     try:
         if classify is None:
@@ -39,8 +39,8 @@ def network_of(path: str | Path, info: ModelInfo) -> DeployedSegRet:
             network = DeployedSegRet(SegRet(info.variant, len(info.labels), classify.shape[1]))
         _check(weights, network)
     except ValueError as error:
-        raise ModelError(f'{path}: its weights are not those of {info.variant} in this version of '
-                         f'segret_ros: {error}; {HOW_TO_MAKE}') from error
+        raise ModelError(f'{model.path}: its weights are not those of {info.variant} in this '
+                         f'version of segret_ros: {error}; {HOW_TO_MAKE}') from error
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     network.eval().requires_grad_(False)
     if info.precision == 'float16':
@@ -50,7 +50,7 @@ def network_of(path: str | Path, info: ModelInfo) -> DeployedSegRet:
 
 def weights_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     """
-    Give the weights of a model file by their names in PyTorch, all in float32.
+    Return the weights of a model file by their names in PyTorch, all in float32.
 
     The exporter stores equal tensors once, and drops a bias of zeros: so a bias is what its
     weight's operator adds.

@@ -1,4 +1,4 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Built engines, kept and proven: no start waits for a build twice, or trusts one untried."""
+"""Engines in service: validated against the network, cached once built, and supervised."""

@@ -5,13 +5,13 @@
 
 import json
 import logging
-from pathlib import Path
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError
 from segret_ros.inference.serving.cache import EngineCache
 
@@ -20,27 +20,26 @@ logger = logging.getLogger(__name__)
 # Without the working directory, which `-m` and `-c` put before all else: any file may be there.
 PROGRAM = ('import sys; sys.path = list(filter(None, sys.path)); '
            'from segret_ros.inference.serving.child import main; sys.exit(main())')
-# Gives way to all else on the machine: images are labelled meanwhile.
+# Yields to all else on the machine: images are labelled meanwhile.
 CHILD = ('nice', '-n', '19', sys.executable, '-c', PROGRAM)
 
 
 class BackgroundBuild:
     """
-    Builds, compares and keeps the engine of a model file on a device.
+    Builds, validates and caches the engine of a model on a device.
 
-    Where the cache can't keep it, as in a folder that can only be read, it is there until `stop`.
+    Where the cache can't hold it, as in a read-only folder, the engine is there until `stop`.
 
-    :param path: of a sound model file.
     :param device: one of `DEVICES`, not `auto`.
-    :param cache: that keeps it.
+    :param cache: to hold it.
     :raises ModelError: where no process can be started.
     """
 
-    def __init__(self, path: str | Path, device: str, cache: EngineCache) -> None:
+    def __init__(self, model: Model, device: str, cache: EngineCache) -> None:
         self.device = device
         self.phase = 'starting'
         self.error = ''  # why there is no engine
-        self.unkept = ''  # why the cache does not keep it
+        self.uncached = ''  # why the cache does not hold it
         self._cache = cache
         self._started = time.monotonic()
         self._ended = threading.Event()
@@ -48,12 +47,13 @@ class BackgroundBuild:
             self._spare = tempfile.TemporaryDirectory(prefix='segret_engine.',
                                                       ignore_cleanup_errors=True)
             self._process = subprocess.Popen(
-                [*CHILD, str(path), device, str(cache.folder), self._spare.name],
+                [*CHILD, str(model.path), model.sha256, device, str(cache.folder),
+                 self._spare.name],
                 stdin=subprocess.PIPE,  # its end tells the child that nobody waits any more
                 stdout=subprocess.PIPE, text=True, errors='replace',
                 start_new_session=True)  # Ctrl-C is for the node, which ends it
         except OSError as error:
-            raise ModelError(f'{path}: no process can be started to build its engine for '
+            raise ModelError(f'{model.path}: no process can be started to build its engine for '
                              f'{device}: {error}') from error
         self._thread = threading.Thread(target=self._follow, name='segret_build', daemon=True)
         self._thread.start()
@@ -64,15 +64,15 @@ class BackgroundBuild:
 
     @property
     def cache(self) -> EngineCache:
-        """Give the cache that keeps the engine, once the build has ended without `error`."""
-        return EngineCache(self._spare.name) if self.unkept else self._cache
+        """Return the cache that holds the engine, once the build has ended without `error`."""
+        return EngineCache(self._spare.name) if self.uncached else self._cache
 
     def wait(self, seconds: float | None) -> bool:
-        """Tell whether the build has ended, waiting no longer than that; None: until it has."""
+        """Wait for the build to end, no longer than that; return whether it has ended."""
         return self._ended.wait(seconds)
 
     def stop(self) -> None:
-        """Give up a build that goes on, and an engine that the cache does not keep."""
+        """Abandon a build in progress, and an engine that the cache does not hold."""
         self._process.kill()
         self._thread.join()
         self._spare.cleanup()
@@ -83,8 +83,8 @@ class BackgroundBuild:
                 self._note(line)
         finally:
             code = self._process.wait()
-            if self.unkept:
-                logger.warning('%s; the engine is built at each start', self.unkept)
+            if self.uncached:
+                logger.warning('%s; the engine is built at each start', self.uncached)
             else:  # now, for who is killed calls no `stop`
                 self._spare.cleanup()
             if self.phase != 'done' and not self.error:
@@ -98,4 +98,4 @@ class BackgroundBuild:
         except (ValueError, KeyError, TypeError, RecursionError):
             return  # written by something else, before the child's own lines
         self.error = told.get('error', '')
-        self.unkept = told.get('unkept', '')
+        self.uncached = told.get('uncached', '')

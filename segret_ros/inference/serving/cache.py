@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A folder of built engines: each is there whole or not at all, and is what was asked for."""
+"""A folder of built engines: each is complete or absent, and is what was asked for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +17,7 @@ import shutil
 import time
 import uuid
 
-from segret_ros.inference.serving.key import Key, sha256_of
+from segret_ros.inference.serving.key import Key
 from segret_ros.inference.serving.parity import Parity
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,12 @@ HIDDEN = '.segret_engine.'  # begins the names of folders that are being filled 
 NAME = re.compile(r'.+-[\w-]+-[0-9a-f]{16}')  # of an entry's folder
 YOUNG_S = 60.0  # a hidden folder that is younger may be one whose lock is just being taken
 MOST_BYTES = 4_000_000_000
+BLOCK = 1 << 20  # bytes that are read at once
 DAMAGE = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # of an entry
 
 
 class CacheError(RuntimeError):
-    """An engine that can't be kept; the message names the folder, the reason and the way out."""
+    """An engine that can't be cached; the message names the folder, the reason and the way out."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Entry:
     :param first_share: of equal labels on the first of the model's own frames, 0..1.
     :param built_s: how long `build_engine` took.
     :param built_at: seconds since 1970.
-    :param files: SHA-256 of each, by its path in the folder; none for an engine that needs no
-        building.
+    :param files: SHA-256 of each, by its path in the folder; none for an engine without a build
+        step.
     :param size_bytes: of all its files.
     :param last_used: when it was written or found last, in seconds since 1970.
     """
@@ -63,10 +64,10 @@ class Entry:
 
 class EngineCache:
     """
-    Engines that were built before, by what they depend on; several processes may use it at once.
+    Built engines, by what they depend on; several processes may use it at once.
 
-    :param folder: a folder of its own, made when the first engine is kept; the user's if left out.
-    :param most_bytes: of all engines; those that nobody used for longest have to go.
+    :param folder: of its own, made when the first engine is cached; the user's if left out.
+    :param most_bytes: of all engines; the least recently used are removed.
     """
 
     def __init__(self, folder: str | Path | None = None, most_bytes: int = MOST_BYTES) -> None:
@@ -75,9 +76,9 @@ class EngineCache:
 
     def find(self, key: Key) -> Entry | None:
         """
-        Give the engine of a key, whole and sound, or None.
+        Return the engine of a key, complete and intact, or None.
 
-        One that is damaged or of another key is told; the next that is kept takes its place.
+        Logs a corrupt one or one of another key; the next that is cached replaces it.
         """
         folder = self.folder / key.name
         if not os.path.lexists(folder):
@@ -88,19 +89,19 @@ class EngineCache:
             if entry.key != key:
                 raise ValueError('it is the engine of something else')
         except (ValueError, OSError) as error:
-            logger.warning("%s: the engine kept there is damaged or can't be read (%s)", folder,
+            logger.warning("%s: the cached engine is corrupt or can't be read (%s)", folder,
                            error)
             return None
         try:
             os.utime(folder / ENTRY)
         except OSError:
-            pass  # in a folder that can only be read, nothing has to go either
+            pass  # in a read-only folder nothing is removed either
         return entry
 
     @contextmanager
     def writing(self, key: Key) -> Iterator[Path]:
         """
-        Give a hidden folder to build an engine in, for `keep`; what is not kept is taken away.
+        Make a hidden folder to build an engine in, for `keep`; what is not kept is removed.
 
         :raises CacheError: when the folder can't be written, there or in the block.
         """
@@ -118,9 +119,9 @@ class EngineCache:
     def keep(self, hidden: Path, key: Key, parity: Parity, first_share: float, built_s: float
              ) -> Entry:
         """
-        Give the engine that was built in a folder of `writing`, now in its place for all to find.
+        Move the engine that was built in a folder of `writing` into its place for all to find.
 
-        It takes the place of an older one of the same key. The longest unused ones have to go when
+        It replaces an older one of the same key. The least recently used ones are removed when
         all together are too large.
         """
         files = {str(path.relative_to(hidden)): sha256_of(path) for path in _files(hidden)}
@@ -130,30 +131,30 @@ class EngineCache:
         entry = replace(read_entry(hidden), folder=self.folder / key.name)
         with _locked(self.folder):
             if os.path.lexists(entry.folder):
-                self._take_away(entry.folder)
+                self._remove_at_once(entry.folder)
             os.rename(hidden, entry.folder)
             self._make_room(entry)
         return entry
 
     def entries(self) -> list[Entry]:
-        """Give all engines whose entry can be read, the last used one first."""
+        """List all engines whose entry can be read, the last used one first."""
         entries = []
         for folder in self._entry_folders():
             try:
                 entries.append(read_entry(folder))
             except (ValueError, OSError):
-                pass  # replaced when it is asked for, taken away when room is made
+                pass  # replaced when it is asked for, removed when room is made
         return sorted(entries, key=lambda entry: -entry.last_used)
 
     def remove(self, folder: Path) -> None:
         """
-        Take an engine away, by its folder.
+        Remove an engine, by its folder.
 
         :raises CacheError: when that is not allowed.
         """
         try:
             with _locked(self.folder):
-                self._take_away(folder)
+                self._remove_at_once(folder)
         except FileNotFoundError:
             pass  # another process was faster
         except OSError as error:
@@ -162,7 +163,7 @@ class EngineCache:
 
     def remove_all(self) -> int:
         """
-        Take all engines away, damaged ones too, and what killed builders left; give their number.
+        Remove all engines, corrupt ones too, and what killed builders left; return their number.
 
         :raises CacheError: when that is not allowed.
         """
@@ -180,13 +181,13 @@ class EngineCache:
                       and os.path.lexists(path / ENTRY))
 
     def _make_room(self, newest: Entry) -> None:
-        """Take away what can't be read, and the longest unused of what is too much."""
+        """Remove what can't be read, and the least recently used of what is too much."""
         others = []
         for folder in self._entry_folders():
             try:
                 others.append(read_entry(folder))
             except DAMAGE:
-                self._take_away_if_allowed(folder)
+                self._remove_if_allowed(folder)
             except OSError:
                 pass  # it may be read another time
         others = sorted((entry for entry in others if entry.folder != newest.folder),
@@ -195,13 +196,13 @@ class EngineCache:
         while others and total > self.most_bytes:
             longest_unused = others.pop()
             total -= longest_unused.size_bytes
-            self._take_away_if_allowed(longest_unused.folder)
+            self._remove_if_allowed(longest_unused.folder)
 
-    def _take_away_if_allowed(self, folder: Path) -> None:
+    def _remove_if_allowed(self, folder: Path) -> None:
         with suppress(OSError):  # another user's
-            self._take_away(folder)
+            self._remove_at_once(folder)
 
-    def _take_away(self, path: Path) -> None:
+    def _remove_at_once(self, path: Path) -> None:
         """Remove a folder, or a file in its place: for others it is gone at once."""
         hidden = self._hidden()
         os.rename(path, hidden)
@@ -211,7 +212,7 @@ class EngineCache:
             hidden.unlink()
 
     def _sweep(self) -> None:
-        """Take away what killed builders left."""
+        """Remove what killed builders left."""
         for path in self.folder.glob(f'{HIDDEN}*'):
             if _is_left(path):
                 shutil.rmtree(path, ignore_errors=True)
@@ -220,14 +221,14 @@ class EngineCache:
         return self.folder / f'{HIDDEN}{uuid.uuid4().hex}'
 
     def _unwritable(self, error: OSError) -> CacheError:
-        return CacheError(f"{self.folder}: engines can't be kept there "
+        return CacheError(f"{self.folder}: engines can't be cached there "
                           f'({error.strerror or error}): make room, or set SEGRET_ENGINE_CACHE '
                           'to a folder that can be written')
 
 
 def default_folder() -> Path:
     """
-    Give the folder of the user's engines.
+    Return the folder of the user's engines.
 
     :raises CacheError: for a user without a home folder.
     """
@@ -237,22 +238,22 @@ def default_folder() -> Path:
     try:
         caches = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     except RuntimeError as error:
-        raise CacheError('this user has no home folder to keep engines in: set '
+        raise CacheError('this user has no home folder to cache engines in: set '
                          'SEGRET_ENGINE_CACHE to a folder that can be written') from error
     return Path(caches) / 'segret_ros' / 'engines'
 
 
 def read_entry(folder: Path) -> Entry:
     """
-    Give what a folder's `entry.json` tells, once it is known to be what was written.
+    Read a folder's `entry.json`, and check that it is what was written.
 
-    :raises ValueError, OSError: for one that is damaged or missing.
+    :raises ValueError, OSError: for one that is corrupt or missing.
     """
     try:
         record = json.loads((folder / ENTRY).read_bytes())
         content = record['entry']
         if record['sha256'] != _digest(content):
-            raise ValueError('its checksum is another')
+            raise ValueError('checksum mismatch')
         if not isinstance(content['files'], dict):
             raise ValueError('its files have no checksums')
         files = (folder / ENTRY, *_files(folder))
@@ -274,17 +275,17 @@ def _digest(content: dict) -> str:
 
 
 def _check_files(entry: Entry) -> None:
-    """Refuse an entry that misses a file, has one too many, or one whose content changed."""
+    """Refuse an entry with a file missing, one too many, or one whose content changed."""
     found = {str(path.relative_to(entry.folder)): path for path in _files(entry.folder)}
     if found.keys() != entry.files.keys():
         raise ValueError(f'it has the files {sorted(found)} for {sorted(entry.files)}')
     for name, path in found.items():
         if sha256_of(path) != entry.files[name]:
-            raise ValueError(f'the checksum of {name} is another')
+            raise ValueError(f'checksum mismatch of {name}')
 
 
 def _files(folder: Path) -> list[Path]:
-    """Give the files of an engine, without its entry."""
+    """Return the files of an engine, without its entry."""
     return sorted(path for path in folder.rglob('*')
                   if path.is_file() and path != folder / ENTRY)
 
@@ -302,7 +303,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _is_left(hidden: Path) -> bool:
-    """Tell whether no process fills or empties a hidden folder any more."""
+    """Return whether no process fills or empties a hidden folder any more."""
     try:
         if 0 <= time.time() - hidden.stat().st_mtime < YOUNG_S:
             return False
@@ -316,3 +317,12 @@ def _is_left(hidden: Path) -> bool:
     finally:
         os.close(lock)
     return True
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

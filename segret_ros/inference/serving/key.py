@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a built engine depends on: a change of any part of it asks for another engine."""
+"""What a built engine depends on: a change of any part of it needs another engine."""
 
 from collections.abc import Sequence
 import ctypes
@@ -23,23 +23,22 @@ from segret_ros.inference.engines.devices import (
     read_driver,
 )
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
-from segret_ros.inference.model_info import ModelInfo
+from segret_ros.inference.model import Model
 from segret_ros.inference.processor import processor_facts, processor_name, read_cpuinfo
 
 # What a processor can do; `cpuid level`, for OpenVINO's choice of bfloat16 depends on it.
 CPU_FACTS = ('vendor_id', 'model name', 'Model', 'cpuid level', 'flags', 'Features')
 NVIDIA_VERSION = Path('/proc/driver/nvidia/version')
 TENSORRT_LIBRARIES = ('libnvinfer.so.11', 'libnvinfer.so.10', 'libnvinfer.so.8')
-BLOCK = 1 << 20  # bytes that are read at once
 LONGEST_MODEL_NAME = 80  # characters of a folder's name
 
 
 @dataclass(frozen=True)
 class Key:
     """
-    All that decides on an engine's bytes and on what it computes.
+    All that an engine's bytes and results depend on.
 
-    What an engine computes in follows from the device, the hardware and the libraries.
+    The precision it computes in follows from the device, the hardware and the libraries.
 
     :param model: name of the model file without its ending.
     :param model_sha256: of the model file.
@@ -62,23 +61,23 @@ class Key:
 
     @property
     def name(self) -> str:
-        """Give the name of the folder that holds the engine."""
+        """Return the name of the folder that holds the engine."""
         model = re.sub(r'[^\w.-]', '_', self.model).lstrip('.')[:LONGEST_MODEL_NAME] or 'model'
         content = json.dumps(self.to_json(), sort_keys=True)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return f'{model}-{self.device.replace(":", "-")}-{digest}'
 
     def to_json(self) -> dict:
-        """Give the parts as JSON has them."""
+        """Return the parts as JSON has them."""
         return {**asdict(self), 'input_size': list(self.input_size)}
 
     @classmethod
     def from_json(cls, record: dict) -> 'Key':
-        """Give the key of `to_json`."""
+        """Return the key of `to_json`."""
         return cls(**{**record, 'input_size': tuple(record['input_size'])})
 
     def foreign(self) -> str:
-        """Give why an engine of this key can't be used on this machine, or nothing if it can."""
+        """Return why an engine of this key can't be used on this machine, or nothing if it can."""
         try:
             libraries, hardware = libraries_of(self.device), hardware_of(self.device)
         except DeviceError as error:  # of another version of this package
@@ -90,29 +89,19 @@ class Key:
         return '' if hardware == self.hardware else f'built on {self.hardware}'
 
 
-def key_of(path: str | Path, info: ModelInfo, device: str, streams: int | None = None) -> Key:
+def key_of(model: Model, device: str, streams: int | None = None) -> Key:
     """
-    Give what an engine of a model file depends on, on this machine.
+    Return what an engine of a model depends on, on this machine.
 
-    :param info: of the file.
     :param device: one of `device.DEVICES`, not `auto`.
     :raises DeviceError: for a word that is no device.
     """
-    return Key(Path(path).stem, sha256_of(Path(path)), device, libraries_of(device),
-               hardware_of(device), info.precision, info.input_size, streams)
-
-
-def sha256_of(path: Path) -> str:
-    """Give the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return Key(model.name, model.sha256, device, libraries_of(device), hardware_of(device),
+               model.info.precision, model.info.input_size, streams)
 
 
 def libraries_of(device: str) -> dict[str, str]:
-    """Give the versions of the libraries that a device's engine is built and run with."""
+    """Return the versions of the libraries that a device's engine is built and run with."""
     kind = kind_of(device)
     versions = installed('segret_ros')
     if kind == 'openvino':
@@ -132,7 +121,7 @@ def libraries_of(device: str) -> dict[str, str]:
 
 
 def hardware_of(device: str) -> str:
-    """Give the processor or the GPU that a device is."""
+    """Name the processor or the GPU that a device is."""
     number = gpu_of(device)
     if number is None:
         return processor(read_cpuinfo())
@@ -145,7 +134,7 @@ def hardware_of(device: str) -> str:
 
 def processor(cpuinfo: str) -> str:
     """
-    Give a processor's name and a digest of all that it can do.
+    Name a processor, with a digest of all that it can do.
 
     :param cpuinfo: text of /proc/cpuinfo.
     """
@@ -164,7 +153,7 @@ def _openvino() -> dict[str, str]:
 
 
 def _driver_version() -> str:
-    """Give the number of the NVIDIA driver, else the newest CUDA it runs."""
+    """Return the version of the NVIDIA driver, else the newest CUDA it runs."""
     text = NVIDIA_VERSION.read_text() if NVIDIA_VERSION.is_file() else ''
     number = re.search(r'\b\d+\.\d+(\.\d+)?\b', text)
     if number:
@@ -177,10 +166,10 @@ def _driver_version() -> str:
 
 def _own_number(names: Sequence[str], function: str) -> str:
     """
-    Give the version that a library of NVIDIA's tells.
+    Ask a library of NVIDIA's for its version.
 
     :param names: of its files, the first that can be loaded is asked.
-    :param function: that gives it, without arguments.
+    :param function: that returns it, without arguments.
     """
     load_pip_libraries()
     for name in names:

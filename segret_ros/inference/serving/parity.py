@@ -1,15 +1,15 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The gate: whether an engine's labels are those of the network, on frames known beforehand."""
+"""The parity check: whether an engine's labels are those of the float32 network."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from segret_ros.inference.engines.engine import Engine
-from segret_ros.inference.labels import Blocks
-from segret_ros.inference.serving.parity_frames import ParityFrame
+from segret_ros.inference.parity_frames import ParityFrame
+from segret_ros.labels.metrics import ConfusionMatrix
 
 # Of all pixels, as an engine computes; in float32 the rest are ties. Measured on the parity frames
 # of the shipped nano and Tiny, the lower of labels equal and of worst class (docs/precision.md):
@@ -40,7 +40,7 @@ class Parity:
     finite: bool
 
     def problem(self) -> str:
-        """Give why the engine is not to be used, or nothing where it passes."""
+        """Return why the engine must not be used, or nothing where it passes."""
         if not self.finite:
             return 'logits are NaN or infinite'
         least = LEAST_SHARE_EQUAL[self.precision]
@@ -61,12 +61,12 @@ class Parity:
                 f'{self.precision}{worst}')
 
     def to_json(self) -> dict:
-        """Give the numbers as JSON has them."""
+        """Return the numbers as JSON has them."""
         return {**asdict(self), 'class_iou': list(self.class_iou)}
 
     @classmethod
     def from_json(cls, record: dict) -> 'Parity':
-        """Give the numbers of `to_json`."""
+        """Return the parity of `to_json`."""
         if record['precision'] not in LEAST_SHARE_EQUAL:
             raise ValueError(f"precision {record['precision']!r} is unknown")
         return cls(**{**record, 'class_iou': tuple(record['class_iou'])})
@@ -81,19 +81,13 @@ def compare(engine: Engine, frames: Sequence[ParityFrame], num_classes: int,
     :param num_classes: of the model.
     :param precision: what the model file or else the engine computes in.
     """
-    confusion = np.zeros((num_classes, num_classes), np.int64)
+    confusion = ConfusionMatrix(num_classes)
     finite = True
     for image_rgb, expected in frames:
-        logits = engine.run(np.ascontiguousarray(image_rgb))
-        finite = finite and bool(np.isfinite(logits).all())
-        size = image_rgb.shape[:2]
-        label = (engine.label(image_rgb, size, None)[0] if engine.labels_on_device
-                 else Blocks(logits, size).labels())
-        pairs = expected.ravel().astype(np.intp) * num_classes + label.ravel()
-        confusion += np.bincount(pairs, minlength=num_classes**2)[:num_classes**2].reshape(
-            confusion.shape)
-    equal, pixels = np.diag(confusion), confusion.sum()
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - equal
-    class_iou = tuple(float(same / either) if either >= SMALLEST_CLASS * pixels else None
-                      for same, either in zip(equal, union))
-    return Parity(precision, len(frames), float(equal.sum() / pixels), class_iou, finite)
+        image_rgb = np.ascontiguousarray(image_rgb)
+        finite = finite and bool(np.isfinite(engine.run(image_rgb)).all())
+        confusion.add(expected, engine.predict(image_rgb, image_rgb.shape[:2], None).label())
+    smallest = SMALLEST_CLASS * confusion.counts.sum()
+    class_iou = tuple(float(iou) if union >= smallest else None
+                      for iou, union in zip(confusion.iou(), confusion.union()))
+    return Parity(precision, len(frames), confusion.pixel_accuracy(), class_iou, finite)

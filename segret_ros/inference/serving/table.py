@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The kept engines as text for a terminal."""
+"""The cached engines as text for a terminal."""
 
 from collections.abc import Sequence
 import time
@@ -13,9 +13,9 @@ TITLES = ('model', 'device', 'precision', 'labels equal', 'worst class', 'size',
 
 
 def to_text(entries: Sequence[Entry], folder: str) -> str:
-    """Give a table of engines; `folder` is that of their cache."""
+    """Return a table of engines; `folder` is that of their cache."""
     if not entries:
-        return f'{folder}: no engine is kept there'
+        return f'{folder}: no engine is cached there'
     rows = [TITLES, *map(_row, entries)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ['  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths)).rstrip()
@@ -37,7 +37,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def usable(entry: Entry) -> str:
-    """Give `yes`, or why the engine can't be used on this machine."""
+    """Return `yes`, or why the engine can't be used on this machine."""
     problem = entry.parity.problem()
     foreign = entry.key.foreign()
     reasons = [*([f'refused: {problem}'] if problem else []), *([foreign] if foreign else [])]

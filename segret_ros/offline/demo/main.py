@@ -11,7 +11,7 @@ import sys
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.files.output_folder import Layout, output_folder, OutputError
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import DEVICES, ModelError, ModelInfo, read_model_info
+from segret_ros.inference import DEVICES, Model, ModelError, ModelInfo
 from segret_ros.labels.metrics import ConfusionMatrix, MetricError
 from segret_ros.offline.bags import Bag, BagError, BagWriter, open_bag, printable
 from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, remarks
@@ -46,7 +46,7 @@ def demo(model: Path, device: str, bag: Path, topics: list[str], output: Path) -
     :param output: folder; what an earlier demo left there is replaced.
     :raises OutputError: for a folder that is not the demo's to fill.
     """
-    info = read_model_info(model)
+    info = Model.load(model).info
     with open_bag(bag) as drive:
         cameras = bag_cameras(drive, topics)
         arguments = node_arguments(model, device, cameras)

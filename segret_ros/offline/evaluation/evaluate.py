@@ -6,16 +6,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 import os
 from pathlib import Path
 
 import numpy as np
-from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference import Model, Segmentation, Segmenter
 from segret_ros.inference.engines.device import gpu_of
 from segret_ros.inference.engines.devices import devices_of_auto
-from segret_ros.inference.model_file import model_hash
-from segret_ros.inference.serving.proven import open_proven_engine
+from segret_ros.inference.serving.validated import open_validated_engine
 from segret_ros.inference.stopwatch import Stopwatch
 from segret_ros.inference.validity import CameraCheck, Limits
 from segret_ros.labels.metrics import ConfusionMatrix
@@ -130,15 +128,16 @@ class Evaluator:
     def __init__(self, options: Options, streams: int | None = None) -> None:
         self.options = options
         self.streams = streams or streams_on(options.device)
-        self.segmenter = Segmenter(options.model, options.device,
-                                   open_engine=partial(open_proven_engine, streams=self.streams))
+        model = Model.load(options.model)
+        self.segmenter = Segmenter(model, engine=open_validated_engine(model, options.device,
+                                                                       self.streams))
         self.segmenter.warm_up()
         self.num_classes = len(self.segmenter.info.labels)
 
     def told(self) -> dict[str, str]:
         """Give what metrics.json tells of the engine."""
         engine = self.segmenter.engine
-        return {'hash': model_hash(self.options.model), 'device': engine.device,
+        return {'hash': self.segmenter.model.hash, 'device': engine.device,
                 'engine': engine.name}
 
     def evaluate_or_tell(self, job: Job,

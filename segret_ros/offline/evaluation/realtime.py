@@ -18,7 +18,7 @@ import tempfile
 from typing import Protocol
 
 import numpy as np
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded, stamp_ns
 from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic
@@ -99,7 +99,7 @@ def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], trut
     :raises NodeError: when the node does not start or ends.
     """
     isolate()
-    num_classes = len(read_model_info(model).labels)
+    num_classes = len(Model.load(model).info.labels)
     with open_bag(bag) as reader, tempfile.TemporaryDirectory(dir=log.parent) as folder:
         cameras = bag_cameras(reader, topics)
         drive = every_nth(reader.messages(played_topics(cameras), *span.limits_ns(reader)),

@@ -13,7 +13,7 @@ import time
 
 from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_folder import OutputFolder, WORK
-from segret_ros.inference import ModelInfo, read_model_info
+from segret_ros.inference import Model, ModelInfo
 from segret_ros.offline.bags import BagWriter, open_bag, printable
 from segret_ros.offline.bags.cameras import bag_cameras
 from segret_ros.offline.evaluation.errors import EvaluationError
@@ -40,7 +40,7 @@ class Run:
     def __init__(self, options: Options, bags: Sequence[Path], output: Path) -> None:
         self.options = options
         self.output = output
-        self.info: ModelInfo = read_model_info(options.model)
+        self.info: ModelInfo = Model.load(options.model).info
         self.jobs = [Job(name, bag, output / WORK / f'{number:04d}')
                      for number, (name, bag) in enumerate(zip(bag_names(bags), bags))]
         self.errors: dict[str, str] = {}  # of bags that could not be evaluated, by name

@@ -331,11 +331,11 @@ def test_an_error_tells_all_that_is_missing() -> None:
                                  f"{'; '.join(map(str, lacks))}; or use cpu")
 
 
-def test_an_onnxruntime_in_parts_is_told(tmp_path: Path) -> None:
+def test_an_onnxruntime_that_is_broken_is_told(tmp_path: Path) -> None:
     (tmp_path / 'onnxruntime').mkdir()  # as pip leaves it: a folder, but no module
     (tmp_path / 'onnxruntime' / '__init__.py').touch()
     code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); import segret_ros.inference'
     ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert ran.returncode == 1
-    assert 'onnxruntime is installed in parts' in ran.stderr.splitlines()[-1]
+    assert 'the onnxruntime installation is broken' in ran.stderr.splitlines()[-1]
     assert 'pip uninstall -y onnxruntime onnxruntime-gpu' in ran.stderr.splitlines()[-1]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import DeviceError, ModelError, Segmenter
+from segret_ros.inference import DeviceError, Model, ModelError, Segmenter
 from segret_ros.inference.engines import engine as engine_module
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.network import SegRet
@@ -77,9 +77,9 @@ def test_hidden_tiles_are_seen(cpuinfo: str, hidden: bool) -> None:
 @pytest.mark.parametrize('streams', [None, 2])
 @pytest.mark.parametrize('device', ['cpu', 'openvino'])
 def test_threads_may_share_an_engine(network_file: Path, device: str, streams: int | None) -> None:
-    engine = open_engine(network_file, device, streams)
+    engine = open_engine(Model.load(network_file), device, streams)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
-    alone = open_engine(network_file, device)
+    alone = open_engine(Model.load(network_file), device)
     expected = [alone.run(image) for image in images]
     results: dict[int, list[np.ndarray]] = {}
 
@@ -97,15 +97,14 @@ def test_threads_may_share_an_engine(network_file: Path, device: str, streams: i
 
 
 def test_an_engine_tells_its_name(network_file: Path) -> None:
-    assert open_engine(network_file, 'cpu').name.startswith('ONNX Runtime 1.')
-    assert open_engine(network_file, 'openvino').name.startswith('OpenVINO 20')
+    assert open_engine(Model.load(network_file), 'cpu').name.startswith('ONNX Runtime 1.')
+    assert open_engine(Model.load(network_file), 'openvino').name.startswith('OpenVINO 20')
 
 
 def test_openvino_refuses_what_it_cannot_read(tmp_path: Path) -> None:
-    path = tmp_path / 'damaged.onnx'
-    path.write_bytes(b'no model')
-    with pytest.raises(ModelError, match="damaged.onnx: OpenVINO can't load it"):
-        open_engine(path, 'openvino')
+    model = Model(tmp_path / 'corrupt.onnx', b'no model', '', Model.load(default_model()).info)
+    with pytest.raises(ModelError, match="corrupt.onnx: OpenVINO can't load it"):
+        open_engine(model, 'openvino')
 
 
 def test_without_openvino_it_is_an_error_and_auto_goes_on(network_file: Path) -> None:
@@ -145,7 +144,7 @@ def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
     logger = logging.getLogger(engine_module.__name__)
     logger.addHandler(caplog.handler)
     monkeypatch.setattr(engine_module, 'devices_of_auto', lambda: ['cuda', 'openvino', 'cpu'])
-    assert engine_module.first_of('auto', attempt) == chosen[-1]
+    assert engine_module.first_that_succeeds('auto', attempt) == chosen[-1]
     logger.removeHandler(caplog.handler)
     assert tried == chosen
     assert all(f'no luck with {device}; falling back to the next device' in caplog.text
@@ -157,4 +156,4 @@ def test_a_device_by_name_never_falls_back() -> None:
         raise DeviceError(f'no {device}')
 
     with pytest.raises(DeviceError, match='no cuda'):
-        engine_module.first_of('cuda', attempt)
+        engine_module.first_that_succeeds('cuda', attempt)

@@ -12,13 +12,12 @@ from threading import Thread
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 from onnxruntime import InferenceSession, SessionOptions
 import pytest
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import DeviceError, ModelError, read_model_info, Segmenter
+from segret_ros.inference import DeviceError, Model, ModelError, Segmenter
 from segret_ros.inference.confidence import confidence_of
-from segret_ros.inference.engines import cuda as cuda_engine
+from segret_ros.inference.engines import cuda as cuda_engine, onnx_runtime
 from segret_ros.inference.engines.bound import BoundEngine, heads_on, LABEL_HEAD
 from segret_ros.inference.engines.cpu import CPU, open_session, session_options
 from segret_ros.inference.engines.device import gpu_of
@@ -57,7 +56,7 @@ def engine() -> BoundEngine:
 def test_labels_and_confidence_are_those_of_the_cpu(frames: list[np.ndarray],
                                                     engine: BoundEngine) -> None:
     exact = Segmenter(default_model(), 'cpu')
-    bound = Segmenter(default_model(), 'cpu', open_engine=lambda *arguments: engine)
+    bound = Segmenter(default_model(), 'cpu', engine=engine)
     for frame in frames:
         for size in SIZES:
             image = cv2.resize(frame, size[::-1]).reshape(*size, 3)
@@ -73,30 +72,29 @@ def test_a_head_does_what_labels_and_confidence_do_on_any_logits(engine: BoundEn
     logits = engine.run(image)
     for size in SIZES:
         for temperature in (1.0, 0.5, 3.0):
-            label, confidence = engine.label(image, size, temperature)
+            label, confidence = engine.predict(image, size, temperature).planes
             blocks = Blocks(logits, size)
             assert label.shape == confidence.shape == size
             assert label.dtype == confidence.dtype == np.uint8
             assert np.mean(label == blocks.labels()) >= 0.9999
             expected = confidence_of(blocks, temperature)
             assert np.abs(confidence.astype(int) - expected).max() <= 4
-            alone, none = engine.label(image, size, None)
-            assert none is None
+            alone, = engine.predict(image, size, None).planes
             assert np.mean(alone == label) >= 0.9999
 
 
 def test_logits_are_those_of_the_cpu(engine: BoundEngine, frames: list[np.ndarray]) -> None:
-    expected = open_engine(default_model(), 'cpu').run(frames[0])
+    expected = open_engine(Model.load(default_model()), 'cpu').run(frames[0])
     np.testing.assert_allclose(engine.run(frames[0]), expected, atol=1e-3)
 
 
 def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
                                                   frames: list[np.ndarray]) -> None:
     first, second = frames[:2]
-    results = [engine.run(first), *engine.label(first, (90, 120), 1.0)]
+    results = [engine.run(first), *engine.predict(first, (90, 120), 1.0).planes]
     kept = [result.copy() for result in results]
     engine.run(second)
-    engine.label(second, (90, 120), 1.0)
+    engine.predict(second, (90, 120), 1.0)
     for result, expected in zip(results, kept):
         np.testing.assert_array_equal(result, expected)
 
@@ -105,12 +103,11 @@ def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
 def test_what_is_bound_outlives_the_call(network_file: Path, temperature: float | None) -> None:
     engine = on_cpu(network_file)
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    expected = [plane for plane in engine.label(image, (64, 96), temperature) if plane is not None]
+    expected = engine.predict(image, (64, 96), temperature).planes
     for number in range(20):  # takes the memory of small arrays that nobody holds
         churned = [np.full(4, number, np.int64) for _ in range(20)]
         churned += [np.array(number, np.float32) for _ in range(20)]
-        found = [plane for plane in engine.label(image, (64, 96), temperature)
-                 if plane is not None]
+        found = engine.predict(image, (64, 96), temperature).planes
         for plane, its_first in zip(found, expected):
             np.testing.assert_array_equal(plane, its_first)
 
@@ -121,11 +118,11 @@ def test_threads_share_bound_tensors(network_file: Path, images: int) -> None:
     sent = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
     sizes = [(64, 96), (128, 200), (33, 65), (64, 96)]
     alone = on_cpu(network_file)
-    expected = [alone.label(image, size, 1.0) for image, size in zip(sent, sizes)]
+    expected = [alone.predict(image, size, 1.0).planes for image, size in zip(sent, sizes)]
     found: dict[int, list] = {}
 
     def work(index: int) -> None:
-        found[index] = [engine.label(sent[index], sizes[index], 1.0) for _ in range(20)]
+        found[index] = [engine.predict(sent[index], sizes[index], 1.0).planes for _ in range(20)]
 
     threads = [Thread(target=work, args=(index,)) for index in range(len(sent))]
     for thread in threads:
@@ -199,14 +196,15 @@ def test_a_missing_gpu_is_an_error_by_name(tmp_path: Path, device: str) -> None:
     refusal = f"device '{device}' can't be used: .*; or use cpu"
     for built in (None, tmp_path):
         with pytest.raises(DeviceError, match=refusal):
-            open_engine(default_model(), device, built=built)
+            open_engine(Model.load(default_model()), device, built=built)
     if needs_building(device):
         with pytest.raises(DeviceError, match=refusal):
             build_engine(default_model(), device, None, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason='this wheel has CUDA')
+@pytest.mark.skipif(CUDA in onnx_runtime.onnxruntime.get_available_providers(),
+                    reason='this wheel has CUDA')
 @pytest.mark.filterwarnings('ignore:Specified provider')
 @pytest.mark.parametrize('providers_on', [cuda_engine.cuda_providers,
                                           cuda_engine.tensorrt_providers])
@@ -247,7 +245,7 @@ def test_the_first_error_of_two_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         except RuntimeError as error:
             raise Exception('Conflicting session configuration') from error
 
-    monkeypatch.setattr(onnxruntime, 'InferenceSession', fail)
+    monkeypatch.setattr(onnx_runtime, 'InferenceSession', fail)
     with pytest.raises(ModelError, match=r'\(CUDA failure 2: out of memory\)') as caught:
         open_session(default_model(), session_options(), [(CPU, {})])
     assert isinstance(caught.value.__cause__, RuntimeError)
@@ -270,7 +268,8 @@ def test_no_session_on_a_gpu_takes_its_memory_twice(
         gpus: None, network_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patterns = []
 
-    def record(path: str | Path, options: SessionOptions, providers: list) -> InferenceSession:
+    def record(path: str | Path, options: SessionOptions, providers: list,
+               content: bytes | None = None) -> InferenceSession:
         patterns.append(options.enable_mem_pattern)
         file = providers[0][1].get('trt_ep_context_file_path')
         if file:
@@ -282,10 +281,11 @@ def test_no_session_on_a_gpu_takes_its_memory_twice(
     monkeypatch.setattr(cuda_engine, 'heads_on', lambda options, providers: patterns.append(
         options.enable_mem_pattern))
     monkeypatch.setattr(cuda_engine.BoundEngine, '__init__', lambda *arguments: None)
-    cuda_engine.CudaEngine(network_file, 'cuda')
-    cuda_engine.TensorRtEngine(network_file, 'tensorrt', built=tmp_path)
-    cuda_engine.TensorRtEngine(network_file, 'tensorrt')
-    cuda_engine.TensorRtEngine.build(network_file, 'tensorrt', None, tmp_path)
+    model = Model.load(network_file)
+    cuda_engine.CudaEngine(model, 'cuda')
+    cuda_engine.TensorRtEngine(model, 'tensorrt', built=tmp_path)
+    cuda_engine.TensorRtEngine(model, 'tensorrt')
+    cuda_engine.TensorRtEngine.build(model, 'tensorrt', None, tmp_path)
     assert patterns == [False] * 9
 
 
@@ -299,21 +299,22 @@ def test_a_head_takes_a_quarter_of_the_memory(gpus: None,
 
 
 def test_an_engine_of_a_part_of_the_network_is_refused() -> None:
-    info, options = read_model_info(default_model()), session_options()
+    info, options = Model.load(default_model()).info, session_options()
     whole = open_session(default_model(), options, [(CPU, {})])
     cuda_engine.check_whole(whole, info, Path('tensorrt.onnx'))
     part = open_session(LABEL_HEAD, options, [(CPU, {})])
-    with pytest.raises(ModelError, match=r"tensorrt.onnx: TensorRT takes a part .*'sizes': \[4\]"):
+    with pytest.raises(ModelError, match=r"tensorrt.onnx: TensorRT .* part .*'sizes': \[4\]"):
         cuda_engine.check_whole(part, info, Path('tensorrt.onnx'))
 
 
 @pytest.mark.parametrize(('written', 'message'), [
     (None, 'TensorRT takes nothing of the network: use cuda:0'),
-    (LABEL_HEAD, 'TensorRT takes a part of the network alone')])
+    (LABEL_HEAD, 'TensorRT takes only a part of the network')])
 def test_a_part_is_refused_without_a_folder_too(gpus: None, monkeypatch: pytest.MonkeyPatch,
                                                 tmp_path: Path, written: Path | None,
                                                 message: str) -> None:
-    def build(path: Path, options: SessionOptions, providers: list) -> InferenceSession:
+    def build(path: Path, options: SessionOptions, providers: list,
+              content: bytes | None = None) -> InferenceSession:
         file = providers[0][1].get('trt_ep_context_file_path')
         if file and written:
             Path(file).write_bytes(written.read_bytes())
@@ -323,5 +324,5 @@ def test_a_part_is_refused_without_a_folder_too(gpus: None, monkeypatch: pytest.
     monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
     monkeypatch.setattr(cuda_engine, 'open_on_gpu', build)
     with pytest.raises(ModelError, match=message):
-        cuda_engine.TensorRtEngine(default_model(), 'tensorrt')
+        cuda_engine.TensorRtEngine(Model.load(default_model()), 'tensorrt')
     assert not list(tmp_path.iterdir())

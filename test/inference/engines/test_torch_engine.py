@@ -16,7 +16,7 @@ import onnx
 from onnx import numpy_helper
 import pytest
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import DeviceError, ModelError, read_model_info, Segmenter
+from segret_ros.inference import DeviceError, Model, ModelError, Segmenter
 from segret_ros.inference.engines.devices import lacks
 from segret_ros.inference.engines.engine import needs_building, open_engine
 from segret_ros.inference.engines.pytorch import keeping_tables, without_tf32
@@ -44,7 +44,7 @@ def weights(network_file: Path) -> dict[str, np.ndarray]:
 
 def written(model: onnx.ModelProto, like: Path, path: Path, **changes) -> Path:
     """Give a model file of a graph, with the metadata of another file but for some changes."""
-    save_model(model, replace(read_model_info(like), **changes), path)
+    save_model(model, replace(Model.load(like).info, **changes), path)
     return path
 
 
@@ -93,15 +93,15 @@ def test_a_float16_file_is_computed_in_float16(network_file: Path, tmp_path: Pat
     model = onnx.load(network_file)
     store_as_half(model)
     path = written(model, network_file, tmp_path / 'half.onnx', precision='float16')
-    half = network_of(path, read_model_info(path))
+    half = network_of(Model.load(path))
     assert {parameter.dtype for parameter in half.parameters()} == {torch.float16}
     assert {buffer.dtype for buffer in half.buffers()} == {torch.float32}
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    engine = open_engine(path, 'torch:cpu')
+    engine = open_engine(Model.load(path), 'torch:cpu')
     assert engine.name.endswith('float16')
     logits = engine.run(image)
     assert logits.dtype == np.float32 and np.isfinite(logits).all()
-    exact = open_engine(network_file, 'torch:cpu').run(image)
+    exact = open_engine(Model.load(network_file), 'torch:cpu').run(image)
     difference = np.abs(logits - exact).max()
     assert 1e-4 < difference < 0.1  # it did round, and no more than that
 
@@ -135,14 +135,14 @@ def test_float32_is_no_tf32_and_all_is_put_back() -> None:
 
 
 def test_threads_may_share_it(network_file: Path) -> None:
-    engine = open_engine(network_file, 'torch:cpu')
+    engine = open_engine(Model.load(network_file), 'torch:cpu')
     assert not needs_building('torch:cpu')
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
-    expected = [engine.label(image, (100, 140), 1.0) for image in images]
+    expected = [engine.predict(image, (100, 140), 1.0).planes for image in images]
     found: dict[int, list] = {}
 
     def work(index: int) -> None:
-        found[index] = [engine.label(images[index], (100, 140), 1.0) for _ in range(5)]
+        found[index] = [engine.predict(images[index], (100, 140), 1.0).planes for _ in range(5)]
 
     threads = [Thread(target=work, args=(index,)) for index in range(len(images))]
     for thread in threads:
@@ -157,7 +157,7 @@ def test_threads_may_share_it(network_file: Path) -> None:
 def test_an_int8_file_is_refused(network_file: Path, tmp_path: Path) -> None:
     path = written(onnx.load(network_file), network_file, tmp_path / 'int8.onnx', precision='int8')
     with pytest.raises(ModelError, match='int8.onnx: PyTorch does not run int8 model files: use '):
-        open_engine(path, 'torch:cpu')
+        open_engine(Model.load(path), 'torch:cpu')
 
 
 @pytest.mark.parametrize(('old', 'new', 'problem'), [
@@ -175,7 +175,7 @@ def test_other_weights_are_refused(network_file: Path, tmp_path: Path, old: str,
         node.input[:] = [new if name == old else name for name in node.input]
     path = written(model, network_file, tmp_path / 'other.onnx')
     with pytest.raises(ModelError) as caught:
-        open_engine(path, 'torch:cpu')
+        open_engine(Model.load(path), 'torch:cpu')
     assert 'other.onnx: its weights are not those of nano' in str(caught.value)
     assert problem in str(caught.value)
 
@@ -187,14 +187,15 @@ def test_weights_of_another_shape_or_variant_are_refused(network_file: Path,
                   if tensor.name == 'stages.1.blocks.0.key.weight')
     array = numpy_helper.to_array(weight)
     weight.CopyFrom(numpy_helper.from_array(array[:, :-1].copy(), weight.name))
+    saved = _saved(model, tmp_path)
     with pytest.raises(ModelError, match=r'key.weight has the shape \(\d+, \d+\), not \(\d+, \d+'):
-        network_of(_saved(model, tmp_path), read_model_info(network_file))
+        network_of(replace(Model.load(network_file), path=saved, content=saved.read_bytes()))
     tiny = written(onnx.load(network_file), network_file, tmp_path / 'tiny.onnx', variant='tiny')
     with pytest.raises(ModelError, match=r'not those of tiny .* and \d+ more'):
-        open_engine(tiny, 'torch:cpu')
+        open_engine(Model.load(tiny), 'torch:cpu')
     none = written(onnx.load(network_file), network_file, tmp_path / 'none.onnx', variant='huge')
     with pytest.raises(ModelError, match="no SegRet variant 'huge'"):
-        open_engine(none, 'torch:cpu')
+        open_engine(Model.load(none), 'torch:cpu')
 
 
 def _saved(model: onnx.ModelProto, folder: Path) -> Path:

@@ -12,12 +12,12 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from segret_ros.inference import read_model_info
+from segret_ros.inference import Model
 from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.inference.labels import Blocks
+from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.inference.serving.cache import EngineCache, Entry
-from segret_ros.inference.serving.parity_frames import compressed, decompressed, encode
-from segret_ros.inference.serving.proven import build_proven_engine
+from segret_ros.inference.serving.validated import build_validated_engine
 from segret_ros.inference.serving.validation_frames import labelled
 
 FRAMES = 3
@@ -35,13 +35,13 @@ def proven_file(network_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """Give the model file of lively random weights, with float16 weights and frames of its own."""
     import onnx
     from segret_train.onnx_model import save_model, store_as_half
-    model, info = onnx.load(network_file), read_model_info(network_file)
+    model, info = onnx.load(network_file), Model.load(network_file).info
     store_as_half(model)
     path = tmp_path_factory.mktemp('proven') / 'segret_nano_proven.onnx'
     save_model(model, info, path)
     generator = np.random.default_rng(SEED)
     jpegs = [compressed(blobs(generator, info.input_size)) for _ in range(FRAMES)]
-    frames = labelled([decompressed(jpeg) for jpeg in jpegs], path, info)
+    frames = labelled([decompressed(jpeg) for jpeg in jpegs], Model.load(path))
     texts = encode([(jpeg, frame.label) for jpeg, frame in zip(jpegs, frames)])
     save_model(onnx.load(path), replace(info, parity_frames=texts), path)
     return path
@@ -59,7 +59,7 @@ def changed_file(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
     bias = numpy_helper.to_array(tensor) + np.float32([1, 0, 0])
     tensor.CopyFrom(numpy_helper.from_array(bias, tensor.name))
     path = tmp_path_factory.mktemp('changed') / 'segret_nano_changed.onnx'
-    save_model(model, read_model_info(proven_file), path)
+    save_model(model, Model.load(proven_file).info, path)
     return path
 
 
@@ -73,7 +73,7 @@ def cache(tmp_path: Path) -> EngineCache:
 def built(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Entry:
     """Give the proven file's engine for OpenVINO, in a cache of its own; do not change it."""
     folder = tmp_path_factory.mktemp('built')
-    return build_proven_engine(proven_file, 'openvino', None, EngineCache(folder))
+    return build_validated_engine(Model.load(proven_file), 'openvino', None, EngineCache(folder))
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def filled(cache: EngineCache, built: Entry) -> EngineCache:
 @pytest.fixture(scope='session')
 def is_right(proven_file: Path) -> Callable[[Engine], bool]:
     """Give what tells whether an engine labels an unknown image as one made just for that does."""
-    size = read_model_info(proven_file).input_size
+    size = Model.load(proven_file).info.input_size
     image_rgb = blobs(np.random.default_rng(SEED + 1), size)
 
     def labels_of(engine: Engine) -> np.ndarray:
@@ -94,6 +94,6 @@ def is_right(proven_file: Path) -> Callable[[Engine], bool]:
 
     @cached
     def expected(device: str) -> np.ndarray:  # each device rounds in its own way
-        return labels_of(open_engine(proven_file, device))
+        return labels_of(open_engine(Model.load(proven_file), device))
 
     return lambda engine: bool((labels_of(engine) == expected(engine.device)).mean() > 0.995)

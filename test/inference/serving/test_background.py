@@ -15,12 +15,12 @@ import time
 
 import numpy as np
 import pytest
-from segret_ros.inference import ModelError, Segmenter
-from segret_ros.inference.serving import background, proven, serving_engine as serving
+from segret_ros.inference import Model, ModelError
+from segret_ros.inference.serving import background, supervisor, validated
 from segret_ros.inference.serving.background import BackgroundBuild, CHILD
 from segret_ros.inference.serving.cache import EngineCache, Entry
-from segret_ros.inference.serving.proven import UnprovenEngineError
-from segret_ros.inference.serving.serving_engine import ServingEngine
+from segret_ros.inference.serving.supervisor import Supervisor
+from segret_ros.inference.serving.validated import ParityError
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')
 
@@ -39,25 +39,29 @@ from segret_ros.inference.serving import child
 def build(*arguments, on_phase):
     on_phase('building')
     time.sleep(60)
-child.build_proven_engine = build
+child.build_validated_engine = build
 child.main()
 """
 CHATTY = r"""
 import os
 from segret_ros.inference.serving import child
 os.write(1, b'\xff\n0\nnull\n[]\n"x"\n{}\n' + b'[' * 100_000 + b'\n')
-build = child.build_proven_engine
+build = child.build_validated_engine
 def build_and_chat(*arguments, **named):
     entry = build(*arguments, **named)
     os.write(1, b'no end of line' * 20_000)
     return entry
-child.build_proven_engine = build_and_chat
+child.build_validated_engine = build_and_chat
 child.main()
 """
 
 
 def use_child(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.setattr(background, 'CHILD', (sys.executable, '-c', source))
+
+
+def arguments_of(path: Path, device: str, cache: EngineCache, spare: Path) -> list[str]:
+    return [str(path), Model.load(path).sha256, device, str(cache.folder), str(spare)]
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -76,14 +80,14 @@ def unwritable(tmp_path: Path) -> EngineCache:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BackgroundBuild]]:
-    """Give the builds that `ServingEngine` begins."""
+    """Give the builds that `Supervisor` begins."""
     begun = []
 
     def begin(*arguments) -> BackgroundBuild:
         begun.append(BackgroundBuild(*arguments))
         return begun[-1]
 
-    monkeypatch.setattr(serving, 'BackgroundBuild', begin)
+    monkeypatch.setattr(supervisor, 'BackgroundBuild', begin)
     yield begun
     for build in begun:
         build.stop()
@@ -92,12 +96,12 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BackgroundBuild]]:
 def test_the_process_tells_its_phases(proven_file: Path, cache: EngineCache,
                                       tmp_path: Path) -> None:
     (tmp_path / 'onnxruntime.py').write_text('raise RuntimeError("of the working directory")')
-    ran = subprocess.Popen([*CHILD, str(proven_file), 'cpu', str(cache.folder), 'spare'],
+    ran = subprocess.Popen([*CHILD, *arguments_of(proven_file, 'cpu', cache, tmp_path / 'spare')],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path)
     lines = [json.loads(line) for line in ran.stdout]
     assert ran.wait(WAIT_S) == 0
-    assert lines == [{'phase': 'building'}, {'phase': 'comparing'}, {'phase': 'keeping'},
-                     {'phase': 'done', 'unkept': ''}]
+    assert lines == [{'phase': 'building'}, {'phase': 'comparing'}, {'phase': 'caching'},
+                     {'phase': 'done', 'uncached': ''}]
     assert [entry.key.device for entry in cache.entries()] == ['cpu']
 
 
@@ -105,8 +109,8 @@ def test_the_process_ends_with_the_one_that_waits_for_it(
         proven_file: Path, cache: EngineCache, tmp_path: Path) -> None:
     spare = tmp_path / 'spare'
     spare.mkdir()
-    ran = subprocess.Popen([sys.executable, '-c', STUCK, str(proven_file), DEVICE,
-                            str(cache.folder), str(spare)], stdin=subprocess.PIPE,
+    arguments = arguments_of(proven_file, DEVICE, cache, spare)
+    ran = subprocess.Popen([sys.executable, '-c', STUCK, *arguments], stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE)
     assert json.loads(ran.stdout.readline()) == {'phase': 'building'}
     assert ran.poll() is None
@@ -120,7 +124,7 @@ def test_what_libraries_write_is_no_message(
         ) -> None:
     use_child(monkeypatch, CHATTY)
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
-    build = BackgroundBuild(proven_file, DEVICE, cache)
+    build = BackgroundBuild(Model.load(proven_file), DEVICE, cache)
     assert [*tmp_path.glob('segret_engine.*')]
     assert build.wait(WAIT_S)
     assert (build.phase, build.error) == ('done', '')
@@ -130,23 +134,23 @@ def test_what_libraries_write_is_no_message(
 
 def test_a_build_tells_why_it_fails(proven_file: Path, cache: EngineCache,
                                     monkeypatch: pytest.MonkeyPatch) -> None:
-    build = BackgroundBuild(proven_file, 'cuda', cache)
+    build = BackgroundBuild(Model.load(proven_file), 'cuda', cache)
     assert build.wait(WAIT_S) and "device 'cuda' can't be used" in build.error
     build.stop()
     monkeypatch.setattr(background, 'CHILD', ('/no/such/program',))
     with pytest.raises(ModelError, match='no process can be started to build its engine'):
-        BackgroundBuild(proven_file, DEVICE, cache)
+        BackgroundBuild(Model.load(proven_file), DEVICE, cache)
 
 
 def test_without_a_cache_the_other_process_builds_all_the_same(
         proven_file: Path, unwritable: EngineCache, is_right: Callable,
         monkeypatch: pytest.MonkeyPatch, builds: list[BackgroundBuild],
         caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(serving, 'PATIENCE_S', WAIT_S)
-    monkeypatch.setattr(proven, 'build_engine', lambda *arguments: pytest.fail('built here'))
-    engine = ServingEngine(proven_file, DEVICE, cache=unwritable)
+    monkeypatch.setattr(supervisor, 'PATIENCE_S', WAIT_S)
+    monkeypatch.setattr(validated, 'build_engine', lambda *arguments: pytest.fail('built here'))
+    engine = Supervisor(Model.load(proven_file), DEVICE, cache=unwritable)
     assert engine.device == DEVICE and is_right(engine)
-    assert "can't be kept there (Not a directory)" in caplog.text
+    assert "can't be cached there (Not a directory)" in caplog.text
     assert 'the engine is built at each start' in caplog.text
     kept = builds[0].cache.folder
     assert len(EngineCache(kept).entries()) == 1
@@ -159,46 +163,38 @@ def test_a_model_replaced_during_the_build_is_not_taken(
         monkeypatch: pytest.MonkeyPatch) -> None:
     gate = tmp_path / 'gate'
     use_child(monkeypatch, LATE.format(gate=str(gate)))
-    monkeypatch.setattr(serving, 'PATIENCE_S', 0.0)
+    monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
     path = tmp_path / 'model.onnx'
     shutil.copy(proven_file, path)
-    engine = ServingEngine(path, DEVICE, cache=cache, allow_unproven=True)
+    engine = Supervisor(Model.load(path), DEVICE, cache=cache, allow_unproven=True)
     shutil.copy(changed_file, path)
     gate.touch()
-    wait_for(lambda: engine.build_problem)
-    assert 'it was replaced since the node was configured' in engine.build_problem
-    engine.prepare()
+    wait_for(lambda: engine.status.build_problem)
+    assert 'it was replaced since the node was configured' in engine.status.build_problem
+    engine.run(np.zeros((64, 96, 3), np.uint8))
     assert engine.device == 'cpu'
     engine.close()
 
 
-def test_a_model_replaced_while_it_is_loaded_is_refused(
-        proven_file: Path, changed_file: Path, tmp_path: Path) -> None:
-    path = tmp_path / 'model.onnx'
-    shutil.copy(proven_file, path)
-    with pytest.raises(ModelError, match='it was replaced while it was loaded'):
-        Segmenter(path, 'cpu', open_engine=lambda *arguments: shutil.copy(changed_file, path))
-
-
-def test_a_model_replaced_while_it_is_built_is_not_kept(
+def test_a_model_replaced_after_it_was_loaded_stays_as_it_was(
         proven_file: Path, changed_file: Path, cache: EngineCache, tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch) -> None:
+        is_right: Callable) -> None:
     path = tmp_path / 'model.onnx'
     shutil.copy(proven_file, path)
-    monkeypatch.setattr(proven, 'build_engine',
-                        lambda *arguments: shutil.copy(changed_file, path))
-    with pytest.raises(ModelError, match='it was replaced while its engine was built'):
-        proven.build_proven_engine(path, 'cpu', None, cache)
-    assert cache.entries() == []
+    model = Model.load(path)
+    shutil.copy(changed_file, path)
+    for device in ('cpu', DEVICE):
+        assert is_right(validated.open_validated_engine(model, device, cache=cache))
+    assert {entry.key.model_sha256 for entry in cache.entries()} == {model.sha256}
 
 
-def test_a_refused_stand_in_leaves_no_build_behind(
+def test_a_refused_fallback_leaves_no_build_behind(
         changed_file: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch,
         builds: list[BackgroundBuild]) -> None:
     use_child(monkeypatch, STUCK)
-    monkeypatch.setattr(serving, 'PATIENCE_S', 0.0)
-    with pytest.raises(UnprovenEngineError, match='on cpu'):
-        ServingEngine(changed_file, DEVICE, cache=cache)
+    monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
+    with pytest.raises(ParityError, match='on cpu'):
+        Supervisor(Model.load(changed_file), DEVICE, cache=cache)
     assert len(builds) == 1 and builds[0].wait(0)
 
 
@@ -206,7 +202,7 @@ def test_close_waits_for_the_engine_that_is_being_loaded(
         proven_file: Path, filled: EngineCache, built: Entry, monkeypatch: pytest.MonkeyPatch
         ) -> None:
     loading, loaded = threading.Event(), threading.Event()
-    open_kept = serving.open_kept_engine
+    open_cached = supervisor.open_cached_engine
 
     def open_slowly(*arguments, **named):
         if threading.current_thread().name != 'segret_swap':
@@ -214,11 +210,11 @@ def test_close_waits_for_the_engine_that_is_being_loaded(
         loading.set()
         time.sleep(1)
         loaded.set()
-        return open_kept(*arguments, **named)
+        return open_cached(*arguments, **named)
 
-    monkeypatch.setattr(serving, 'PATIENCE_S', 0.0)
-    monkeypatch.setattr(serving, 'open_kept_engine', open_slowly)
-    engine = ServingEngine(proven_file, DEVICE, cache=filled)
+    monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
+    monkeypatch.setattr(supervisor, 'open_cached_engine', open_slowly)
+    engine = Supervisor(Model.load(proven_file), DEVICE, cache=filled)
     assert loading.wait(WAIT_S)
     engine.close()
     assert loaded.is_set()

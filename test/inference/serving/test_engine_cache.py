@@ -18,9 +18,9 @@ import sys
 import time
 
 import pytest
-from segret_ros.inference import ModelError, read_model_info
+from segret_ros.inference import Model, ModelError
 from segret_ros.inference.engines.openvino import BUILT
-from segret_ros.inference.serving import cache as cache_module, key as key_module, proven
+from segret_ros.inference.serving import cache as cache_module, key as key_module, validated
 from segret_ros.inference.serving.background import BackgroundBuild
 from segret_ros.inference.serving.cache import (
     CacheError,
@@ -33,7 +33,7 @@ from segret_ros.inference.serving.cache import (
 )
 from segret_ros.inference.serving.key import hardware_of, Key, key_of, libraries_of, processor
 from segret_ros.inference.serving.parity import Parity
-from segret_ros.inference.serving.proven import build_proven_engine, open_proven_engine
+from segret_ros.inference.serving.validated import build_validated_engine, open_validated_engine
 
 DEVICE = 'openvino'
 PASSING = Parity('float32', 1, 1.0, (1.0,), True)
@@ -85,13 +85,13 @@ def never(*arguments) -> None:
 @pytest.mark.parametrize('device', ['openvino', 'cpu'])
 def test_an_engine_is_built_once(proven_file: Path, cache: EngineCache, is_right: Callable,
                                  monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    assert is_right(open_proven_engine(proven_file, device, cache=cache))
+    assert is_right(open_validated_engine(Model.load(proven_file), device, cache=cache))
     entry, = cache.entries()
     content = {path.name: path.read_bytes() for path in entry.folder.iterdir()}
     assert content.keys() == ({ENTRY, BUILT} if device == 'openvino' else {ENTRY})
     assert entry.size_bytes == sum(map(len, content.values()))
-    monkeypatch.setattr(proven, 'build_engine', never)
-    assert is_right(open_proven_engine(proven_file, device, cache=cache))
+    monkeypatch.setattr(validated, 'build_engine', never)
+    assert is_right(open_validated_engine(Model.load(proven_file), device, cache=cache))
     assert {path.name: path.read_bytes() for path in entry.folder.iterdir()} == content
     assert cache.entries() == [replace(entry, last_used=cache.entries()[0].last_used)]
     assert hidden(cache) == []
@@ -100,12 +100,12 @@ def test_an_engine_is_built_once(proven_file: Path, cache: EngineCache, is_right
 def test_threads_of_their_own_are_another_engine(proven_file: Path, cache: EngineCache,
                                                  is_right: Callable) -> None:
     for streams in (None, 2):
-        assert is_right(open_proven_engine(proven_file, DEVICE, streams, cache))
+        assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, streams, cache))
     assert {entry.key.streams for entry in cache.entries()} == {None, 2}
 
 
 def test_the_entry_tells_all_that_it_is_found_by(proven_file: Path, built: Entry) -> None:
-    assert built.key == key_of(proven_file, read_model_info(proven_file), DEVICE)
+    assert built.key == key_of(Model.load(proven_file), DEVICE)
     assert EngineCache(built.folder.parent).entries() == [built]
     assert built.parity.frames == 3 and not built.parity.problem()
     assert built.first_share > 0.98 and built.built_s > 0
@@ -134,30 +134,30 @@ def test_what_a_processor_can_do_is_part_of_it(line: str) -> None:
 def test_another_library_asks_for_another_engine(proven_file: Path, cache: EngineCache,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     openvino = pytest.importorskip('openvino')
-    info = read_model_info(proven_file)
-    made_up(cache, key_of(proven_file, info, DEVICE))
-    assert cache.find(key_of(proven_file, info, DEVICE)).key.foreign() == ''
+    model = Model.load(proven_file)
+    made_up(cache, key_of(model, DEVICE))
+    assert cache.find(key_of(model, DEVICE)).key.foreign() == ''
     version = openvino.__version__
     monkeypatch.setattr(openvino, '__version__', '2099.1.0')
-    assert cache.find(key_of(proven_file, info, DEVICE)) is None
+    assert cache.find(key_of(model, DEVICE)) is None
     assert cache.entries()[0].key.foreign() == (f'built with openvino {version}, here it is '
                                                 '2099.1.0')
 
 
 def test_another_driver_is_another_key(proven_file: Path, tmp_path: Path,
                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    info = read_model_info(proven_file)
+    model = Model.load(proven_file)
     names = set()
     for version in ('535.54.03', '580.65.06'):
         text = f'NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  Tue May 6\n'
         (tmp_path / 'version').write_text(text)
         monkeypatch.setattr(key_module, 'NVIDIA_VERSION', tmp_path / 'version')
         for device in ('cuda:0', 'torch', 'tensorrt:1'):
-            key = key_of(proven_file, info, device)
+            key = key_of(model, device)
             assert key.libraries['driver'] == version and key.hardware == 'no GPU'
             names.add(key.name)
         for device in ('cpu', 'openvino', 'torch:cpu'):
-            assert 'driver' not in key_of(proven_file, info, device).libraries
+            assert 'driver' not in key_of(model, device).libraries
     assert len(names) == 6
 
 
@@ -222,13 +222,13 @@ def test_what_fails_while_it_is_built_is_not_kept(cache: EngineCache) -> None:
 
 def test_two_builders_at_once(proven_file: Path, cache: EngineCache, is_right: Callable,
                               monkeypatch: pytest.MonkeyPatch) -> None:
-    builds = [BackgroundBuild(proven_file, DEVICE, cache) for _ in range(2)]
+    builds = [BackgroundBuild(Model.load(proven_file), DEVICE, cache) for _ in range(2)]
     for build in builds:
-        assert build.wait(120) and (build.phase, build.error, build.unkept) == ('done', '', '')
+        assert build.wait(120) and (build.phase, build.error, build.uncached) == ('done', '', '')
         build.stop()
     assert len(cache.entries()) == 1 and hidden(cache) == []
-    monkeypatch.setattr(proven, 'build_engine', never)
-    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    monkeypatch.setattr(validated, 'build_engine', never)
+    assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=cache))
 
 
 def test_an_older_engine_of_the_same_key_gives_way(cache: EngineCache) -> None:
@@ -325,13 +325,13 @@ def test_a_folder_that_cannot_be_written_is_told_once(
         caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / 'file').write_text('no folder')
     cache = EngineCache(tmp_path / 'file')
-    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=cache))
     warning, = (record for record in caplog.records if record.levelno >= logging.WARNING)
-    assert f"{cache.folder}: engines can't be kept there (Not a directory)" in warning.message
+    assert f"{cache.folder}: engines can't be cached there (Not a directory)" in warning.message
     assert 'SEGRET_ENGINE_CACHE' in warning.message
     for folder in (cache.folder, cache.folder / 'below'):
         with pytest.raises(CacheError, match='Not a directory'):
-            build_proven_engine(proven_file, DEVICE, None, EngineCache(folder))
+            build_validated_engine(Model.load(proven_file), DEVICE, None, EngineCache(folder))
     assert cache.entries() == []
 
 
@@ -342,7 +342,7 @@ def test_a_disk_that_is_full_is_told(proven_file: Path, cache: EngineCache) -> N
         command, capture_output=True, text=True, timeout=120,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
     assert ran.returncode == 1
-    assert f"segret_engine: {cache.folder}: engines can't be kept there (File too large)" in (
+    assert f"segret_engine: {cache.folder}: engines can't be cached there (File too large)" in (
         ran.stderr)
     assert list(cache.folder.iterdir()) == []
 
@@ -358,7 +358,7 @@ def test_an_engine_that_another_process_removes_is_built_anew(
         return entry
 
     monkeypatch.setattr(EngineCache, 'find', find_and_lose)
-    assert is_right(open_proven_engine(proven_file, DEVICE, cache=filled))
+    assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=filled))
     monkeypatch.undo()
     assert filled.find(filled.entries()[0].key)
 

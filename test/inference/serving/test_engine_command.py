@@ -35,7 +35,7 @@ def test_build_list_and_clear(engine, cache: EngineCache, proven_file: Path) -> 
     assert code == 0
     assert output.splitlines() == [f'cpu: {entry.parity}', str(entry.folder)]
     assert [line.split()[0] for line in progress.splitlines()] == [
-        'building', 'comparing', 'keeping']
+        'building', 'comparing', 'caching']
     code, table, _ = engine('list')
     title, row, _, total = table.splitlines()
     assert code == 0 and title.startswith('model  ') and title.endswith('usable here')
@@ -44,7 +44,7 @@ def test_build_list_and_clear(engine, cache: EngineCache, proven_file: Path) -> 
     assert total == f'{cache.folder}: 1 engine, {entry.size_bytes} B'
     assert engine('clear', 'other.onnx')[1] == f'{cache.folder}: 0 removed\n'
     assert engine('clear', proven_file)[1] == f'{cache.folder}: 1 removed\n'
-    assert engine('list')[:2] == (0, f'{cache.folder}: no engine is kept there\n')
+    assert engine('list')[:2] == (0, f'{cache.folder}: no engine is cached there\n')
 
 
 def test_clear_knows_a_model_file_by_its_name_or_its_content(
@@ -84,8 +84,8 @@ def test_an_engine_that_fails_is_kept_and_told(engine, cache: EngineCache, chang
     problem = cache.entries()[0].parity.problem()
     assert (code, output) == (2, '') and problem
     assert errors.splitlines()[-1] == (
-        f'segret_engine: {changed_file}: its engine on cpu fails the comparison, so that the node '
-        f'will refuse it: {problem}')
+        f'segret_engine: {changed_file}: its engine on cpu fails the parity check, so that the '
+        f'node will refuse it: {problem}')
     assert f'no, refused: {problem}' in engine('list')[1]
 
 

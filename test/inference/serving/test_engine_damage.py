@@ -12,12 +12,12 @@ import shutil
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model
-from segret_ros.inference import checksum, ModelError, read_model_info
+from segret_ros.inference import checksum, Model, ModelError
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.engines.openvino import BUILT
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.serving.cache import EngineCache, ENTRY, Entry
-from segret_ros.inference.serving.proven import open_proven_engine
+from segret_ros.inference.serving.validated import open_validated_engine
 
 DEVICE = 'openvino'
 OF_ENTRIES, OF_MODELS, OF_THE_SHIPPED, OF_THE_METADATA = 500, 360, 80, 60
@@ -74,7 +74,7 @@ def test_500_damages_of_a_kept_engine(built: Entry, cache: EngineCache, proven_f
         found = cache.find(built.key)
         if found:  # a digit beyond the precision, the last line's end
             assert name == ENTRY and found.key == built.key and found.parity == built.parity
-            assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+            assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=cache))
             passed += 1
     assert passed < 0.05 * OF_ENTRIES
 
@@ -86,10 +86,11 @@ def test_a_damaged_engine_is_built_anew(built: Entry, cache: EngineCache, proven
     damage = Damager(np.random.default_rng(number))
     name = (BUILT, ENTRY)[number % 2]
     put(cache, built, name, damage((built.folder / name).read_bytes()[:-1]))
-    assert is_right(open_proven_engine(proven_file, DEVICE, cache=cache))
+    assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=cache))
     warning, = (record.message for record in caplog.records if record.levelname == 'WARNING')
-    assert f'{built.folder.name}: the engine kept there is damaged' in warning
-    assert is_right(open_engine(proven_file, DEVICE, built=cache.find(built.key).folder))
+    assert f'{built.folder.name}: the cached engine is corrupt' in warning
+    assert is_right(open_engine(Model.load(proven_file), DEVICE,
+                                built=cache.find(built.key).folder))
 
 
 @pytest.mark.parametrize('name', [BUILT, ENTRY])
@@ -129,13 +130,13 @@ def test_folders_that_are_none_of_ours(built: Entry, cache: EngineCache, kind: s
 
 
 def labels(path: Path, images: list[np.ndarray]) -> list[np.ndarray]:
-    engine, size = open_engine(path, 'cpu'), read_model_info(path).input_size
+    engine, size = open_engine(Model.load(path), 'cpu'), Model.load(path).info.input_size
     return [Blocks(engine.run(image_rgb), size).labels() for image_rgb in images]
 
 
 def check_damages(path: Path, damaged: Callable[[bytes], bytes], count: int, folder: Path) -> int:
     """Give how many of some damages were not refused; these label as if nothing had happened."""
-    info, content = read_model_info(path), path.read_bytes()
+    info, content = Model.load(path).info, path.read_bytes()
     generator = np.random.default_rng(1)
     images = [generator.integers(0, 256, (*info.input_size, 3), np.uint8)]
     expected = labels(path, images)
@@ -144,7 +145,7 @@ def check_damages(path: Path, damaged: Callable[[bytes], bytes], count: int, fol
         changed = folder / f'{number}.onnx'
         changed.write_bytes(damaged(content))
         try:
-            assert read_model_info(changed) == info
+            assert Model.load(changed).info == info
             assert np.array_equal(labels(changed, images), expected)
             passed += 1
         except ModelError as error:
@@ -176,4 +177,4 @@ def test_a_model_file_whose_checksum_lost_its_name_is_proven_as_ever(
     content = proven_file.read_bytes()
     path.write_bytes(content.replace(checksum.KEY.encode(), b'segret.sha257'))
     assert path.read_bytes() != content
-    assert is_right(open_proven_engine(path, 'cpu', cache=cache))
+    assert is_right(open_validated_engine(Model.load(path), 'cpu', cache=cache))

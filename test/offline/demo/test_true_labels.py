@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import ModelInfo, read_model_info
+from segret_ros.inference import Model, ModelInfo
 from segret_ros.offline.bags import BagWriter, open_bag, read_bag, Recorded, serialize
 from segret_ros.offline.bags.cameras import find_cameras
 from segret_ros.offline.demo.frames import labelled_frames, open_true_labels
@@ -23,7 +23,7 @@ DRIVE = share_directory() / 'data' / 'sample_drive'
 
 @pytest.fixture(scope='module')
 def info() -> ModelInfo:
-    return read_model_info(default_model())
+    return Model.load(default_model()).info
 
 
 def restamped(recorded: Recorded, stamp_ns: int) -> Recorded:

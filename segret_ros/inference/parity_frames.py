@@ -28,20 +28,20 @@ class ParityFrame(NamedTuple):
 
 
 def compressed(image_rgb: np.ndarray) -> bytes:
-    """Give the JPEG file of an image, (H, W, 3) uint8 RGB."""
+    """Compress an image, (H, W, 3) uint8 RGB, as a JPEG file."""
     return cv2.imencode('.jpg', cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR),
                         [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def decompressed(jpeg: bytes) -> np.ndarray:
-    """Give the (H, W, 3) uint8 RGB image of a JPEG file."""
+    """Decompress a JPEG file to an (H, W, 3) uint8 RGB image."""
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
                         cv2.COLOR_BGR2RGB)
 
 
 def encode(frames: Sequence[tuple[bytes, np.ndarray]]) -> str:
     """
-    Give the text that a model file holds: a JSON list of objects `image` and `label` in base64.
+    Encode frames for a model file: a JSON list of objects, `image` and `label` in base64.
 
     :param frames: JPEG files with the labels, (H, W) uint8, of what `decompressed` makes of them.
     """
@@ -51,14 +51,14 @@ def encode(frames: Sequence[tuple[bytes, np.ndarray]]) -> str:
 
 def decode(text: str) -> list[ParityFrame]:
     """
-    Give the frames of a model file's text, none of an empty one.
+    Decode the frames of a model file's text, none of an empty one.
 
-    :raises ValueError: for a damaged text.
+    :raises ValueError: for a corrupt text.
     """
     try:
         return [_frame(entry) for entry in json.loads(text or '[]')]
     except (KeyError, TypeError, ValueError, cv2.error) as error:
-        raise ValueError(f'its parity frames are damaged ({reason(error)})') from error
+        raise ValueError(f'its parity frames are corrupt ({reason(error)})') from error
 
 
 def _frame(entry: dict[str, str]) -> ParityFrame:

@@ -1,0 +1,168 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Engines that have passed the parity check, from the cache or newly built."""
+
+from collections.abc import Callable, Sequence
+import logging
+import time
+
+from segret_ros.inference.engines.device import DeviceError
+from segret_ros.inference.engines.engine import (
+    build_engine,
+    Engine,
+    first_that_succeeds,
+    open_engine,
+)
+from segret_ros.inference.model import Model
+from segret_ros.inference.model_info import ModelError
+from segret_ros.inference.parity_frames import ParityFrame
+from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry
+from segret_ros.inference.serving.key import key_of
+from segret_ros.inference.serving.parity import compare, Parity
+from segret_ros.inference.serving.validation_frames import frames_of
+from segret_ros.reason import reason
+
+logger = logging.getLogger(__name__)
+
+PHASES = ('building', 'comparing', 'caching')
+STRAYING = 0.001  # of the first frame's labels, between the engine as built and as loaded
+
+
+class ParityError(ModelError):
+    """An engine that fails the parity check; the message has the numbers and the ways out."""
+
+
+def open_validated_engine(model: Model, device: str, streams: int | None = None,
+                          cache: EngineCache | None = None, allow_unproven: bool = False
+                          ) -> Engine:
+    """
+    Open an engine whose labels are those of the float32 network; see `open_engine`.
+
+    It is taken from the cache, or else built, validated and cached.
+
+    :param cache: of engines; the user's if left out.
+    :param allow_unproven: only warn of an engine that fails the parity check.
+    :raises ParityError: for an engine that fails the parity check.
+    :raises ModelError: for a model that can't be loaded.
+    :raises DeviceError: for a device asked for by name that is missing.
+    """
+    cache = cache or EngineCache()
+
+    def open_one(name: str) -> Engine:
+        cached = open_cached_engine(model, name, cache, streams, allow_unproven)
+        if cached is not None:
+            return cached
+        engine, parity = _new(model, name, streams, cache)
+        _check(model, name, parity, allow_unproven)
+        return engine
+
+    return first_that_succeeds(device, open_one)
+
+
+def open_cached_engine(model: Model, device: str, cache: EngineCache, streams: int | None = None,
+                       allow_unproven: bool = False) -> Engine | None:
+    """
+    Open the engine of the cache; see `open_validated_engine`.
+
+    :param device: one of `device.DEVICES`, not `auto`.
+    :return: None where there is none, or with a warning where it is not as it was built.
+    """
+    entry = cache.find(key_of(model, device, streams))
+    if entry is None:
+        return None
+    try:
+        engine = open_engine(model, device, streams, built=entry.folder)
+        if entry.files:  # else it comes from the model file alone
+            _check_first_frame(engine, model, entry)
+    except DeviceError:
+        raise
+    except Exception as error:  # libraries have many types for what they throw
+        logger.warning('%s: the cached engine is unusable (%s): it is built anew', entry.folder,
+                       reason(error))
+        return None
+    _check(model, device, entry.parity, allow_unproven)
+    return engine
+
+
+def build_validated_engine(model: Model, device: str, streams: int | None, cache: EngineCache,
+                           frames: Sequence[ParityFrame] | None = None,
+                           on_phase: Callable[[str], None] = lambda phase: None) -> Entry:
+    """
+    Build an engine anew, validate it and cache it with the result, whether it passes or not.
+
+    :param device: one of `device.DEVICES`, not `auto`.
+    :param frames: to validate it on, besides those of `frames_of`.
+    :param on_phase: called with each of `PHASES` when it begins.
+    :raises CacheError: when it can't be cached.
+    :raises ModelError, DeviceError: as `open_validated_engine`.
+    """
+    return _build(model, device, streams, cache, frames, on_phase)[1]
+
+
+def _check_first_frame(engine: Engine, model: Model, entry: Entry) -> None:
+    """
+    Refuse an engine that labels another way than when it was built.
+
+    The checksums can't tell whether they were made of the right file.
+
+    :raises ModelError: for such an engine.
+    """
+    share = _compare(engine, model, frames_of(model, 1)).share_equal
+    if abs(share - entry.first_share) > STRAYING:
+        raise ModelError(f"{share:.2%} of the labels of a frame are the float32 network's, and "
+                         f'when it was built {entry.first_share:.2%}')
+
+
+def _new(model: Model, device: str, streams: int | None, cache: EngineCache
+         ) -> tuple[Engine, Parity]:
+    """Return a newly built engine, cached if that is possible."""
+    try:
+        engine, entry = _build(model, device, streams, cache)
+        return engine, entry.parity
+    except CacheError as error:
+        logger.warning('%s; the engine is built at each start', error)
+        engine = open_engine(model, device, streams)
+        return engine, _compare(engine, model, frames_of(model))
+
+
+def _build(model: Model, device: str, streams: int | None, cache: EngineCache,
+           frames: Sequence[ParityFrame] | None = None,
+           on_phase: Callable[[str], None] = lambda phase: None) -> tuple[Engine, Entry]:
+    key = key_of(model, device, streams)
+    with cache.writing(key) as folder:
+        on_phase(PHASES[0])
+        start = time.monotonic()
+        build_engine(model, device, streams, folder)
+        built_s = time.monotonic() - start
+        engine = open_engine(model, device, streams, built=folder)
+        on_phase(PHASES[1])
+        own_frames = frames_of(model)
+        parity = _compare(engine, model, own_frames)
+        if frames and not parity.problem():
+            parity = _compare(engine, model, frames)
+        first_share = _compare(engine, model, own_frames[:1]).share_equal
+        on_phase(PHASES[2])
+        return engine, cache.keep(folder, key, parity, first_share, built_s)
+
+
+def _compare(engine: Engine, model: Model, frames: Sequence[ParityFrame]) -> Parity:
+    precision = engine.precision if model.info.precision == 'float32' else model.info.precision
+    try:
+        return compare(engine, frames, len(model.info.labels), precision)
+    except Exception as error:  # libraries have many types for what they throw
+        raise ModelError(f"{model.path}: {engine.name} can't run it ({reason(error)}): use "
+                         'another device') from error
+
+
+def _check(model: Model, device: str, parity: Parity, allow_unproven: bool) -> None:
+    problem = parity.problem()
+    if not problem:
+        return
+    if not allow_unproven:
+        raise ParityError(
+            f'{model.path}: its engine on {device} fails the parity check: {problem}. Build it '
+            f'anew (segret_engine build {model.path} --device {device}), use another device, or '
+            'allow it with the parameter allow_unproven_engine:=true of the node')
+    logger.warning('%s: its engine on %s fails the parity check, and is used all the same: %s',
+                   model.path, device, problem)
