@@ -114,7 +114,7 @@ def test_all_devices_failing_ends_nothing(peer: Peer, diagnostics: Diagnostics,
     assert peer.state() == 'active'
 
 
-def test_a_model_replaced_while_the_engine_is_closed_is_not_taken(
+def test_a_model_replaced_while_the_engine_is_closed_is_not_read(
         peer: Peer, tmp_path: Path, failing: Path, model_file: Path) -> None:
     model = tmp_path / 'model.onnx'
     model.write_bytes(model_file.read_bytes())
@@ -123,11 +123,13 @@ def test_a_model_replaced_while_the_engine_is_closed_is_not_taken(
         camera, status = connected(peer, DiagnosticArray, 'status')
         model.write_bytes(b'something else')
         failing.write_text('cpu')
-        send_until(peer, camera, lambda: 'it was replaced since the node was configured'
-                   in status[-1].status[0].message)
+        send_until(peer, camera, lambda: status[-1].status[0].message.startswith('closed'))
+        failing.write_text('')
+        send_until(peer, camera, lambda: status[-1].status[0].message == 'valid')
+        assert len({dict((item.key, item.value) for item in message.status[0].values)['model_hash']
+                    for message in status}) == 1
         assert peer.change('deactivate', 'cleanup')
         assert not peer.change('configure')  # a broken model leaves the node unconfigured
-        failing.write_text('')
         model.write_bytes(model_file.read_bytes())
         assert peer.change('configure', 'activate')
         peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), status)
