@@ -126,8 +126,8 @@ def test_a_model_replaced_while_the_engine_is_closed_is_not_read(
         send_until(peer, camera, lambda: status[-1].status[0].message.startswith('closed'))
         failing.write_text('')
         send_until(peer, camera, lambda: status[-1].status[0].message == 'valid')
-        assert len({dict((item.key, item.value) for item in message.status[0].values)['model_hash']
-                    for message in status}) == 1
+        assert len({item.value for message in status for item in message.status[0].values
+                    if item.key == 'model_hash'}) == 1
         assert peer.change('deactivate', 'cleanup')
         assert not peer.change('configure')  # a broken model leaves the node unconfigured
         model.write_bytes(model_file.read_bytes())
