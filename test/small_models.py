@@ -13,7 +13,7 @@ import numpy as np
 from onnx import helper, ModelProto, NodeProto, numpy_helper, TensorProto
 from segret_ros.inference import Model, ModelInfo
 from segret_ros.inference.parity_frames import compressed, decompressed, encode
-from segret_ros.inference.serving.validation_frames import labelled
+from segret_ros.inference.serving.parity import labelled
 from segret_ros.labels.label_set import LabelSet
 from segret_train.onnx_model import save_model
 

@@ -7,13 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import math
 from pathlib import Path
+import time
 
 import cv2
 import numpy as np
 from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.inference.model import Model
-from segret_ros.inference.stopwatch import Stopwatch
 from segret_ros.labels.label_set import UNKNOWN
+
+
+class Stopwatch:
+    """Wall time from lap to lap; `laps_ms` holds those that have a name."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str = '') -> None:
+        """End a lap."""
+        now = time.perf_counter()
+        if name:
+            self.laps_ms[name] = (now - self._last) * 1e3
+        self._last = now
 
 
 @dataclass(frozen=True)

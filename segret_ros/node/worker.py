@@ -13,8 +13,8 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from segret_ros.images.codec import ImageError
 from segret_ros.inference import Segmentation, Segmenter
+from segret_ros.inference.segmenter import Stopwatch
 from segret_ros.inference.serving.supervisor import EngineError
-from segret_ros.inference.stopwatch import Stopwatch
 from segret_ros.labels.label_set import UNKNOWN
 from segret_ros.node.camera import Camera
 from segret_ros.node.freshness import staleness

@@ -12,7 +12,7 @@ from pathlib import Path
 import sys
 import time
 
-from segret_ros.inference.serving.child import main
+from segret_ros.inference.serving.background import main
 
 print(json.dumps({'phase': 'building'}), flush=True)
 file = Path(sys.argv.pop(1))

@@ -19,7 +19,7 @@ import pytest
 from segret_ros.files.share import default_model
 from segret_ros.inference import Model, Segmenter
 from segret_ros.inference.engines.engine import open_engine
-from segret_ros.inference.engines.torch_weights import weights_of
+from segret_ros.inference.engines.pytorch import weights_of
 from segret_ros.inference.parity_frames import decode
 from segret_ros.inference.serving.parity import compare
 from segret_ros.network import save_checkpoint, SegRet

@@ -4,6 +4,7 @@
 """The command `segret_engine`."""
 
 import argparse
+from collections.abc import Sequence
 import logging
 from pathlib import Path
 import sys
@@ -14,9 +15,11 @@ from segret_ros.inference import DEVICES, Model
 from segret_ros.inference.engines.engine import first_that_succeeds
 from segret_ros.inference.parity_frames import ParityFrame
 from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry, sha256_of
-from segret_ros.inference.serving.table import to_text
+from segret_ros.inference.serving.parity import frames_of_folder
 from segret_ros.inference.serving.validated import build_validated_engine, ParityError
-from segret_ros.inference.serving.validation_frames import frames_of_folder
+
+TITLES = ('model', 'device', 'precision', 'labels equal', 'worst class', 'size', 'built', 'took',
+          'usable here')
 
 
 def arguments_parser() -> Parser:
@@ -128,6 +131,46 @@ def main() -> int:
         print(f'segret_engine: {error}', file=sys.stderr)
         return REFUSED if isinstance(error, ParityError) else FAILED
     return 0
+
+
+def to_text(entries: Sequence[Entry], folder: str) -> str:
+    """Return a table of engines; `folder` is that of their cache."""
+    if not entries:
+        return f'{folder}: no engine is cached there'
+    rows = [TITLES, *map(_row, entries)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ['  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths)).rstrip()
+             for row in rows]
+    number = f'{len(entries)} engine{"" if len(entries) == 1 else "s"}'
+    return '\n'.join([*lines, '', f'{folder}: {number}, '
+                                  f'{_size(sum(entry.size_bytes for entry in entries))}'])
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    key, parity = entry.key, entry.parity
+    told = [iou for iou in parity.class_iou if iou is not None]
+    streams = f', {key.streams} streams' if key.streams else ''
+    return (f'{key.model} {key.model_sha256[:8]}', f'{key.device}{streams}', parity.precision,
+            f'{parity.share_equal:.3%}', f'{min(told):.2%}' if told else '-',
+            _size(entry.size_bytes),
+            time.strftime('%Y-%m-%d %H:%M', time.localtime(entry.built_at)),
+            f'{entry.built_s:.1f} s', usable(entry))
+
+
+def usable(entry: Entry) -> str:
+    """Return `yes`, or why the engine can't be used on this machine."""
+    problem = entry.parity.problem()
+    foreign = entry.key.foreign()
+    reasons = [*([f'refused: {problem}'] if problem else []), *([foreign] if foreign else [])]
+    return f'no, {"; ".join(reasons)}' if reasons else 'yes'
+
+
+def _size(count: int) -> str:
+    for unit in ('B', 'kB', 'MB'):
+        if count < 1000:
+            return f'{count:.0f} {unit}'
+        count /= 1000
+    return f'{count:.1f} GB'
 
 
 if __name__ == '__main__':

@@ -19,8 +19,7 @@ from segret_ros.inference.model_info import ModelError
 from segret_ros.inference.parity_frames import ParityFrame
 from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry
 from segret_ros.inference.serving.key import key_of
-from segret_ros.inference.serving.parity import compare, Parity
-from segret_ros.inference.serving.validation_frames import frames_of
+from segret_ros.inference.serving.parity import compare, frames_of, Parity
 from segret_ros.reason import reason
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import numpy as np
 from segret_ros.inference import Model, Segmentation, Segmenter
 from segret_ros.inference.engines.device import gpu_of
 from segret_ros.inference.engines.devices import devices_of_auto
+from segret_ros.inference.segmenter import Stopwatch
 from segret_ros.inference.serving.validated import open_validated_engine
-from segret_ros.inference.stopwatch import Stopwatch
 from segret_ros.inference.validity import CameraCheck, Limits
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.bags import Bag, Damage, open_bag, printable, Recorded

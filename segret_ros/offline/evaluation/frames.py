@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from segret_ros.images.codec import decode_compressed, decode_image
 from segret_ros.images.error import ImageError
-from segret_ros.inference.stopwatch import Stopwatch
+from segret_ros.inference.segmenter import Stopwatch
 from segret_ros.offline.bags import Bag, Recorded, stamp_ns
 from segret_ros.offline.bags.cameras import CameraTopic, COMPRESSED_IMAGE
 

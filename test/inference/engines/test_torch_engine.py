@@ -19,8 +19,12 @@ from segret_ros.files.share import default_model, share_directory
 from segret_ros.inference import DeviceError, Model, ModelError, Segmenter
 from segret_ros.inference.engines.devices import lacks
 from segret_ros.inference.engines.engine import needs_building, open_engine
-from segret_ros.inference.engines.pytorch import keeping_tables, without_tf32
-from segret_ros.inference.engines.torch_weights import network_of, weights_of
+from segret_ros.inference.engines.pytorch import (
+    keeping_tables,
+    network_of,
+    weights_of,
+    without_tf32,
+)
 from segret_ros.network import SegRet
 from segret_ros.network.deployed import DeployedSegRet
 from segret_ros.offline.bags import read_bag

@@ -17,8 +17,8 @@ from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.inference.serving.cache import EngineCache, Entry
+from segret_ros.inference.serving.parity import labelled
 from segret_ros.inference.serving.validated import build_validated_engine
-from segret_ros.inference.serving.validation_frames import labelled
 
 FRAMES = 3
 SEED = 0

@@ -28,31 +28,31 @@ DEVICE = 'openvino'
 WAIT_S = 60.0
 LATE = """
 import pathlib, time
-from segret_ros.inference.serving import child
+from segret_ros.inference.serving import background
 while not pathlib.Path({gate!r}).exists():
     time.sleep(0.02)
-child.main()
+background.main()
 """
 STUCK = """
 import time
-from segret_ros.inference.serving import child
+from segret_ros.inference.serving import background
 def build(*arguments, on_phase):
     on_phase('building')
     time.sleep(60)
-child.build_validated_engine = build
-child.main()
+background.build_validated_engine = build
+background.main()
 """
 CHATTY = r"""
 import os
-from segret_ros.inference.serving import child
+from segret_ros.inference.serving import background
 os.write(1, b'\xff\n0\nnull\n[]\n"x"\n{}\n' + b'[' * 100_000 + b'\n')
-build = child.build_validated_engine
+build = background.build_validated_engine
 def build_and_chat(*arguments, **named):
     entry = build(*arguments, **named)
     os.write(1, b'no end of line' * 20_000)
     return entry
-child.build_validated_engine = build_and_chat
-child.main()
+background.build_validated_engine = build_and_chat
+background.main()
 """
 
 

@@ -12,7 +12,7 @@ import cv2
 import pytest
 from segret_ros.inference.serving import command
 from segret_ros.inference.serving.cache import EngineCache, ENTRY, Entry
-from segret_ros.inference.serving.validation_frames import shipped_images
+from segret_ros.inference.serving.parity import shipped_images
 
 
 def run(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *arguments

@@ -20,16 +20,17 @@ from segret_ros.inference.engines.openvino import BUILT
 from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.inference.serving import validated
 from segret_ros.inference.serving.cache import EngineCache, ENTRY, Entry
-from segret_ros.inference.serving.parity import LEAST_SHARE_EQUAL, Parity
+from segret_ros.inference.serving.parity import (
+    frames_of,
+    frames_of_folder,
+    LEAST_SHARE_EQUAL,
+    Parity,
+    shipped_images,
+)
 from segret_ros.inference.serving.validated import (
     build_validated_engine,
     open_validated_engine,
     ParityError,
-)
-from segret_ros.inference.serving.validation_frames import (
-    frames_of,
-    frames_of_folder,
-    shipped_images,
 )
 
 DEVICE = 'openvino'
