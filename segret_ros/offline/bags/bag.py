@@ -1,15 +1,16 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags of any kind, damaged ones too, read without a ROS installation."""
+"""Bags of every format, damaged ones too, read without a ROS installation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+import re
+import unicodedata
 from weakref import WeakSet
 
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
-from segret_ros.offline.bags.compression import CompressionError, decompress, ZSTD_MAGIC
 from segret_ros.offline.bags.file import last_time_ns, read_file, survey_file
 from segret_ros.offline.bags.folder import (
     listed_files,
@@ -18,33 +19,32 @@ from segret_ros.offline.bags.folder import (
     read_metadata,
     unlisted_files,
 )
-from segret_ros.offline.bags.message_types import (
-    BagError,
+from segret_ros.offline.bags.messages import (
     COMPRESSED_IMAGE,
+    Converter,
     IMAGE,
-    MessageError,
     MessageTypes,
+    Recorded,
     ros2_name,
 )
-from segret_ros.offline.bags.names import ros_names
-from segret_ros.offline.bags.recorded import Recorded
 from segret_ros.offline.bags.storage import (
-    Channel,
+    BagError,
     Damage,
     EARLIEST_NS,
     ENCODINGS,
     LATEST_NS,
-    Message,
     Report,
     Selection,
 )
 
 IMAGES = (IMAGE, COMPRESSED_IMAGE)
+LEGAL_NAME = re.compile(r'(?:/[A-Za-z_][A-Za-z0-9_]*)+')
+LONGEST_NAME = 200  # characters: DDS takes 246, and topics of labels add to a camera's
 
 
 def open_bag(path: str | Path) -> 'Bag':
     """
-    Give a bag to read, for a `with` block.
+    Open a bag to read, for a `with` block.
 
     :param path: of rosbag2's folder, or of a storage file: MCAP, SQLite, ROS 1.
     :raises BagError: for what is no bag. A damaged one is a bag.
@@ -60,9 +60,9 @@ def open_bag(path: str | Path) -> 'Bag':
 
 def read_bag(path: str | Path, topics: list[str]) -> Iterator[Recorded]:
     """
-    Give a bag's messages on some topics, in the order of recording.
+    Yield a bag's messages on some topics, in the order of recording.
 
-    Of a damaged bag it gives what can be read, without a word: see `Bag.damage`.
+    What is damaged is skipped without notice: see `Bag.damage`.
 
     :raises BagError: for a bag that can't be read or lacks a topic; names those it has.
     """
@@ -72,15 +72,15 @@ def read_bag(path: str | Path, topics: list[str]) -> Iterator[Recorded]:
 
 class Bag:
     """
-    A recorded bag; `open_bag` makes it.
+    A recorded bag; open it with `open_bag`.
 
-    What can't be read of it is `damage`: of files, and of messages those that are not of their
-    topic's type, that are no message of it, and that whoever reads the bag `reject`s.
+    What can't be read is `damage`: of files, and of messages those of another type than their
+    topic's, those that can't be deserialised, and those that the reader of the bag `reject`s.
 
     :ivar topics: name to type such as `sensor_msgs/msg/Image`, for ROS 1 bags too. Names are as
-        ROS 2 allows them. A topic with messages of several types has the one of its images.
+        ROS 2 allows them. A topic with messages of several types has that of its images.
     :ivar renamed: recorded name to name, for the topics that ROS 2 does not allow.
-    :ivar unread: name to type and encoding, of the topics whose encoding is not read.
+    :ivar unread: name to type and encoding, of the topics whose encoding is not supported.
     :ivar start_ns: time of the first message; None for an empty bag.
     """
 
@@ -109,7 +109,7 @@ class Bag:
 
     @property
     def stop_ns(self) -> int | None:
-        """Give the time of the last message; None where the bag can't tell without being read."""
+        """Return the time of the last message; None if only reading the bag would tell."""
         if self._metadata:
             return self._metadata.stop_ns
         times = [last_time_ns(path) for path in self._files]
@@ -117,27 +117,27 @@ class Bag:
 
     @property
     def damage(self) -> list[Damage]:
-        """Give what could not be read so far; complete when the latest `messages` have ended."""
+        """Return what could not be read so far; complete when the latest `messages` ended."""
         return [*self._found.damage(), *self._reading.damage(), *self._content.damage()]
 
     def qos(self, topic: str) -> list[Qos]:
-        """Return what the publishers of a topic offered, as far as it was recorded."""
+        """Return the QoS that a topic's publishers offered, as far as it was recorded."""
         return self._qos.get(self._recorded.get(topic, topic), [])
 
     def reject(self, recorded: Recorded, problem: str) -> None:
-        """List one of the latest `messages` as damage: what it holds can't be used."""
+        """Report one of the latest `messages` as damage: its content can't be used."""
         self._content.add_message(f'{recorded.file}, {recorded.topic}', problem, recorded.time_ns)
 
     def messages(self, topics: list[str], start_ns: int | None = None,
                  stop_ns: int | None = None) -> Iterator[Recorded]:
         """
-        Give messages in the order of recording.
+        Return an iterator over messages in the order of recording.
 
-        Memory does not grow with the bag: a chunk of a file is held at a time, or one message.
+        Memory does not grow with the bag: one chunk or message is held at a time.
 
-        :param start_ns: first time that is asked for.
-        :param stop_ns: first time that is not any more.
         :param topics: by name, or as recorded.
+        :param start_ns: first time to read; None for the start.
+        :param stop_ns: first time not to read; None for none.
         :raises BagError: for a topic that is not there; names those that are.
         """
         topics = [self.renamed.get(topic, topic) for topic in topics]
@@ -153,14 +153,14 @@ class Bag:
         return messages
 
     def unread_text(self) -> str:
-        """Return what an error adds on `unread`; empty where there is nothing."""
+        """Return what an error adds about `unread`; empty if that is."""
         if not self.unread:
             return ''
         listed = ', '.join(f'{topic} ({kind})' for topic, kind in sorted(self.unread.items()))
         return f'; not read are {listed}: messages are read in {" or ".join(ENCODINGS)}'
 
     def _find_files(self) -> list[Path]:
-        """Give the storage files in order of recording; set what is known of their content."""
+        """Return the storage files in order of recording; add their topics and start time."""
         if not self._path.is_dir():
             self._survey(self._path)
             return [self._path]
@@ -209,24 +209,57 @@ class Bag:
     def _messages(self, selection: Selection, report: Report,
                   content: Report) -> Iterator[Recorded]:
         topics = {name: (topic, self.topics[topic]) for topic, name in self._recorded.items()}
-        convert = _Converter(topics, self._types, content)
-        given = 0
+        convert = Converter(topics, self._types, content)
+        read = 0
         for path in self._files:
             try:
                 for message in read_file(path, selection, report):
-                    given += 1
+                    read += 1
                     if recorded := convert(message, path.name):
                         yield recorded
             except BagError:
                 report.add(path.name, 'the file is no storage file of a bag')
             except OSError as error:
-                report.add(path.name, f'the file is not readable on ({error.strerror})')
-        if self._metadata and (selection.start_ns, selection.stop_ns) == (EARLIEST_NS, LATEST_NS):
-            expected = sum(self._metadata.counts.get(topic, 0) for topic in selection.topics)
-            known = sum(damage.count for damage in report.damage())
-            if expected > given + known:
+                report.add(path.name, f'the rest of the file is not readable ({error.strerror})')
+        if self._metadata and selection.is_unbounded:
+            known = read + sum(damage.count for damage in report.damage())
+            expected = sum(self._metadata.counts[topic] for topic in selection.topics)
+            if expected > known:
                 report.add(METADATA, 'further messages that it counts are in no file',
-                           expected - given - known)
+                           expected - known)
+
+
+def ros_names(names: Iterable[str]) -> dict[str, str]:
+    """
+    Return a name that ROS 2 allows for each that it does not; other recorders allow more.
+
+    Names stay distinct: a number is appended to one that is taken.
+    """
+    names = sorted(set(names))
+    taken = {name for name in names if _is_legal(name)}
+    renamed = {}
+    for name in names:
+        if not _is_legal(name):
+            base = free = _legal_name(name)
+            number = 2
+            while free in taken:
+                free, number = f'{base}_{number}', number + 1
+            renamed[name] = free
+            taken.add(free)
+    return renamed
+
+
+def _is_legal(name: str) -> bool:
+    return len(name) <= LONGEST_NAME and LEGAL_NAME.fullmatch(name) is not None
+
+
+def _legal_name(name: str) -> str:
+    """Return a name without accents and with `_` for what else is not allowed."""
+    plain = ''.join(letter for letter in unicodedata.normalize('NFKD', name)
+                    if not unicodedata.combining(letter))
+    parts = [re.sub(r'\W', '_', part, flags=re.ASCII) for part in plain.split('/') if part]
+    parts = [f'_{part}' if part[0].isdigit() else part for part in parts]
+    return ('/' + '/'.join(parts or ['_']))[:LONGEST_NAME].rstrip('/')
 
 
 def _parsed_qos(qos: str | list) -> list[Qos]:
@@ -234,67 +267,3 @@ def _parsed_qos(qos: str | list) -> list[Qos]:
         return parse_qos(qos)
     except Exception:  # of damaged YAML it raises many kinds; no message is lost
         return []
-
-
-class _Converter:
-    """
-    Makes what is recorded of what is in the files.
-
-    :param topics: name and type of each topic, by its recorded name.
-    """
-
-    def __init__(self, topics: dict[str, tuple[str, str]], types: MessageTypes,
-                 report: Report) -> None:
-        self._topics = topics
-        self._types = types
-        self._report = report
-        self._ros1: dict[Channel, Callable[[bytes], bytes]] = {}
-        self._met: set[Channel] = set()
-        self._problems: dict[Channel, str] = {}
-
-    def __call__(self, message: Message, file: str) -> Recorded | None:
-        """Give a message as ROS 2 has it; None, and listed as damage, if that can't be."""
-        channel, time_ns, _ = message
-        topic, type_name = self._topics[channel.topic]
-        try:
-            data = self._cdr(message, type_name)
-            recorded = Recorded(topic, type_name, time_ns, data, self._types, file)
-            recorded.message()
-        except MessageError as error:  # each has its own text, and all are one problem
-            problem = self._problems.setdefault(
-                channel, f"messages can't be deserialised; of the first, {error}")
-        except (CompressionError, BagError) as error:
-            problem = str(error)
-        except Exception:  # of the library, which raises many kinds for damaged data
-            problem = 'messages are damaged'
-        else:
-            return recorded
-        self._report.add_message(f'{file}, {topic}', problem, time_ns)
-        return None
-
-    def _cdr(self, message: Message, type_name: str) -> bytes:
-        """
-        Return a message's data as ROS 2 serialises them.
-
-        :param type_name: of the topic.
-        :raises BagError: for a message of another type or encoding.
-        """
-        channel, _, data = message
-        if channel.encoding not in ENCODINGS:
-            raise BagError(f'messages are in {channel.encoding}, not in '
-                           f'{" or ".join(ENCODINGS)}')
-        if ros2_name(channel.type_name) != type_name:
-            raise BagError(f'messages are of type {channel.type_name} on a topic of {type_name}')
-        if channel.encoding == 'ros1':
-            return bytes(self._from_ros1(channel)(data))
-        if data[:len(ZSTD_MAGIC)] == ZSTD_MAGIC:  # no CDR begins so
-            data = decompress(data, 'zstd')
-        if channel not in self._met:
-            self._met.add(channel)
-            self._types.add(channel.type_name, channel.definition)
-        return data
-
-    def _from_ros1(self, channel: Channel) -> Callable[[bytes], bytes]:
-        if channel not in self._ros1:
-            _, self._ros1[channel] = self._types.from_ros1(channel.type_name, channel.definition)
-        return self._ros1[channel]

@@ -10,15 +10,15 @@ import re
 
 from segret_ros.images.codec import holds_depth
 from segret_ros.offline.bags import Bag, BagError
-from segret_ros.offline.bags.message_types import COMPRESSED_IMAGE, IMAGE
+from segret_ros.offline.bags.messages import COMPRESSED_IMAGE, IMAGE
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED = '/compressed'
-# Of other transports than raw and compressed: by the ends of their topics, and by their types.
+# Transports other than raw and compressed, by the ends of their topics and by their types.
 OTHER_TRANSPORTS = re.compile('/(zstd|theora|ffmpeg|compressedDepth|draco|h26[45]|rle|avif|jxl)$',
                               re.IGNORECASE)
 OTHER_IMAGES = re.compile('(Image|Video|FFMPEGPacket|theora_image_transport/msg/Packet)$')
-# Images that are no pictures, by the names that drivers and this package's node give them.
+# Images that are no pictures, by the names that drivers and this package's node use.
 NO_PICTURES = re.compile('segmentation/|label|depth|disparity', re.IGNORECASE)
 
 
@@ -27,11 +27,11 @@ class CameraTopic:
     """
     The images of one camera in a bag.
 
-    :param topic: its full name, as ROS 2 allows it.
+    :param topic: full name, as ROS 2 allows it.
     :param type_name: `sensor_msgs/msg/Image` or `sensor_msgs/msg/CompressedImage`.
     :param camera_info: topic of the CameraInfo beside it, or None.
-    :param name: of the camera, as the node takes it: `front` of `/front/image_raw/compressed`,
-        empty of `/image`; no two cameras of a bag share one.
+    :param name: of the camera, as the node takes it: `front` for `/front/image_raw/compressed`,
+        empty for `/image`; unique in a bag.
     """
 
     topic: str
@@ -41,25 +41,24 @@ class CameraTopic:
 
     @property
     def is_compressed(self) -> bool:
-        """Tell whether the messages hold JPEG or PNG files."""
+        """Return whether the messages hold JPEG or PNG files."""
         return self.type_name == COMPRESSED_IMAGE
 
     @property
     def image(self) -> str:
-        """Give the topic without its ending `/compressed`: what image_transport calls the base."""
+        """Return the topic without `/compressed`: what image_transport calls the base."""
         return self.topic.removesuffix(COMPRESSED) if self.is_compressed else self.topic
 
 
 def find_cameras(topics: dict[str, str], wanted: list[str]) -> list[CameraTopic]:
     """
-    Give the cameras of a bag, in the order wanted, else of their topics' names.
+    Return the cameras of a bag: those wanted, in that order, or all by name.
 
-    What is wanted by name is taken. Else images of labels, depth, disparity and of transports
-    such as zstd are left out, and of a camera that was recorded raw and compressed the raw images
-    are taken.
+    Without `wanted`, images of labels, depth, disparity and of transports such as zstd are left
+    out, and of a camera that was recorded raw and compressed the raw images are taken.
 
     :param topics: types of the bag's topics by name.
-    :param wanted: camera topics; an empty list takes all.
+    :param wanted: camera topics; empty for all.
     :raises BagError: when there is no camera, or one wanted is no image topic; names those that
         the bag has.
     """
@@ -80,7 +79,7 @@ def find_cameras(topics: dict[str, str], wanted: list[str]) -> list[CameraTopic]
 
 def bag_cameras(bag: Bag, wanted: list[str]) -> list[CameraTopic]:
     """
-    Give the cameras of an open bag as `find_cameras` does, without those that send depth.
+    Return the cameras of an open bag as `find_cameras` does, without depth cameras.
 
     :param wanted: by name, or as recorded.
     :raises BagError: as `find_cameras`.
@@ -100,10 +99,10 @@ def bag_cameras(bag: Bag, wanted: list[str]) -> list[CameraTopic]:
 
 def remarks(bag: Bag, cameras: list[CameraTopic]) -> list[str]:
     """
-    Return what to tell of a bag's topics, in sentences.
+    Return sentences on topics that are not as recorded.
 
-    It is under which names those are shown that ROS 2 does not allow, and which images of
-    cameras are left out for their transport or type.
+    They name the topics that are renamed because ROS 2 does not allow their names, and the images
+    that are left out because of their transport or type.
     """
     shown = {topic for camera in cameras for topic in (camera.topic, camera.camera_info)}
     names = [f'{recorded!r} is shown as {name}: ROS 2 allows letters, digits and _ in the parts '
@@ -119,7 +118,7 @@ def remarks(bag: Bag, cameras: list[CameraTopic]) -> list[str]:
 
 
 def _other_transport(topic: str, topics: Iterable[str]) -> bool:
-    """Return whether a topic of CompressedImage is another transport's, by its name or a twin."""
+    """Return whether a CompressedImage topic is of another transport, by its name or a twin."""
     base, _, transport = topic.rpartition('/')
     has_twin = base in topics or base + COMPRESSED in topics
     return OTHER_TRANSPORTS.search(topic) is not None or (
@@ -127,20 +126,19 @@ def _other_transport(topic: str, topics: Iterable[str]) -> bool:
 
 
 def _raw_twin(topic: str) -> str:
-    """Return where the images of a compressed topic would be raw; empty for another topic."""
+    """Return the topic of the same images uncompressed; empty if they are not compressed."""
     name = re.sub('[/_]compressed$', '', topic)
     return name if name != topic else ''
 
 
 def _sends_depth(bag: Bag, camera: CameraTopic) -> bool:
-    """Tell by a camera's first whole message whether it holds depth; 16 bit grey mostly does."""
+    """Return whether a camera's first readable message is depth, as 16 bit grey mostly is."""
     for recorded in bag.messages([camera.topic]):
         try:
             message = recorded.message()
         except BagError:
             continue
-        encoding = message.format if camera.is_compressed else message.encoding
-        return holds_depth(encoding)
+        return holds_depth(message.format if camera.is_compressed else message.encoding)
     return False
 
 
@@ -149,14 +147,14 @@ def _listed(names: Iterable[str], topics: dict[str, str]) -> str:
 
 
 def _camera_info(camera: CameraTopic, topics: dict[str, str]) -> str | None:
-    """Give the topic beside the images, where image_transport looks, or else below them."""
+    """Return the topic beside the images, where image_transport looks, or else below them."""
     beside = camera.image.rpartition('/')[0]
     return next((topic for topic in (f'{beside}/camera_info', f'{camera.image}/camera_info')
                  if topics.get(topic) == CAMERA_INFO), None)
 
 
 def _names(cameras: list[CameraTopic]) -> list[str]:
-    """Give each camera its namespace, or all of its topic where that would be another's too."""
+    """Return the namespace of each camera, or its whole topic where that is not unique."""
     names = [(_namespace(camera.image), camera.topic.strip('/')) for camera in cameras]
     users = Counter(name for pair in names for name in set(pair))
     return [short if users[short] == 1 else long for short, long in names]

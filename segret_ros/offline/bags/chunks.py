@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What MCAP and ROS 1 files have in common: chunks of messages with an index behind each."""
+"""What MCAP and ROS 1 files have in common: chunks of messages, each followed by its index."""
 
 from abc import ABC, abstractmethod
 from binascii import crc32
@@ -21,21 +21,21 @@ from segret_ros.offline.bags.compression import (
 )
 from segret_ros.offline.bags.storage import Channel, Message, NOTHING, Report, Selection
 
-CHUNK_START_SIZE = 64  # bytes that hold what `ChunkedFile.CHUNK_START` looks at
+CHUNK_START_SIZE = 64  # bytes that `ChunkedFile.CHUNK_START` matches at most
 
 
 @dataclass(frozen=True)
 class Chunk:
     """
-    A run of messages, mostly compressed.
+    A run of messages, usually compressed.
 
     :param position: byte of the file where its record begins.
     :param data_position: byte where its compressed data begin.
-    :param data_size: bytes of them, which may reach behind the end of a cut file.
-    :param size: bytes of its content; None where the recorder had not written that yet.
+    :param data_size: bytes of them, which may extend beyond the end of a cut file.
+    :param size: bytes when decompressed; None if the recorder had not written it yet.
     :param checksum: CRC32 of its content; 0 for none.
-    :param times: (messages,) int64 nanoseconds by channel, as the index behind it has them; empty
-        without a whole index.
+    :param times: (messages,) int64 nanoseconds by channel, from the index that follows; empty if
+        that is cut.
     """
 
     position: int
@@ -46,20 +46,21 @@ class Chunk:
     checksum: int
     times: dict[int, np.ndarray]
 
+    @property
     def end(self) -> int:
-        """Give the byte behind its record."""
+        """Return the byte after its record."""
         return self.data_position + self.data_size
 
 
 class ChunkedFile(ABC):
     """
-    Walks through a file record by record; a `Salvage`.
+    Reads a file record by record; a `Salvage`.
 
-    A chunk is read when something that is asked for is in it, and as a whole. Of one that the end
-    of the file cuts, what is there is read; one that is damaged is left out. Behind a damaged
-    record the walk goes on with the next chunk.
+    A chunk is read as a whole, if it holds selected messages. Of one that is cut by the end of the
+    file, the part that is there is read; a corrupt one is skipped. After a damaged record, reading
+    resumes at the next chunk.
 
-    :cvar CHUNK_START: what a chunk's record begins like, as a lookahead.
+    :cvar CHUNK_START: matches the start of a chunk's record, as a lookahead.
     """
 
     CHUNK_START: ClassVar[re.Pattern[bytes]]
@@ -70,7 +71,7 @@ class ChunkedFile(ABC):
         self.start_ns: int | None = None
         self._size = path.stat().st_size
         self._file = path.open('rb', buffering=2 ** 16)
-        self._strays: Counter[int] = Counter()  # messages of channels that nothing tells of
+        self._strays: Counter[int] = Counter()  # messages of unknown channels
         self._parsed = 0  # bytes of the latest chunk
 
     def close(self) -> None:
@@ -78,7 +79,7 @@ class ChunkedFile(ABC):
         self._file.close()
 
     def survey(self) -> bool:
-        """Find channels and start; tell whether the file has an index to read it by."""
+        """Find channels and start time; return whether the file has a usable index."""
         if self._read_summary():
             return True
         for item in self._items(NOTHING, Report()):
@@ -87,12 +88,11 @@ class ChunkedFile(ABC):
             if item.times and item.times.keys() <= self.channels.keys():
                 self._start_at(min(int(times.min()) for times in item.times.values()))
             else:
-                for _ in self._chunk_messages(item, NOTHING, Report()):
-                    pass
+                list(self._chunk_messages(item, NOTHING, Report()))
         return False
 
     def messages(self, selection: Selection, report: Report) -> Iterator[Message]:
-        """Give what can be read and list what can't; after `survey`."""
+        """Yield what can be read and report what can't; call `survey` first."""
         self._strays.clear()
         for item in self._items(selection, report):
             if not isinstance(item, Chunk):
@@ -105,26 +105,26 @@ class ChunkedFile(ABC):
 
     @abstractmethod
     def _read_summary(self) -> bool:
-        """Read channels and start from the index of the file; tell whether it is sound."""
+        """Read channels and start time from the file's index; return whether it is usable."""
 
     @abstractmethod
     def _items(self, selection: Selection, report: Report) -> Iterator[Chunk | Message]:
-        """Give the chunks, and those messages outside of chunks that are asked for."""
+        """Yield the chunks, and the selected messages outside of chunks."""
 
     @abstractmethod
     def _chunk_at(self, position: int) -> Chunk | None:
-        """Give the chunk whose record begins at a byte; None if there is none in one piece."""
+        """Return the chunk whose record begins at a byte; None if there is no valid one."""
 
     @abstractmethod
     def _parse(self, data: bytes, selection: Selection) -> Iterator[Message]:
-        """Give a chunk's messages that are asked for; set `_parsed` before a damaged record."""
+        """Yield a chunk's selected messages; set `_parsed` to where a damaged record begins."""
 
     @abstractmethod
     def _message_head(self, record: bytes) -> tuple[int, int] | None:
-        """Give channel and time of a cut record, if it is a message and they are there."""
+        """Return channel and time of a cut record, if it is a message that holds them."""
 
     def _read(self, position: int, size: int) -> bytes:
-        """Give bytes of the file, fewer at its end; none for a place outside of it."""
+        """Return bytes of the file, fewer at its end, none outside of it."""
         if not 0 <= position < self._size:
             return b''
         self._file.seek(position)
@@ -155,7 +155,7 @@ class ChunkedFile(ABC):
                        max(0, self._count(chunk, selection) - given))
 
     def _count(self, chunk: Chunk, selection: Selection) -> int:
-        """Give how many messages of a chunk are asked for, or may be, by the index behind it."""
+        """Count the messages of a chunk that are or may be selected, by its index."""
         return sum(int(np.count_nonzero((selection.start_ns <= times)
                                         & (times < selection.stop_ns)))
                    for channel_id, times in chunk.times.items()
@@ -163,13 +163,13 @@ class ChunkedFile(ABC):
                    or self.channels[channel_id].topic in selection.topics)
 
     def _is_wanted(self, record: bytes, selection: Selection) -> bool:
-        """Tell whether a cut record is a message that is asked for."""
+        """Return whether a cut record is a selected message."""
         head = self._message_head(record)
         return head is not None and head[0] in self.channels and \
             selection.wants(self.channels[head[0]], head[1])
 
     def _meet(self, channel_id: int, time_ns: int, selection: Selection) -> Channel | None:
-        """Give the channel of a message that is asked for, else None."""
+        """Return the channel of a selected message, else None."""
         self._start_at(time_ns)
         channel = self.channels.get(channel_id)
         if channel is None:
@@ -182,10 +182,10 @@ class ChunkedFile(ABC):
 
     def _skip_gap(self, position: int, search_from: int, selection: Selection,
                   report: Report) -> int:
-        """List a record that can't be read; give the byte of the next chunk, or the file's end."""
+        """Report a damaged record; return the byte of the next chunk, or the file's end."""
         following = self._next_chunk(search_from)
         if following == self._size:
-            report.add(self._place(position), 'the file is cut or damaged here: nothing behind '
+            report.add(self._place(position), 'the file is cut or damaged here: nothing after it '
                        'can be read', self._is_wanted(self._read(position, BLOCK), selection))
         else:
             report.add(self._place(position), f'{following - position} bytes are damaged')
@@ -194,7 +194,7 @@ class ChunkedFile(ABC):
     def _next_chunk(self, position: int) -> int:
         while position < self._size:
             block = self._read(position, BLOCK + CHUNK_START_SIZE)
-            for match in self.CHUNK_START.finditer(block, 0, len(block)):
+            for match in self.CHUNK_START.finditer(block):
                 if match.start() < BLOCK and self._chunk_at(position + match.start()):
                     return position + match.start()
             position += BLOCK

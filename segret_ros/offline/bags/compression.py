@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Decompression of whole data and of the beginning of data that are cut."""
+"""Decompression of whole data and of cut data."""
 
 import bz2
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ else:
     from backports import zstd
 
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-PIECE = 2 ** 14  # bytes that are decompressed at once: what comes before damage is not lost
+PIECE = 2 ** 14  # bytes decompressed at once: the pieces before the damage are not lost
 BLOCK = 2 ** 20
 ERRORS = (zstd.ZstdError, RuntimeError, OSError, EOFError, ValueError, MemoryError)
 WHOLE: dict[str, Callable[[bytes], bytes]] = {
@@ -31,7 +31,7 @@ class CompressionError(ValueError):
 
 def decompress(data: bytes, compression: str) -> bytes:
     """
-    Give the content of compressed data.
+    Decompress data.
 
     :param compression: `zstd`, `lz4`, `bz2`, or `none` or '' for data that are not compressed.
     :raises CompressionError: for damaged data and another compression.
@@ -47,7 +47,7 @@ def decompress(data: bytes, compression: str) -> bytes:
 
 
 def decompress_start(data: bytes, compression: str) -> bytes:
-    """Give the content of compressed data that are cut, as far as it goes."""
+    """Decompress cut data as far as possible."""
     if compression not in STREAMS:
         return data if compression in ('', 'none') else b''
     stream = STREAMS[compression]()
@@ -58,12 +58,12 @@ def decompress_start(data: bytes, compression: str) -> bytes:
                 break
             parts.append(stream.decompress(data[start:start + PIECE]))
     except ERRORS:
-        pass  # what came before is the answer
+        pass  # what came before is returned
     return b''.join(parts)
 
 
 def decompress_file(source: BinaryIO, target: BinaryIO) -> bool:
-    """Write the content of a zstd file as far as it goes; tell whether it is whole."""
+    """Decompress a zstd file as far as possible; return whether it is whole."""
     stream = zstd.ZstdDecompressor()
     try:
         for piece in _pieces(source):

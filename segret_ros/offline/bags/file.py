@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""One storage file: read by the library while that can, else by walking through it."""
+"""One storage file: read by rosbags as long as that works, else record by record."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,12 +16,11 @@ from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Rosbag2Reader
 from segret_ros.offline.bags import mcap, ros1, sqlite
 from segret_ros.offline.bags.compression import decompress_file, ZSTD_MAGIC
-from segret_ros.offline.bags.message_types import BagError
 from segret_ros.offline.bags.storage import (
+    BagError,
     Channel,
     EARLIEST_NS,
     full_type_name,
-    LATEST_NS,
     Message,
     Report,
     Salvage,
@@ -29,12 +28,12 @@ from segret_ros.offline.bags.storage import (
 )
 
 SUFFIXES = ('.mcap', '.db3', '.bag')
-ZSTD_SUFFIX = '.zstd'  # behind one of them: a rosbag2 file that is compressed as a whole
-ACTIVE_SUFFIX = '.active'  # behind `.bag`: the recorder of ROS 1 was killed
+ZSTD_SUFFIX = '.zstd'  # after one of them: a rosbag2 file that is compressed as a whole
+ACTIVE_SUFFIX = '.active'  # after `.bag`: the recorder of ROS 1 was killed
 
 
 def _sqlite_reader(path: Path) -> Rosbag2Reader:
-    """Return the library's reader; it puts the path into a URI as it is, `#`, `?` and `%` too."""
+    """Return rosbags' reader, which puts the path into a URI unquoted: `#`, `?` and `%` too."""
     reader = Rosbag2Reader(path)
     reader.storage.path = Path(quote(os.fsencode(path)))
     return reader
@@ -42,7 +41,7 @@ def _sqlite_reader(path: Path) -> Rosbag2Reader:
 
 @dataclass(frozen=True)
 class Format:
-    """A format of storage files, by what they begin with."""
+    """A format of storage files, and the bytes that they begin with."""
 
     magic: bytes
     salvage: Callable[[Path], Salvage]
@@ -55,19 +54,19 @@ FORMATS = (Format(mcap.MAGIC, mcap.McapFile, Rosbag2Reader),
 
 
 def is_storage_file(path: Path) -> bool:
-    """Tell by its name whether a file may belong to a bag."""
+    """Return whether a file may belong to a bag, by its name."""
     name = path.name.removesuffix(ZSTD_SUFFIX).removesuffix(ACTIVE_SUFFIX)
     return name.endswith(SUFFIXES)
 
 
 def survey_file(path: Path) -> tuple[list[Channel], int | None]:
     """
-    Give a storage file's channels and the time of its first message, None if it has none.
+    Return a storage file's channels and the time of its first message, None if it has none.
 
-    :raises BagError: for a file that is none.
+    :raises BagError: for another file.
     """
     with _plain(path, Report()) as plain:
-        if _is_empty(plain) and is_storage_file(path):
+        if plain.stat().st_size == 0 and is_storage_file(path):
             return [], None
         with closing(_format_of(plain, path).salvage(plain)) as salvage:
             salvage.survey()
@@ -75,7 +74,7 @@ def survey_file(path: Path) -> tuple[list[Channel], int | None]:
 
 
 def last_time_ns(path: Path) -> int | None:
-    """Give the time of a file's last message as its index tells it; None where that can't be."""
+    """Return the time of a file's last message by its index; None if that can't be read."""
     try:
         with _format_of(path, path).library(path) as reader:
             return reader.end_time - 1 if reader.message_count else None
@@ -85,39 +84,39 @@ def last_time_ns(path: Path) -> int | None:
 
 def read_file(path: Path, selection: Selection, report: Report) -> Iterator[Message]:
     """
-    Give a file's messages that are asked for, and list what can't be read.
+    Yield a file's selected messages and report what can't be read.
 
-    They are in order of time as far as the file's index can be used, else in order of the file.
+    They are in order of time as long as the file's index can be used, then in file order.
 
-    :raises BagError: for a file that is none.
+    :raises BagError: for another file.
     """
     with _plain(path, report) as plain:
-        if _is_empty(plain):
+        if plain.stat().st_size == 0:  # its recorder was killed early
             report.add(path.name, 'the file is empty')
             return
         file_format = _format_of(plain, path)
         with closing(file_format.salvage(plain)) as salvage:
-            given = _Given()
+            progress = _Progress()
             if salvage.survey():
-                for message in _library_messages(plain, file_format, selection, report):
-                    if message is None:
-                        break
-                    given.add(message)
-                    yield message
-                else:
+                try:
+                    for message in _library_messages(plain, file_format, selection, report):
+                        progress.add(message)
+                        yield message
                     return
-            left = replace(selection, start_ns=max(selection.start_ns, given.time_ns))
+                except Exception:  # of damaged files it raises nearly every kind
+                    pass
+            left = replace(selection, start_ns=max(selection.start_ns, progress.time_ns))
             for message in salvage.messages(left, report):
-                if not given.holds(message):
+                if not progress.holds(message):
                     yield message
 
 
-class _Given:
-    """What of a file was given in order of time: everything before a time, and some at it."""
+class _Progress:
+    """Tracks the messages already yielded, in order of time."""
 
     def __init__(self) -> None:
-        self.time_ns = -2 ** 63
-        self._topics: Counter[str] = Counter()
+        self.time_ns = EARLIEST_NS
+        self._topics: Counter[str] = Counter()  # of the messages at that time
 
     def add(self, message: Message) -> None:
         channel, time_ns, _ = message
@@ -127,7 +126,7 @@ class _Given:
         self._topics[channel.topic] += time_ns == self.time_ns
 
     def holds(self, message: Message) -> bool:
-        """Tell whether a message was given; ask once for each, in the order of the file."""
+        """Return whether a message was yielded; ask once for each, in file order."""
         channel, time_ns, _ = message
         if time_ns > self.time_ns or not self._topics[channel.topic]:
             return time_ns < self.time_ns
@@ -136,22 +135,7 @@ class _Given:
 
 
 def _library_messages(path: Path, file_format: Format, selection: Selection,
-                      report: Report) -> Iterator[Message | None]:
-    """Give the messages that the library reads; None as the last when it fails."""
-    messages = _open_library(path, file_format, selection, report)
-    while True:
-        try:
-            message = next(messages, None)
-        except Exception:  # of damaged files it raises nearly every kind
-            yield None
-            return
-        if message is None:
-            return
-        yield message
-
-
-def _open_library(path: Path, file_format: Format, selection: Selection,
-                  report: Report) -> Iterator[Message]:
+                      report: Report) -> Iterator[Message]:
     missing = 0
     with file_format.library(path) as reader:
         connections = [item for item in reader.connections if item.topic in selection.topics]
@@ -165,13 +149,13 @@ def _open_library(path: Path, file_format: Format, selection: Selection,
                 missing -= 1
                 yield channels[connection.id], time_ns, data
             missing += sum(item.msgcount for item in connections)
-    if missing > 0 and (selection.start_ns, selection.stop_ns) == (EARLIEST_NS, LATEST_NS):
+    if missing > 0 and selection.is_unbounded:
         report.add(path.name, 'messages that its index counts are not in the file', missing)
 
 
 @contextmanager
 def _plain(path: Path, report: Report) -> Iterator[Path]:
-    """Give the path of a file that is not compressed as a whole: a temporary one if it is."""
+    """Yield the path of a file that is not compressed as a whole: a temporary one if it is."""
     with path.open('rb') as file:
         if file.read(len(ZSTD_MAGIC)) != ZSTD_MAGIC:
             yield path
@@ -184,11 +168,6 @@ def _plain(path: Path, report: Report) -> Iterator[Path]:
                     report.add(path.name, 'the compressed file is cut or damaged: it is read up '
                                           f'to byte {target.tell()} of its content')
             yield plain
-
-
-def _is_empty(path: Path) -> bool:
-    """Tell whether nothing is in a file: its recorder was killed early."""
-    return path.stat().st_size == 0
 
 
 def _format_of(plain: Path, path: Path) -> Format:

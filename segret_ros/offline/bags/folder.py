@@ -3,23 +3,23 @@
 
 """Which files a bag consists of."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 import re
 
 from segret_ros.files.yaml_file import read_yaml
 from segret_ros.offline.bags.file import is_storage_file, ZSTD_SUFFIX
-from segret_ros.offline.bags.message_types import BagError
-from segret_ros.offline.bags.storage import full_type_name, Report
+from segret_ros.offline.bags.storage import BagError, full_type_name, Report
 
 METADATA = 'metadata.yaml'
-ROS1_PLUGIN = 'rosbag_v2'  # of rosbag2, which reads bags of ROS 1 with it
+ROS1_PLUGIN = 'rosbag_v2'  # with which rosbag2 reads bags of ROS 1
 
 
 @dataclass(frozen=True)
 class Metadata:
     """
-    What rosbag2's metadata.yaml says.
+    The content of rosbag2's metadata.yaml.
 
     :param files: names, in order of recording.
     :param topics: name, type, encoding and QoS of each; see `storage.Channel`.
@@ -29,13 +29,13 @@ class Metadata:
 
     files: list[str]
     topics: list[tuple[str, str, str, str | list]]
-    counts: dict[str, int]
+    counts: Counter[str]
     start_ns: int | None
     stop_ns: int | None
 
 
 def read_metadata(folder: Path, report: Report) -> Metadata | None:
-    """Give a bag's metadata; None, and listed as damage, if they are missing or damaged."""
+    """Read a bag's metadata; report missing or damaged ones and return None."""
     try:
         return _parse(read_yaml(folder / METADATA)['rosbag2_bagfile_information'])
     except FileNotFoundError:
@@ -46,39 +46,34 @@ def read_metadata(folder: Path, report: Report) -> Metadata | None:
 
 
 def _parse(info: dict) -> Metadata:
-    entries = [(entry['topic_metadata'], int(entry['message_count']))
-               for entry in info['topics_with_message_count']]
-    counts: dict[str, int] = {}
-    for topic, count in entries:
-        counts[topic['name']] = counts.get(topic['name'], 0) + count
+    counts: Counter[str] = Counter()
+    topics = []
+    for entry in info['topics_with_message_count']:
+        topic = entry['topic_metadata']
+        counts[topic['name']] += int(entry['message_count'])
+        encoding = _text(topic.get('serialization_format') or 'cdr')
+        topics.append((_text(topic['name']), full_type_name(_text(topic['type'])),
+                       'ros1' if encoding == ROS1_PLUGIN else encoding,
+                       topic.get('offered_qos_profiles') or ''))
     start_ns = stop_ns = None
     if sum(counts.values()) != int(info['message_count']):
         raise ValueError('topics are missing')
     if info['message_count']:
         start_ns = int(info['starting_time']['nanoseconds_since_epoch'])
         stop_ns = start_ns + int(info['duration']['nanoseconds'])
-    return Metadata(
-        [PurePath(name).name for name in info['relative_file_paths']],
-        [(_text(topic['name']), full_type_name(_text(topic['type'])), _encoding(topic),
-          topic.get('offered_qos_profiles') or '') for topic, _ in entries],
-        counts, start_ns, stop_ns)
-
-
-def _encoding(topic: dict) -> str:
-    """Return the encoding of a topic's messages; in the files it is what they say themselves."""
-    encoding = _text(topic.get('serialization_format') or 'cdr')
-    return 'ros1' if encoding == ROS1_PLUGIN else encoding
+    return Metadata([PurePath(name).name for name in info['relative_file_paths']], topics, counts,
+                    start_ns, stop_ns)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f'{value!r} is no text')
+        raise TypeError(f'{value!r} is not a string')
     return value
 
 
 def listed_files(folder: Path, metadata: Metadata, report: Report) -> list[Path]:
     """
-    Give the files of a bag that its metadata name; those that are missing are listed.
+    Return the files of a bag that its metadata name; report those that are missing.
 
     :raises BagError: when none of them is there.
     """
@@ -100,10 +95,10 @@ def listed_files(folder: Path, metadata: Metadata, report: Report) -> list[Path]
 
 def unlisted_files(folder: Path, metadata: Metadata | None) -> list[Path]:
     """
-    Give the storage files of a folder that its metadata don't name, in natural order.
+    Return the storage files of a folder that its metadata don't name, in natural order.
 
-    Where there are metadata it is those alone that continue the names of theirs: a recorder that
-    is killed leaves the metadata of the files before.
+    With metadata, only those count that continue the numbering of the files named: a recorder
+    that is killed leaves the metadata of the files before.
     """
     paths = sorted((path for path in folder.iterdir() if path.is_file() and is_storage_file(path)),
                    key=_natural)
@@ -118,12 +113,12 @@ def unlisted_files(folder: Path, metadata: Metadata | None) -> list[Path]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Give a key that sorts drive_2 before drive_10."""
+    """Return a key that sorts drive_2 before drive_10."""
     return [(int(part), '') if part.isdigit() else (-1, part)
             for part in re.split(r'(\d+)', path.name)]
 
 
 def _series(name: str) -> tuple[str, int, str]:
-    """Give the name before the number of a split file, the number and what comes after."""
+    """Return the name before the number of a split file, the number and what comes after."""
     match = re.fullmatch(r'(.*)_(\d+)(\.[a-z0-9]+)(?:\.zstd)?', name)
     return (match[1], int(match[2]), match[3]) if match else (name, -1, '')

@@ -1,23 +1,24 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""MCAP files, read by walking through their records."""
+"""MCAP files, read record by record (mcap.dev/spec)."""
 
 from binascii import crc32
 from collections.abc import Iterator
+from itertools import islice
 import re
 import struct
 
 import numpy as np
 from rosbags.interfaces import MessageDefinition
 from segret_ros.offline.bags.chunks import Chunk, ChunkedFile
-from segret_ros.offline.bags.message_types import NO_DEFINITION
 from segret_ros.offline.bags.storage import (
     Channel,
     FORMATS,
     full_type_name,
     LATEST_NS,
     Message,
+    NO_DEFINITION,
     Report,
     Selection,
 )
@@ -26,16 +27,16 @@ MAGIC = b'\x89MCAP0\r\n'
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX, DATA_END = (
     2, 3, 4, 5, 6, 7, 8, 15)
 FIRST_PRIVATE = 128
-HEAD = struct.Struct('<BQ')  # of a record: its kind, and the size of what follows
-FOOTER_BODY = struct.Struct('<QQI')  # start of the summary, of its offsets; checksum of it
+HEAD = struct.Struct('<BQ')  # of a record: opcode, bytes that follow
+FOOTER_BODY = struct.Struct('<QQI')  # start of the summary and of its offsets, its checksum
 MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, times of recording and publishing
-CHUNK_HEAD = struct.Struct('<QQQII')  # start, end, size, checksum, size of compression's name
+CHUNK_HEAD = struct.Struct('<QQQII')  # start, end, size, checksum, length of compression's name
 INDEX_HEAD = struct.Struct('<BQHI')  # as `HEAD`; channel, bytes of the entries
 LONGEST_COMPRESSION = 16  # characters of its name
 
 
 class McapFile(ChunkedFile):
-    """An MCAP file, sound, cut or damaged; a `Salvage`."""
+    """An MCAP file, intact, cut or damaged; a `Salvage`."""
 
     CHUNK_START = re.compile(rb'(?=\x06.{36}(?:\x00{4}|\x03\x00{3}lz4|\x04\x00{3}zstd))',
                              re.DOTALL)
@@ -75,7 +76,7 @@ class McapFile(ChunkedFile):
             chunk = self._chunk_at(position) if opcode == CHUNK else None
             if chunk:
                 yield chunk
-                end = chunk.end()
+                end = chunk.end
                 if end > self._size:
                     return
             elif not _is_sound(opcode, size) or end > self._size:
@@ -119,7 +120,7 @@ class McapFile(ChunkedFile):
                      self._times(position + data_at + data_size))
 
     def _times(self, position: int) -> dict[int, np.ndarray]:
-        """Give the times of the index that begins at a byte; nothing if that is cut."""
+        """Return the times in the index that begins at a byte; nothing if it is cut."""
         times: dict[int, np.ndarray] = {}
         while True:
             head = self._read(position, INDEX_HEAD.size)
@@ -155,26 +156,26 @@ class McapFile(ChunkedFile):
         return channel_id, time_ns
 
     def _take(self, opcode: int, body: bytes) -> None:
-        """Take what a record tells of channels; a damaged one tells nothing."""
+        """Add the schema or channel of a record; a malformed one adds nothing."""
         try:
             if opcode == SCHEMA:
-                name, encoding, text = _strings(body, 2, 3)
+                name, encoding, text = islice(_strings(body, 2), 3)
                 definition = MessageDefinition(FORMATS[encoding], text) \
                     if encoding in FORMATS else NO_DEFINITION
                 self._schemas[struct.unpack_from('<H', body)[0]] = name, definition
             elif opcode == CHANNEL:
                 channel_id, schema_id = struct.unpack_from('<HH', body)
-                topic, encoding = _strings(body, 4, 2)
+                topic, encoding = islice(_strings(body, 4), 2)
                 name, definition = self._schemas.get(schema_id, ('', NO_DEFINITION))
                 self.channels.setdefault(channel_id, Channel(
                     topic, full_type_name(name), encoding, definition,
                     _qos(body, 12 + len(topic.encode()) + len(encoding.encode()))))
-        except (struct.error, UnicodeDecodeError):
-            pass  # its messages are listed as lost
+        except (struct.error, ValueError):
+            pass  # its messages are reported as lost
 
 
 def _is_sound(opcode: int, size: int) -> bool:
-    """Tell whether a record may be one; a chunk's must be in order to be one."""
+    """Return whether this may be a record; chunks are checked by `_chunk_at`."""
     if opcode == MESSAGE:
         return size >= MESSAGE_HEAD.size
     if opcode in (DATA_END, FOOTER):
@@ -183,7 +184,7 @@ def _is_sound(opcode: int, size: int) -> bool:
 
 
 def _channels_of_chunk(body: bytes) -> set[int]:
-    """Give the channels that the record of a chunk's index names."""
+    """Return the channels that the index record of a chunk names."""
     if len(body) < 36:
         return set()
     size, = struct.unpack_from('<I', body, 32)
@@ -193,7 +194,7 @@ def _channels_of_chunk(body: bytes) -> set[int]:
 
 
 def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Give kind, begin and end of the content of records, up to the first that can't be one."""
+    """Yield opcode, begin and end of each record's content, up to the first malformed one."""
     position = 0
     while position + HEAD.size <= len(data):
         opcode, size = HEAD.unpack_from(data, position)
@@ -205,24 +206,19 @@ def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _qos(body: bytes, position: int) -> str:
-    """Return what a channel's metadata, a map of strings, tell of its QoS."""
+    """Return the QoS from a channel's metadata, a map of strings; empty if there is none."""
     try:
         size, = struct.unpack_from('<I', body, position)
-        strings, position, end = [], position + 4, position + 4 + size
-        while position < min(end, len(body)):
-            strings += _strings(body, position, 1)
-            position += 4 + len(strings[-1].encode())
-    except (struct.error, UnicodeDecodeError):
+        strings = list(_strings(body[:position + 4 + size], position + 4))
+    except (struct.error, ValueError):
         return ''
     return dict(zip(strings[::2], strings[1::2])).get('offered_qos_profiles', '')
 
 
-def _strings(body: bytes, position: int, count: int) -> list[str]:
-    """Give some strings of a record, one after another."""
-    strings = []
-    for _ in range(count):
+def _strings(body: bytes, position: int) -> Iterator[str]:
+    """Yield the strings of a record from a byte on."""
+    while position < len(body):
         size, = struct.unpack_from('<I', body, position)
         text, = struct.unpack_from(f'<{size}s', body, position + 4)
-        strings.append(text.decode())
+        yield text.decode()
         position += 4 + size
-    return strings

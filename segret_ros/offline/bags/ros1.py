@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""ROS 1 bags, read by walking through their records."""
+"""ROS 1 bags, read record by record (wiki.ros.org/Bags/Format/2.0)."""
 
 from collections.abc import Iterator
 import re
@@ -20,27 +20,30 @@ LONGEST_HEADER = 2 ** 16  # bytes
 
 
 class Record(NamedTuple):
-    """The fields of a record's header, and where its data begin and end."""
+    """The fields of a record's header, and the begin and end of its data."""
 
     fields: dict[bytes, bytes]
     begin: int
     end: int
 
     def number(self, name: bytes) -> int | None:
-        """Give a field that is a whole number; None if it is missing."""
+        """Return an integer field; None if it is missing."""
         value = self.fields.get(name)
         return int.from_bytes(value, 'little') if value else None
 
     def time_ns(self, name: bytes) -> int | None:
-        """Give a field that is a time; None if it is missing."""
+        """Return a time field in ns; None if it is missing."""
         value = self.fields.get(name, b'')
-        return _time_ns(value) if len(value) == 8 else None
+        if len(value) != 8:
+            return None
+        seconds, nanoseconds = struct.unpack('<II', value)
+        return seconds * 10 ** 9 + nanoseconds
 
 
 class Ros1File(ChunkedFile):
-    """A ROS 1 bag, sound, cut, damaged or never indexed; a `Salvage`."""
+    """A ROS 1 bag, intact, cut, damaged or never indexed; a `Salvage`."""
 
-    # Size of the header; size of its first field, whichever that is; its name.
+    # Size of the header, size of its first field, name of that field.
     CHUNK_START = re.compile(rb'(?=[\x28\x29]\x00{3}.\x00{3}(?:op=|size=|compression=))',
                              re.DOTALL)
 
@@ -71,7 +74,7 @@ class Ros1File(ChunkedFile):
             chunk = self._chunk_of(position, record) if record else None
             if chunk:
                 yield chunk
-                end = chunk.end()
+                end = chunk.end
                 if end > self._size or chunk.size is None:
                     return
             elif not record or record.end > self._size or not _is_sound(record):
@@ -112,7 +115,7 @@ class Ros1File(ChunkedFile):
                      self._times(record.end))
 
     def _times(self, position: int) -> dict[int, np.ndarray]:
-        """Give the times of the index that begins at a byte; nothing if that is cut."""
+        """Return the times in the index that begins at a byte; nothing if it is cut."""
         times: dict[int, np.ndarray] = {}
         while True:
             record = self._record_at(position)
@@ -153,7 +156,7 @@ class Ros1File(ChunkedFile):
         return None if channel_id is None or time_ns is None else (channel_id, time_ns)
 
     def _take(self, record: Record, data: bytes) -> None:
-        """Take what a connection's record tells; a damaged one tells nothing."""
+        """Add the channel of a connection record; a malformed one adds nothing."""
         fields, channel_id = _fields(data), record.number(b'conn')
         if fields is None or channel_id is None or b'type' not in fields:
             return
@@ -166,12 +169,12 @@ class Ros1File(ChunkedFile):
 
 
 def _is_sound(record: Record) -> bool:
-    """Tell whether a record may be one; a chunk's must be in order to be one."""
+    """Return whether this may be a record; chunks are checked by `_chunk_of`."""
     return record.fields.get(b'op') in (MESSAGE, BAG_HEADER, INDEX, CHUNK_INFO, CONNECTION)
 
 
 def _record(data: bytes, position: int) -> Record | None:
-    """Give the record that begins at a byte, whose data may be cut; None if its header is."""
+    """Return the record that begins at a byte; None if its header is cut, its data may be."""
     size = int.from_bytes(data[position:position + 4], 'little')
     begin = position + 4 + size + 4
     if begin > len(data):
@@ -183,7 +186,7 @@ def _record(data: bytes, position: int) -> Record | None:
 
 
 def _fields(data: bytes) -> dict[bytes, bytes] | None:
-    """Give the fields of a header; None for what is no header."""
+    """Return the fields of a header; None if it is malformed."""
     fields = {}
     position = 0
     while position < len(data):
@@ -194,8 +197,3 @@ def _fields(data: bytes) -> dict[bytes, bytes] | None:
             return None
         fields[name] = value
     return fields
-
-
-def _time_ns(data: bytes) -> int:
-    seconds, nanoseconds = struct.unpack('<II', data)
-    return seconds * 10 ** 9 + nanoseconds

@@ -1,7 +1,13 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""SQLite files of rosbag2, read page by page as SQLite's file format has them."""
+"""
+SQLite files of rosbag2, read page by page (sqlite.org/fileformat2.html).
+
+SQL alone would lose messages that are there: in a cut file it can't reach the leaf pages whose
+inner page is behind the cut, and SQLite's own `.recover` needs the virtual table sqlite_dbpage,
+which neither Debian's library nor the one that rosbags installs is built with.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +15,21 @@ import struct
 from typing import NamedTuple
 
 from rosbags.interfaces import MessageDefinition
-from segret_ros.offline.bags.message_types import NO_DEFINITION
 from segret_ros.offline.bags.storage import (
     Channel,
     FORMATS,
     full_type_name,
     Message,
+    NO_DEFINITION,
     Report,
     Selection,
 )
 
 MAGIC = b'SQLite format 3\0'
-HEADER_SIZE = 100  # bytes of the file's header, with which the first page begins
-INNER, LEAF = 5, 13  # kinds of a table's pages
-INTEGER_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # bytes of a value by its kind
-FIRST_BLOB = 12  # kinds from here on: even ones are blobs, odd ones texts
-PAGES_AT_ONCE = 64
+HEADER_SIZE = 100  # bytes at the start of the first page
+INNER, LEAF = 5, 13  # kinds of table pages
+NUMBER_SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # bytes by serial type
+FIRST_BLOB = 12  # serial types from here on: even ones are blobs, odd ones texts
 WAL_HEADER_SIZE, FRAME_HEADER_SIZE = 32, 24
 
 Value = int | str | bytes | None
@@ -35,8 +40,8 @@ class Cell(NamedTuple):
     A row as it lies in its page.
 
     :param size: bytes of the row.
-    :param data: of them those that are in the page.
-    :param overflow: page where the others begin; 0 for none.
+    :param data: those of them that are in the page.
+    :param overflow: page where the rest begins; 0 for none.
     """
 
     row_id: int
@@ -46,14 +51,14 @@ class Cell(NamedTuple):
 
 
 class PageError(ValueError):
-    """A page or row that is cut off or broken."""
+    """A page or row that is cut off or malformed."""
 
 
 class Pages:
     """
-    The pages of a database: those that its write-ahead log holds are the log's.
+    The pages of a database; those in its write-ahead log replace those in the file.
 
-    The log is left by a recorder that was killed, and holds what it wrote last.
+    A recorder that is killed leaves the log, which holds what it wrote last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,62 +69,42 @@ class Pages:
         self.usable = self.size - header[20]
         self.planned, = struct.unpack_from('>I', header, 28)
         self.file_size = path.stat().st_size
-        log = log_of(path)
-        self._log = log.open('rb') if log.exists() else None
-        self._logged = self._find_logged()  # where the log holds a page, by its number
+        log = path.with_name(f'{path.name}-wal')
+        self.log = log.open('rb') if log.exists() else None
+        self._logged = self._find_logged()  # offset in the log by page number
         self.count = max([-(-self.file_size // self.size), *self._logged])
 
     def close(self) -> None:
         """Close the files."""
         self._file.close()
-        if self._log:
-            self._log.close()
+        if self.log:
+            self.log.close()
 
     def read(self, number: int) -> bytes:
-        """Give a page, less of the last of a cut file; nothing behind the end."""
-        if self._log and number in self._logged:
-            self._log.seek(self._logged[number])
-            return self._log.read(self.size)
+        """Return a page: less of the last one of a cut file, nothing beyond the end."""
+        if self.log and number in self._logged:
+            self.log.seek(self._logged[number])
+            return self.log.read(self.size)
         if not 0 < number <= self.count:
             return b''
         self._file.seek((number - 1) * self.size)
         return self._file.read(self.size)
 
-    def leaves(self) -> Iterator[int]:
-        """Give the numbers of all pages but the first that may hold rows, in order."""
-        for first in range(1, self.count + 1, PAGES_AT_ONCE):
-            self._file.seek((first - 1) * self.size)
-            kinds = self._file.read(PAGES_AT_ONCE * self.size)[::self.size]
-            for number in range(max(first, 2), min(first + PAGES_AT_ONCE, self.count + 1)):
-                kind = self.read(number)[:1] if number in self._logged else \
-                    kinds[number - first:number - first + 1]
-                if kind == bytes([LEAF]):
-                    yield number
-
-    def cells(self, number: int) -> Iterator[Cell | None]:
-        """Give the rows of a leaf; None for each that is cut off or broken."""
-        page = self.read(number)
-        at = HEADER_SIZE if number == 1 else 0
-        if len(page) < at + 8 or page[at] != LEAF:
-            return
-        count, = struct.unpack_from('>H', page, at + 3)
-        if count > self.size // 4:
-            yield None
-            return
-        for index in range(at + 8, at + 8 + 2 * count, 2):
-            try:
-                yield self._cell(page, int.from_bytes(page[index:index + 2], 'big'))
-            except PageError:
-                yield None
+    def leaves(self) -> Iterator[tuple[int, list[Cell]]]:
+        """Yield number and rows of each page but the first that may hold rows, in order."""
+        for number in range(2, self.count + 1):
+            page = self.read(number)
+            if page[:1] == bytes([LEAF]):
+                yield number, self._cells(page, 0)
 
     def content(self, cell: Cell) -> bytes:
         """
-        Give the bytes of a row.
+        Return the bytes of a row.
 
-        :raises PageError: when some of them are not there.
+        :raises PageError: when some of them are missing.
         """
         if cell.size > self.count * self.size:
-            raise PageError('a row is broken')
+            raise PageError('a row is malformed')
         parts, missing, number = [cell.data], cell.size - len(cell.data), cell.overflow
         while missing > 0:
             page = self.read(number)
@@ -131,8 +116,8 @@ class Pages:
             number = int.from_bytes(page[:4], 'big')
         return b''.join(parts)
 
-    def table(self, root: int) -> Iterator[tuple[int, list[Value]]]:
-        """Give the rows of a small table by their ids, as far as its pages can be reached."""
+    def table(self, root: int, columns: int) -> Iterator[tuple[int, list[Value]]]:
+        """Yield id and values of a small table's rows, as far as its pages can be reached."""
         waiting, met = [root], set()
         while waiting:
             number = waiting.pop()
@@ -146,12 +131,28 @@ class Pages:
                 places = struct.unpack_from(f'>{count}H', page.ljust(2 * self.size), at + 12)
                 children = [page[place:place + 4] for place in places] + [page[at + 8:at + 12]]
                 waiting += [int.from_bytes(child, 'big') for child in reversed(children)]
-            for cell in self.cells(number):
+            for cell in self._cells(page, at):
                 try:
-                    if cell:
-                        yield cell.row_id, _values(self.content(cell))
+                    values = _values(self.content(cell))
                 except PageError:
                     continue
+                if len(values) >= columns:
+                    yield cell.row_id, values
+
+    def _cells(self, page: bytes, at: int) -> list[Cell]:
+        """Return the whole rows of a leaf, whose header begins at a byte."""
+        if len(page) < at + 8 or page[at] != LEAF:
+            return []
+        count, = struct.unpack_from('>H', page, at + 3)
+        if count > self.size // 4:
+            return []
+        cells = []
+        for index in range(at + 8, at + 8 + 2 * count, 2):
+            try:
+                cells.append(self._cell(page, int.from_bytes(page[index:index + 2], 'big')))
+            except PageError:
+                continue
+        return cells
 
     def _cell(self, page: bytes, position: int) -> Cell:
         size, position = _varint(page, position)
@@ -169,26 +170,26 @@ class Pages:
         return Cell(row_id, size, data, int.from_bytes(overflow, 'big'))
 
     def _find_logged(self) -> dict[int, int]:
-        header = self._log.read(WAL_HEADER_SIZE) if self._log else b''
+        header = self.log.read(WAL_HEADER_SIZE) if self.log else b''
         if len(header) < WAL_HEADER_SIZE or int.from_bytes(header[8:12], 'big') != self.size:
             return {}
         logged = {}
         position = WAL_HEADER_SIZE
-        while len(frame := self._log.read(FRAME_HEADER_SIZE)) == FRAME_HEADER_SIZE:
+        while len(frame := self.log.read(FRAME_HEADER_SIZE)) == FRAME_HEADER_SIZE:
             if frame[8:16] != header[16:24]:  # of an earlier use of the log
                 break
             logged[int.from_bytes(frame[:4], 'big')] = position + FRAME_HEADER_SIZE
             position += FRAME_HEADER_SIZE + self.size
-            self._log.seek(position)
+            self.log.seek(position)
         return logged
 
 
 class SqliteFile:
     """
-    A SQLite file of rosbag2, sound, cut or damaged; a `Salvage`.
+    A SQLite file of rosbag2, intact, cut or damaged; a `Salvage`.
 
-    Topics are found through their table. Messages are looked for on all pages: in a cut or
-    damaged file those pages are lost that lead to others.
+    Topics are found through their table. All pages are searched for messages, since a cut or
+    damaged file has lost the pages that lead to others.
     """
 
     def __init__(self, path: Path) -> None:
@@ -196,133 +197,101 @@ class SqliteFile:
         self.channels: dict[int, Channel] = {}
         self.start_ns: int | None = None
         self._pages = Pages(path)
-        self._log_exists = log_of(path).exists()
 
     def close(self) -> None:
         """Close the file."""
         self._pages.close()
 
     def survey(self) -> bool:
-        """Find topics and start; tell whether the file has what SQLite needs to read it."""
-        roots = {values[1]: values[3] for _, values in self._pages.table(1)
-                 if len(values) >= 5 and values[0] == 'table' and isinstance(values[3], int)}
-        definitions = {}
-        for _, values in self._table(roots, 'message_definitions', 4):
+        """Find topics and start time; return whether SQLite can read the file."""
+        tables = {values[1]: values[3] for _, values in self._pages.table(1, 5)
+                  if values[0] == 'table' and isinstance(values[3], int)}
+        definitions: dict[Value, MessageDefinition] = {}
+        for _, values in self._pages.table(tables.get('message_definitions', 0), 4):
             _, name, encoding, text, *_ = values
             if encoding in FORMATS and isinstance(text, str):
                 definitions.setdefault(name, MessageDefinition(FORMATS[encoding], text))
-        for topic_id, values in self._table(roots, 'topics', 4):
+        for topic_id, values in self._pages.table(tables.get('topics', 0), 4):
             _, topic, name, encoding, *others = values
             if all(isinstance(value, str) for value in (topic, name, encoding)):
                 self.channels[topic_id] = Channel(
                     topic, full_type_name(name), encoding, definitions.get(name, NO_DEFINITION),
                     others[0] if others and isinstance(others[0], str) else '')
-        self._find_start()
-        return not self._log_exists and {'topics', 'messages'} <= roots.keys() and \
+        for _, cells in self._pages.leaves():
+            if messages := [values for cell in cells if (values := _message(cell.data))]:
+                self.start_ns = min(time_ns for _, _, time_ns, _ in messages)
+                break
+        return not self._pages.log and {'topics', 'messages'} <= tables.keys() and \
             (bool(self.channels) or self.start_ns is None)
 
     def messages(self, selection: Selection, report: Report) -> Iterator[Message]:
-        """Give what can be read and list what can't; after `survey`."""
+        """Yield what can be read and report what can't; call `survey` first."""
         pages = self._pages
         if pages.file_size < max(HEADER_SIZE, pages.planned * pages.size):
             report.add(f'{self.name}, byte {pages.file_size}', 'the file is cut')
-        elif not self._log_exists:
-            report.add(self.name, 'SQLite can not read the file: messages are looked for page by '
-                                  'page')
+        elif not pages.log:
+            report.add(self.name, 'SQLite cannot read the file: its pages are searched for '
+                                  'messages')
         seen, last_id = 0, 0
-        for number in pages.leaves():
+        for number, cells in pages.leaves():
             place = f'{self.name}, byte {(number - 1) * pages.size}'
-            for cell in pages.cells(number):
-                head = _message_head(cell) if cell else None
-                if not cell or not head:
+            for cell in cells:
+                if (values := _message(cell.data)) is None:
                     continue
+                _, topic_id, time_ns, _ = values
                 seen, last_id = seen + 1, max(last_id, cell.row_id)
-                channel = self.channels.get(head[0])
+                channel = self.channels.get(topic_id)
                 if channel is None:
                     report.add(place, 'the topic of messages is lost', 1)
-                elif selection.wants(channel, head[1]):
+                elif selection.wants(channel, time_ns):
                     try:
-                        yield channel, head[1], pages.content(cell)[head[2]:]
+                        yield channel, time_ns, _values(pages.content(cell))[3]
                     except PageError:
                         report.add(place, 'messages are cut off or damaged', 1)
         if last_id > seen:
             report.add(self.name, f'of {last_id} messages, whatever their topic, {last_id - seen} '
                                   'are on pages that are lost')
 
-    def _table(self, roots: dict[str, int], name: str,
-               columns: int) -> Iterator[tuple[int, list[Value]]]:
-        if name in roots:
-            for row_id, values in self._pages.table(roots[name]):
-                if len(values) >= columns:
-                    yield row_id, values
 
-    def _find_start(self) -> None:
-        for number in self._pages.leaves():
-            heads = [_message_head(cell) for cell in self._pages.cells(number) if cell]
-            if times := [head[1] for head in heads if head]:
-                self.start_ns = min(times)
-                return
-
-
-def log_of(path: Path) -> Path:
-    """Give the place of a database's write-ahead log."""
-    return path.with_name(f'{path.name}-wal')
-
-
-def _message_head(cell: Cell) -> tuple[int, int, int] | None:
-    """Give topic id, time and where data begin in the row of a message; None for another row."""
+def _message(row: bytes) -> list[Value] | None:
+    """Return id, topic id, time and data of a message's row, which may be cut in its data."""
     try:
-        kinds, position = _kinds(cell.data)
-        if len(kinds) != 4 or kinds[0] != 0 or kinds[3] < FIRST_BLOB or kinds[3] % 2:
-            return None
-        topic_id, position = _integer(cell.data, position, kinds[1])
-        time_ns, position = _integer(cell.data, position, kinds[2])
+        values = _values(row)
     except PageError:
         return None
-    return topic_id, time_ns, position
+    is_message = [type(value) for value in values] == [type(None), int, int, bytes]
+    return values if is_message else None
 
 
-def _kinds(row: bytes) -> tuple[list[int], int]:
-    """Give the kinds of a row's values, and where the values begin."""
+def _values(row: bytes) -> list[Value]:
+    """
+    Return the values of a row, of which the last may be cut.
+
+    :raises PageError: for a malformed row, or a fraction, which no table of a bag holds.
+    """
     end, position = _varint(row, 0)
     kinds = []
     while position < end:
         kind, position = _varint(row, position)
         kinds.append(kind)
-    return kinds, position
-
-
-def _values(row: bytes) -> list[Value]:
-    """Give the values of a row; numbers with a fraction occur in no table of a bag."""
-    kinds, position = _kinds(row)
     values: list[Value] = []
     for kind in kinds:
+        size = (kind - FIRST_BLOB) // 2 if kind >= FIRST_BLOB else NUMBER_SIZES.get(kind)
+        if size is None or kind < FIRST_BLOB and position + size > len(row):
+            raise PageError('a row is malformed')
+        part = row[position:position + size]
+        position += size
         if kind >= FIRST_BLOB:
-            end = position + (kind - FIRST_BLOB) // 2
-            value = row[position:end]
-            values.append(value.decode(errors='replace') if kind % 2 else value)
-        elif kind == 0:
-            values.append(None)
-            end = position
+            values.append(part.decode(errors='replace') if kind % 2 else part)
+        elif kind in (8, 9):  # the numbers 0 and 1
+            values.append(kind - 8)
         else:
-            value, end = _integer(row, position, kind)
-            values.append(value)
-        position = end
+            values.append(int.from_bytes(part, 'big', signed=True) if kind else None)
     return values
 
 
-def _integer(row: bytes, position: int, kind: int) -> tuple[int, int]:
-    """Give a whole number, and where the next value begins."""
-    if kind in (8, 9):  # the numbers 0 and 1
-        return kind - 8, position
-    if kind not in INTEGER_SIZES or position + INTEGER_SIZES[kind] > len(row):
-        raise PageError('a row is broken')
-    end = position + INTEGER_SIZES[kind]
-    return int.from_bytes(row[position:end], 'big', signed=True), end
-
-
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Give a number of variable length, and where the next begins."""
+    """Return a number of variable length, and where the next begins."""
     value = 0
     for index in range(9):
         if position >= len(data):

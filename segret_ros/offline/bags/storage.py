@@ -1,29 +1,37 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What every kind of storage file is read as."""
+"""What the readers of all storage formats share: channels, selections and the damage report."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 
-ENCODINGS = ('cdr', 'ros1')  # of messages that can be given
+ENCODINGS = ('cdr', 'ros1')  # of messages that can be read
 FORMATS = {'ros1msg': MessageDefinitionFormat.MSG, 'ros2msg': MessageDefinitionFormat.MSG,
            'ros2idl': MessageDefinitionFormat.IDL, 'omgidl': MessageDefinitionFormat.IDL}
+NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, '')
 EARLIEST_NS, LATEST_NS = -2 ** 63, 2 ** 63 - 1
+
+
+class BagError(ValueError):
+    """A bag that can't be used; the message names it, what is wrong and what would work."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 @dataclass(frozen=True)
 class Damage:
     """
-    Something of a bag that can't be read.
+    A part of a bag that can't be read.
 
-    :param place: the file, and the byte where it begins, or the topic and the time of recording.
-    :param problem: what is wrong there, in words.
-    :param count: messages of those asked for that are known to be lost there; 0 when the bag does
-        not tell.
+    :param place: the file and the byte offset, or the topic and the time of recording.
+    :param problem: what is wrong there.
+    :param count: selected messages that are known to be lost there; 0 if unknown.
     """
 
     place: str
@@ -32,45 +40,41 @@ class Damage:
 
 
 class Report:
-    """The damage that is found, in order; the same problem of a place is listed once."""
+    """Collects damage in the order it is found; one entry for each place and problem."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._first_ns: dict[tuple[str, str], int] = {}
 
     def add(self, place: str, problem: str, count: int = 0) -> None:
-        """List some damage, or add its lost messages."""
-        key = place, problem
-        self._counts[key] = self._counts.get(key, 0) + count
+        """Add an entry, or add to the lost messages of an existing one."""
+        self._counts[place, problem] += count
 
     def add_message(self, place: str, problem: str, time_ns: int) -> None:
-        """List a message that was read but can't be used; the place tells the first one's time."""
+        """Add a message that was read but can't be used; the entry keeps the first one's time."""
         self._first_ns.setdefault((place, problem), time_ns)
         self.add(place, problem, 1)
 
     def damage(self) -> list[Damage]:
-        """Return what is listed so far."""
-        return [Damage(self._told_place(*key), key[1], count)
+        """Return the entries so far."""
+        return [Damage(printable(key[0]) + (f', first at {self._first_ns[key]} ns'
+                                            if key in self._first_ns else ''), key[1], count)
                 for key, count in self._counts.items()]
-
-    def _told_place(self, place: str, problem: str) -> str:
-        first_ns = self._first_ns.get((place, problem))
-        return printable(place) + ('' if first_ns is None else f', first at {first_ns} ns')
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, with escapes for the bytes of file names that are no text."""
+    """Return a text as one line, with what can't be printed or encoded escaped."""
     return ''.join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 @dataclass(frozen=True)
 class Channel:
     """
-    A topic as one publisher filled it.
+    A topic, as recorded from its publishers.
 
     :param type_name: such as `sensor_msgs/msg/Image`.
-    :param encoding: of its messages, one of `ENCODINGS` where they can be given.
-    :param qos: offered by its publishers, as YAML; empty where it was not recorded.
+    :param encoding: of its messages, one of `ENCODINGS` if they can be read.
+    :param qos: offered by its publishers, as YAML; empty if not recorded.
     """
 
     topic: str
@@ -85,14 +89,19 @@ Message = tuple[Channel, int, bytes]  # with the time of recording in nanosecond
 
 @dataclass(frozen=True)
 class Selection:
-    """The messages that are asked for: some topics', from a time on until before another."""
+    """Messages to read: some topics, from `start_ns` until before `stop_ns`."""
 
     topics: frozenset[str]
     start_ns: int = EARLIEST_NS
     stop_ns: int = LATEST_NS
 
+    @property
+    def is_unbounded(self) -> bool:
+        """Return whether messages of all times are selected."""
+        return (self.start_ns, self.stop_ns) == (EARLIEST_NS, LATEST_NS)
+
     def wants(self, channel: Channel, time_ns: int) -> bool:
-        """Tell whether a message is asked for."""
+        """Return whether a message is selected."""
         return channel.topic in self.topics and self.start_ns <= time_ns < self.stop_ns
 
 
@@ -101,9 +110,9 @@ NOTHING = Selection(frozenset())
 
 class Salvage(Protocol):
     """
-    Reads a storage file of one format without its index, in order of the file.
+    Reads a storage file of one format without its index, in file order.
 
-    It holds a chunk or a message at a time and raises OSError only.
+    It holds one chunk or message at a time and raises OSError only.
 
     :ivar channels: by id; complete after `survey`.
     :ivar start_ns: time of the first message, or None; known after `survey`.
@@ -113,16 +122,16 @@ class Salvage(Protocol):
     start_ns: int | None
 
     def survey(self) -> bool:
-        """Find channels and start; tell whether the file has an index to read it by."""
+        """Find channels and start time; return whether the file has a usable index."""
 
     def messages(self, selection: Selection, report: Report) -> Iterator[Message]:
-        """Give what can be read and list what can't; after `survey`."""
+        """Yield what can be read and report what can't; call `survey` first."""
 
     def close(self) -> None:
         """Close the file."""
 
 
 def full_type_name(name: str) -> str:
-    """Give a type's name as ROS 2 has it: ROS 1 leaves out the middle."""
+    """Return a type's name as in ROS 2, with the `msg` that ROS 1 leaves out."""
     package, _, rest = name.partition('/')
     return name if '/' in rest or not rest else f'{package}/msg/{rest}'

@@ -312,7 +312,7 @@ def test_reading_by_sql_goes_on_page_by_page(tmp_path: Path) -> None:
     given = content(recorded)
     assert MESSAGES // 2 < len(given) < MESSAGES
     assert is_part(given, content(drive()))
-    assert damage[0].problem.startswith('SQLite can not read the file')
+    assert damage[0].problem.startswith('SQLite cannot read the file')
     assert f'{MESSAGES - len(given)} are on pages that are lost' in damage[1].problem
 
 

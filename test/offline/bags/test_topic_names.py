@@ -9,8 +9,8 @@ from pathlib import Path
 from bag_files import drive, mcap
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from segret_ros.offline.bags import open_bag, read_bag
+from segret_ros.offline.bags.bag import ros_names
 from segret_ros.offline.bags.cameras import bag_cameras, remarks
-from segret_ros.offline.bags.names import ros_names
 
 ODD = ['/camera-front/image_raw', '/camera front/image_raw', '/camera.front/image_raw',
        '/kamera vöörn/image_raw', '//camera//image_raw', '/camera/image_raw/', '/2d/0/image_raw',
