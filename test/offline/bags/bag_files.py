@@ -6,7 +6,7 @@
 from binascii import crc32
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
 import shutil
@@ -39,26 +39,26 @@ IN_CHUNK = 3  # messages
 
 @cache
 def drive() -> tuple[Recorded, ...]:
-    """Give the drive's first messages: images of 70 kB and labels of 4 kB by turns."""
+    """Return the drive's first messages: images of 70 kB and labels of 4 kB in turn."""
     drive = share_directory() / 'data' / 'sample_drive'
     return tuple(islice(read_bag(drive, TOPICS), MESSAGES))
 
 
 def many(count: int) -> list[Recorded]:
-    """Give a longer drive: its messages again and again, at later times."""
+    """Return a longer drive: its messages repeated, at later times."""
     shift = drive()[-1].time_ns - drive()[0].time_ns + 1
     return [replace(item, time_ns=item.time_ns + number // MESSAGES * shift)
             for number, item in enumerate(islice(cycle(drive()), count))]
 
 
 def content(messages: Iterable[Recorded]) -> list[tuple[str, str, int, bytes]]:
-    """Give what is to be the same in every bag."""
+    """Return what is the same in bags of every format."""
     return [(item.topic, item.type_name, item.time_ns, item.data) for item in messages]
 
 
 def rosbag2(folder: Path, messages: Iterable[Recorded] = (), plugin: StoragePlugin = MCAP,
             mode: CompressionMode = CompressionMode.NONE) -> Path:
-    """Write a folder as rosbag2 does; give it."""
+    """Write a folder as rosbag2 does; return it."""
     writer = Writer(folder, version=9, storage_plugin=plugin)
     writer.set_compression(mode, CompressionFormat.ZSTD)
     with writer:
@@ -72,12 +72,12 @@ def rosbag2(folder: Path, messages: Iterable[Recorded] = (), plugin: StoragePlug
 
 
 def storage_file(folder: Path) -> Path:
-    """Give the one storage file of a folder."""
+    """Return the one storage file of a folder."""
     return next(path for path in folder.iterdir() if path.name != 'metadata.yaml')
 
 
 def rosbag2_file(folder: Path, plugin: StoragePlugin) -> Path:
-    """Write a storage file without metadata; give its path."""
+    """Write a storage file without metadata; return its path."""
     rosbag2(folder, plugin=plugin)
     (folder / 'metadata.yaml').unlink()
     return storage_file(folder)
@@ -85,45 +85,31 @@ def rosbag2_file(folder: Path, plugin: StoragePlugin) -> Path:
 
 def split(folder: Path, plugin: StoragePlugin = MCAP,
           mode: CompressionMode = CompressionMode.NONE, files: int = 3) -> Path:
-    """Write a bag that is split in several files; give its folder."""
-    folder.mkdir()
+    """Write a bag that is split into several files; return its folder."""
+    rosbag2(folder, plugin=plugin, mode=mode)
+    storage_file(folder).unlink()
+    info = yaml.safe_load((folder / 'metadata.yaml').read_text())
+    names = info['rosbag2_bagfile_information']['relative_file_paths'] = []
     each = MESSAGES // files
-    whole: dict = {}
-    for number in range(files):
-        part = rosbag2(folder / f'drive_{number + 9}',  # drive_9 comes before drive_10
+    for number in range(files):  # drive_9 comes before drive_10
+        part = rosbag2(folder.with_name('parts') / f'drive_{number + 9}',
                        drive()[number * each:(number + 1) * each], plugin, mode)
-        info = yaml.safe_load((part / 'metadata.yaml').read_text())
-        file = storage_file(part)
-        shutil.move(file, folder / file.name)
-        shutil.rmtree(part)
-        whole = whole or info
-        if number:
-            add_metadata(whole['rosbag2_bagfile_information'], info['rosbag2_bagfile_information'])
-    (folder / 'metadata.yaml').write_text(yaml.safe_dump(whole))
+        names.append(storage_file(part).name)
+        shutil.move(storage_file(part), folder)
+    (folder / 'metadata.yaml').write_text(yaml.safe_dump(info))
+    shutil.rmtree(folder.with_name('parts'))
     return folder
-
-
-def add_metadata(whole: dict, part: dict) -> None:
-    """Add what rosbag2 writes of a further file."""
-    whole['relative_file_paths'] += part['relative_file_paths']
-    whole['message_count'] += part['message_count']
-    whole['duration']['nanoseconds'] = (
-        part['starting_time']['nanoseconds_since_epoch'] + part['duration']['nanoseconds']
-        - whole['starting_time']['nanoseconds_since_epoch'])
-    for topic, other in zip(whole['topics_with_message_count'],
-                            part['topics_with_message_count']):
-        topic['message_count'] += other['message_count']
 
 
 @cache
 def noetic():
-    """Give the types of ROS 1."""
+    """Return the types of ROS 1."""
     return get_typestore(Stores.ROS1_NOETIC)
 
 
 @dataclass
 class Written:
-    """A file, and up to which byte each message must be there for it to be whole."""
+    """A file, and how many bytes of it hold each message and those before."""
 
     path: Path
     ends: list[int]
@@ -157,13 +143,13 @@ def ros1(path: Path, compression: str = 'none',
 
 
 def found_end(whole: bytes, data: bytes) -> int:
-    """Give where some bytes that lie in one piece in others end."""
+    """Return where data end that lie in one piece in a file."""
     assert whole.count(data) == 1
     return whole.index(data) + len(data)
 
 
 def scattered_end(whole: bytes, data: bytes) -> int:
-    """Give where the last of the pieces ends that some bytes lie in others in."""
+    """Return where the last piece ends of data that lie in pieces in a file."""
     starts = [*range(0, 5000, 16), *range(5000, len(data) - 16, 256), len(data) - 16]
     places = [(whole.find(data[start:start + 16]), start) for start in starts]
     assert sum(place >= 0 for place, _ in places) > 0.9 * len(places)
@@ -174,19 +160,19 @@ def scattered_end(whole: bytes, data: bytes) -> int:
 
 
 def sqlite(folder: Path) -> Written:
-    """Write a SQLite file, of whose messages it is known where they end."""
+    """Write a SQLite file."""
     path = rosbag2_file(folder, SQLITE)
     whole = path.read_bytes()
     return Written(path, [scattered_end(whole, item.data) for item in drive()])
 
 
 def record(opcode: int, body: bytes) -> bytes:
-    """Give a record of MCAP."""
+    """Return a record of MCAP."""
     return struct.pack('<BQ', opcode, len(body)) + body
 
 
 def text(*values: str) -> bytes:
-    """Give strings as MCAP has them."""
+    """Return strings as MCAP stores them."""
     return b''.join(struct.pack('<I', len(value)) + value.encode() for value in values)
 
 
@@ -226,7 +212,7 @@ def mcap(path: Path, compression: str | None, messages: Iterable[Recorded] = (),
 
 
 def chunk(data: bytes, times: dict[int, list], compression: str, checksum: bool) -> bytes:
-    """Give the record of a chunk."""
+    """Return the record of a chunk."""
     stamps = [time_ns for entries in times.values() for time_ns, _ in entries]
     compressed = COMPRESSORS[compression](data)
     return record(6, struct.pack('<QQQI', min(stamps), max(stamps), len(data),
@@ -235,7 +221,7 @@ def chunk(data: bytes, times: dict[int, list], compression: str, checksum: bool)
 
 
 def index(times: dict[int, list]) -> bytes:
-    """Give the records of the index behind a chunk."""
+    """Return the index records that follow a chunk."""
     return b''.join(
         record(7, struct.pack('<HI', channel_id, 16 * len(entries))
                + b''.join(struct.pack('<QQ', *entry) for entry in entries))
@@ -244,25 +230,22 @@ def index(times: dict[int, list]) -> bytes:
 
 MODES = {'none': CompressionMode.NONE, 'message': CompressionMode.MESSAGE,
          'file': CompressionMode.FILE, 'storage': CompressionMode.STORAGE}
+PLUGINS = {'sqlite': SQLITE, 'mcap': MCAP}
 FORMATS: dict[str, Callable[[Path], Path]] = {
-    **{f'{name}, {mode}': partial(lambda path, plugin, mode: rosbag2(
-        path / 'drive', plugin=plugin, mode=MODES[mode]), plugin=plugin, mode=mode)
-       for name, plugin in (('sqlite', SQLITE), ('mcap', MCAP))
-       for mode in ('none', 'message', 'file')},
+    **{f'{name}, {mode}': lambda path, plugin=plugin, mode=mode: rosbag2(
+        path / 'drive', plugin=plugin, mode=MODES[mode])
+       for name, plugin in PLUGINS.items() for mode in ('none', 'message', 'file')},
     'mcap, storage': lambda path: rosbag2(path / 'drive', mode=MODES['storage']),
     'one .mcap': lambda path: rosbag2_file(path / 'drive', MCAP),
     'one .db3': lambda path: rosbag2_file(path / 'drive', SQLITE),
-    'split sqlite': lambda path: split(path / 'drive', SQLITE),
-    'split mcap': lambda path: split(path / 'drive', MCAP),
-    'split, file': lambda path: split(path / 'drive', SQLITE, CompressionMode.FILE),
-    **{f'mcap without index, {name}': partial(
-        lambda path, name: mcap(path / 'drive.mcap', name).path, name=name)
-       for name in (None, '', 'lz4', 'zstd')},
-    **{f'ros1, {name}': partial(lambda path, name: ros1(path / 'drive.bag', name).path, name=name)
-       for name in ('none', 'bz2', 'lz4')}}
+    **{f'split {name}': lambda path, plugin=plugin: split(path / 'drive', plugin)
+       for name, plugin in PLUGINS.items()},
+    'split, file': lambda path: split(path / 'drive', SQLITE, CompressionMode.FILE)}
 CUT: dict[str, Callable[[Path], Written]] = {
     'sqlite': lambda path: sqlite(path / 'drive'),
-    **{f'mcap, {name}': partial(lambda path, name: mcap(path / 'drive.mcap', name), name=name)
+    **{f'mcap, {name}': lambda path, name=name: mcap(path / 'drive.mcap', name)
        for name in (None, '', 'lz4', 'zstd')},
-    **{f'ros1, {name}': partial(lambda path, name: ros1(path / 'drive.bag', name), name=name)
+    **{f'ros1, {name}': lambda path, name=name: ros1(path / 'drive.bag', name)
        for name in ('none', 'bz2', 'lz4')}}
+FORMATS |= {f'{name} alone': lambda path, write=write: write(path).path
+            for name, write in CUT.items() if name != 'sqlite'}

@@ -20,7 +20,7 @@ DEFINITION = 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat
 
 
 def vision_types():
-    """Give a store that knows LabelInfo, as vision_msgs defines it."""
+    """Return a store that knows LabelInfo, as vision_msgs defines it."""
     store = get_typestore(Stores.ROS2_HUMBLE)
     store.register({**get_types_from_msg(VISION_CLASS, 'vision_msgs/msg/VisionClass'),
                     **get_types_from_msg(DEFINITION, LABEL_INFO)})
@@ -128,7 +128,7 @@ def test_bags_of_ros1_are_given_as_ros2_has_them(tmp_path: Path) -> None:
     assert read['/tf'].message().transforms == []
 
 
-def test_mcap_of_ros1_and_of_other_worlds_is_read(tmp_path: Path) -> None:
+def test_mcap_of_other_profiles_and_encodings_is_read(tmp_path: Path) -> None:
     written = mcap(tmp_path / 'drive.mcap', 'zstd', profile='')
     assert content(read_bag(written.path, TOPICS)) == content(drive())
     plain = mcap(tmp_path / 'other.mcap', None).path

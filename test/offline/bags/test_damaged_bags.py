@@ -38,7 +38,7 @@ CUTS = 20
 
 
 def read(path: Path) -> tuple[list[Recorded], list[Damage]]:
-    """Give what of a bag is readable, on whichever of the drive's topics are left."""
+    """Return a bag's readable messages on the drive's topics, and the damage."""
     with open_bag(path) as bag:
         recorded = list(bag.messages([topic for topic in TOPICS if topic in bag.topics]))
         if recorded:
@@ -53,12 +53,12 @@ def flip(path: Path, position: int) -> None:
 
 
 def without(*numbers: int) -> list:
-    """Give the drive's content without some messages."""
+    """Return the drive's content without some messages."""
     return [item for number, item in enumerate(content(drive())) if number not in numbers]
 
 
 def is_part(part: list, whole: list) -> bool:
-    """Tell whether all of a list is in another, in the same order."""
+    """Return whether a list is in another, in the same order."""
     rest = iter(whole)
     return all(item in rest for item in part)
 

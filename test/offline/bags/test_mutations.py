@@ -8,26 +8,12 @@ import random
 import shutil
 
 from bag_files import FORMATS, MESSAGES
+from mutation import mutate
 import pytest
 from segret_ros.offline.bags import BagError, open_bag
 from segret_ros.offline.bags.cameras import bag_cameras, remarks
 
 MUTATIONS = 5  # of each format; for an afternoon of them take a larger number
-WIDE = (b'\xff' * 8, b'\xff' * 7 + b'\x7f', bytes(8), (1 << 31).to_bytes(8, 'little'),
-        (1 << 31).to_bytes(8, 'big'))
-
-
-def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Return some bytes with some of them flipped, cut, inserted, repeated or made a length."""
-    place = rng.randrange(len(content))
-    if rng.random() < 0.5:
-        place = rng.randrange(min(len(content), 5000))  # where heads are
-    before, behind = content[:place], content[place:]
-    return rng.choice((
-        lambda: before + bytes([behind[0] ^ 1 << rng.randrange(8)]) + behind[1:],
-        lambda: before, lambda: behind,
-        lambda: before + rng.randbytes(rng.choice((1, 99))) + behind,
-        lambda: before + behind[:500] + behind, lambda: before + rng.choice(WIDE) + behind[8:]))()
 
 
 @pytest.mark.parametrize('kind', FORMATS)

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags of every format give the same messages."""
+"""Bags of every format give the same messages, and new ones are written."""
 
 from pathlib import Path
 
@@ -18,8 +18,19 @@ from bag_files import (
     SQLITE,
     TOPICS,
 )
+import numpy as np
 import pytest
-from segret_ros.offline.bags import BagError, open_bag, read_bag
+from segret_ros.files.share import share_directory
+from segret_ros.offline.bags import (
+    BagError,
+    BagWriter,
+    decode_label,
+    open_bag,
+    read_bag,
+    serialize,
+    stamp_ns,
+    TYPESTORE,
+)
 
 
 @pytest.fixture(params=FORMATS)
@@ -67,3 +78,39 @@ def test_a_wrong_topic_lists_the_right_ones_at_once(tmp_path: Path) -> None:
     with open_bag(rosbag2(tmp_path / 'drive')) as bag, \
             pytest.raises(BagError, match=f'drive: no topic /c; it has {IMAGE}, {LABEL}'):
         bag.messages([IMAGE, '/c'])
+
+
+def compressed(second: int) -> object:
+    """Return a message whose stamp is odd to the nanosecond."""
+    header = TYPESTORE.types['std_msgs/msg/Header'](
+        TYPESTORE.types['builtin_interfaces/msg/Time'](second, 123_456_789), 'camera')
+    return TYPESTORE.types['sensor_msgs/msg/CompressedImage'](header, 'png',
+                                                              np.arange(5, dtype=np.uint8))
+
+
+def test_messages_come_back_as_written(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / 'bag') as writer:
+        for second in (7, 8):
+            writer.write(serialize('/a', second, compressed(second)))
+        writer.write(serialize('/b', 9, compressed(9)))
+    recorded = list(read_bag(tmp_path / 'bag', ['/a']))
+    assert [(item.topic, item.time_ns) for item in recorded] == [('/a', 7), ('/a', 8)]
+    assert stamp_ns(recorded[0].message().header) == 7_123_456_789
+    assert recorded[0].message().data.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_label_must_be_a_grey_image() -> None:
+    with pytest.raises(BagError, match="a label of 'png': not a readable image"):
+        decode_label(compressed(1))
+
+
+def test_the_sample_drive_is_labelled_and_stamped_at_15_hz() -> None:
+    recorded = list(read_bag(share_directory() / 'data' / 'sample_drive', TOPICS))
+    stamps = {topic: [stamp_ns(item.message().header) for item in recorded if item.topic == topic]
+              for topic in TOPICS}
+    assert len(stamps[IMAGE]) == 101
+    assert stamps[IMAGE] == stamps[LABEL]
+    assert np.allclose(np.diff(stamps[IMAGE]), 1e9 / 15, atol=1)
+    label = decode_label(next(item for item in recorded if item.topic == LABEL).message())
+    assert label.shape == (360, 480)
+    assert set(np.unique(label)) <= {*range(11), 255}
