@@ -10,8 +10,17 @@ stamps.
 
 from collections.abc import Iterator, Sequence
 
-from segret_ros.offline.contract.findings import count_of, disorder, Finding, seconds
-from segret_ros.offline.contract.observation import Frame, Observation, POINT_CLOUD, Topic
+from segret_ros.offline.contract.observation import (
+    count_of,
+    disorder,
+    Finding,
+    Frame,
+    Observation,
+    partners,
+    POINT_CLOUD,
+    seconds,
+    Topic,
+)
 
 AXES = ('x', 'y', 'z')
 APPROXIMATE_MS = 100  # the layer's longest interval of a pair, where it pairs approximately
@@ -19,7 +28,7 @@ NS_PER_MS = 1_000_000
 
 
 def check_cloud(observation: Observation) -> Iterator[Finding]:
-    """Demand an organised cloud of the labels' size and stamps; nothing where none was asked."""
+    """Demand an organised cloud of the labels' size and stamps; nothing if none was asked for."""
     cloud, where = observation.cloud, observation.where
     if cloud is None:
         return
@@ -32,10 +41,9 @@ def check_cloud(observation: Observation) -> Iterator[Finding]:
         yield Finding('error', cloud.name,
                       f'is of type {cloud.type_name}: the layer takes {POINT_CLOUD}')
     elif not cloud.frames:
-        yield Finding('error', cloud.name, f'no message {where}: check that depth images come, '
-                                           'and for depth_image_proc that they and both '
-                                           'camera_info are offered reliable and that tf2 knows '
-                                           'the way from the depth camera to the colour camera')
+        yield Finding('error', cloud.name, f'no message {where}: check that depth images arrive; '
+                      'for depth_image_proc, that they and both camera_info are offered reliable '
+                      'and that tf2 has the transform from the depth to the colour camera')
     else:
         labels = observation.label.frames
         faults = [Finding('error', cloud.name, text)
@@ -49,20 +57,15 @@ def check_cloud(observation: Observation) -> Iterator[Finding]:
 
 
 def _cloud_faults(frames: Sequence[Frame], labels: Sequence[Frame]) -> Iterator[str]:
-    by_stamp = {frame.stamp_ns: frame for frame in labels}
-    for frame in frames:
-        label = by_stamp.get(frame.stamp_ns, labels[-1] if labels else None)
-        fault = _fault_of(frame, label)
-        if fault:
-            yield fault
-            break
-    unordered = disorder(frames)
-    if unordered:
+    pairs = partners(frames, labels) if labels else ((frame, None) for frame in frames)
+    if fault := next((fault for pair in pairs if (fault := _fault_of(*pair))), None):
+        yield fault
+    if unordered := disorder(frames):
         yield f'{unordered}, so let one node publish the topic, with the stamp of each depth image'
 
 
 def _fault_of(frame: Frame, label: Frame | None) -> str | None:
-    """Return why the points are not those of the label's pixels; None where they may be."""
+    """Return why the points can't be those of the label's pixels; None if they may be."""
     missing = [axis for axis in AXES if axis not in frame.encoding.split()]
     if missing:
         return (f'no field {missing[0]!r} of float32: the layer reads x, y and z so, and fails '
@@ -71,7 +74,7 @@ def _fault_of(frame: Frame, label: Frame | None) -> str | None:
         return (f'is not organised: {frame.width} points in one row, and the labels are '
                 f'{label.size}. The layer finds the point of a pixel by its number, so publish a '
                 'point a pixel, as depth_cloud.launch.py does')
-    if label and (frame.height, frame.width) != (label.height, label.width):
+    if label and frame.size != label.size:
         return (f'{frame.size} points, but {label.size} labels: the layer finds the point of a '
                 'pixel by its number, so publish a cloud that is registered to the colour image '
                 "(the driver's aligned depth, or depth_cloud.launch.py)")
@@ -87,24 +90,23 @@ def _fault_of(frame: Frame, label: Frame | None) -> str | None:
 
 def _frames(cloud: Topic, labels: Sequence[Frame]) -> Iterator[Finding]:
     """Warn of a cloud in another frame: no other rule tells two cameras of one size apart."""
-    by_stamp = {frame.stamp_ns: frame for frame in labels}
-    points = cloud.frames[-1]
-    label = by_stamp.get(points.stamp_ns, labels[-1])
+    (points, label), = partners(cloud.frames[-1:], labels)
     if points.frame_id != label.frame_id:
         yield Finding('warning', cloud.name,
                       f'is in frame {points.frame_id!r}, the labels in {label.frame_id!r}: a '
                       "cloud in the depth camera's pixels gives each label another pixel's point, "
-                      'so register it to the colour image (depth_cloud.launch.py). All is well '
-                      'where both are frames of one camera, as with ZED')
+                      'so register it to the colour image (depth_cloud.launch.py). All is well if '
+                      'both are frames of one camera, as with ZED')
 
 
 def _cloud_stamps(label: Topic, cloud: Topic) -> Iterator[Finding]:
     """Count which labels find a cloud by exact time, by approximate time alone, or not at all."""
     gaps_ns = _gaps([frame.stamp_ns for frame in label.frames],
                     [frame.stamp_ns for frame in cloud.frames])
+    longest_ns = APPROXIMATE_MS * NS_PER_MS
     exact = [stamp for stamp, gap in gaps_ns.items() if gap == 0]
-    near = [stamp for stamp, gap in gaps_ns.items() if 0 < gap <= APPROXIMATE_MS * NS_PER_MS]
-    far = [stamp for stamp, gap in gaps_ns.items() if gap > APPROXIMATE_MS * NS_PER_MS]
+    near = [stamp for stamp, gap in gaps_ns.items() if 0 < gap <= longest_ns]
+    far = [stamp for stamp, gap in gaps_ns.items() if gap > longest_ns]
     total = f'of {count_of(label.frames)}'
     if exact:
         yield Finding('ok', label.name, f'{len(exact)} {total} have the stamp of a cloud on '
@@ -134,10 +136,10 @@ def _length(time_ns: int) -> str:
 
 def _gaps(stamps_ns: Sequence[int], clouds_ns: Sequence[int]) -> dict[int, int]:
     """
-    Return how far the nearest cloud is from each stamp.
+    Return the interval from each stamp to the nearest cloud.
 
-    A stamp before the first cloud or after the last is left out, since that time was not seen of
-    the clouds, unless there is no other.
+    Stamps before the first cloud and after the last are left out, since no cloud was seen then,
+    unless there are no others.
     """
     clouds = sorted(set(clouds_ns))
     seen = [stamp for stamp in stamps_ns if clouds[0] <= stamp <= clouds[-1]]

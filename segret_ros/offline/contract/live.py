@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Looks at the label topics of a live graph."""
+"""Observes the label topics of a live graph."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 try:
     from vision_msgs.msg import LabelInfo
-except ImportError:  # a pip installation; then the topic's type and QoS are seen, no more
+except ImportError:  # a pip installation; then only the topic's type and QoS are checked
     LabelInfo = None
 
 TYPES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage, CAMERA_INFO: CameraInfo,
@@ -38,10 +38,9 @@ DEPTH = 50  # of the subscriptions, as the layer's
 
 def observe_graph(names: TopicNames, seconds: float) -> Observation:
     """
-    Give what is published meanwhile.
+    Observe what is published for some seconds, discovery included.
 
-    :param seconds: how long to listen, discovery included.
-    :raises RuntimeError: where the middleware fails.
+    :raises RuntimeError: when the middleware fails.
     """
     use_large_image_profile()
     topics: dict[str, Topic] = {}
@@ -76,9 +75,9 @@ def _node() -> Iterator[tuple[Node, SingleThreadedExecutor]]:
 
 
 def _new_topics(node: Node, names: TopicNames, known: dict[str, Topic]) -> Iterator[Topic]:
-    """Give the topics that somebody publishes since the last look."""
+    """Yield the topics that have publishers and are not yet known."""
     types = dict(node.get_topic_names_and_types())
-    for name in names.topics():
+    for name in names.topics:
         offers = _offers(node, name) if name in types and name not in known else []
         if offers:
             type_name = types[name][0]
@@ -86,13 +85,12 @@ def _new_topics(node: Node, names: TopicNames, known: dict[str, Topic]) -> Itera
 
 
 def _offers(node: Node, name: str) -> list[Offer]:
-    return [Offer(endpoint.qos_profile.reliability.name.lower(),
-                  endpoint.qos_profile.durability.name.lower())
+    return [Offer.of(endpoint.qos_profile)
             for endpoint in node.get_publishers_info_by_topic(name)]
 
 
 def _subscribe(node: Node, topic: Topic) -> None:
-    """Listen with the strictest QoS that every publisher offers."""
+    """Subscribe with the strictest QoS that every publisher offers."""
     if not topic.readable:
         return
     reliable = all(offer.reliability == 'reliable' for offer in topic.offers)

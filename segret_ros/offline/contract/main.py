@@ -11,46 +11,52 @@ import sys
 
 from segret_ros import missing
 from segret_ros.command_line import FAILED, Parser, REFUSED
-from segret_ros.offline.contract.observation import DEFAULT_LABEL, Observation, TopicNames
-from segret_ros.offline.contract.rules import check, CONSUMERS, Finding
+from segret_ros.offline.contract.observation import (
+    DEFAULT_LABEL,
+    Finding,
+    number_of,
+    Observation,
+    observe_bag,
+    TopicNames,
+)
+from segret_ros.offline.contract.rules import check, CONSUMERS
 
 SECONDS = 5.0
 
 
 def arguments_parser() -> Parser:
-    """Give the parser of the command line."""
+    """Return the command line's parser."""
     parser = Parser(
         prog='segret_check_contract',
-        description='Listen to the label topics of a camera, or read them from a bag, and tell '
-                    'what a consumer would stumble over. Exit code 2 says that it would.')
-    parser.add_argument('--bag', type=Path, metavar='PATH',
-                        help='folder or file of a bag (default: listen to the live graph)')
-    parser.add_argument('--consumer', choices=CONSUMERS, default=CONSUMERS[0],
-                        help='nav2: the costmap plugin semantic_segmentation_layer; mono8: a node '
-                             'that reads the label image alone (default: nav2)')
-    parser.add_argument('--prefix', default='', metavar='NAME',
-                        help="of the camera's topics, such as front (default: none)")
-    parser.add_argument('--label-topic', metavar='TOPIC',
-                        help='where the labels are; confidence and label_info are beside it '
-                             '(default: PREFIX/segmentation/label, or else the only one of a '
-                             'bag)')
-    parser.add_argument('--camera-topic', metavar='TOPIC',
-                        help="the camera's Image, CompressedImage or CameraInfo (default: "
-                             'PREFIX/image, image/compressed or camera_info, the first that is '
-                             'there)')
-    parser.add_argument('--cloud-topic', metavar='TOPIC',
-                        help='the PointCloud2 that the costmap reads beside the labels: hold its '
-                             'order, size and stamps against theirs (nav2 alone)')
-    parser.add_argument('--seconds', type=float, default=SECONDS,
-                        help=f'to listen (default: {SECONDS:g})')
+        description='Check the label topics of a camera, live or in a bag, against what a '
+                    'consumer of them demands. Exit code 2: a demand is not met.')
+    add = parser.add_argument
+    add('--bag', type=Path, metavar='PATH',
+        help='folder or file of a bag (default: the live graph)')
+    add('--consumer', choices=CONSUMERS, default=CONSUMERS[0],
+        help='nav2: the costmap plugin semantic_segmentation_layer; mono8: a node that reads the '
+             'label image alone (default: nav2)')
+    add('--prefix', default='', metavar='NAME',
+        help="of the camera's topics, such as front (default: none)")
+    add('--label-topic', metavar='TOPIC',
+        help='topic of the labels, with confidence and label_info beside it (default: '
+             'PREFIX/segmentation/label, or else the only one of a bag)')
+    add('--camera-topic', metavar='TOPIC',
+        help="the camera's Image, CompressedImage or CameraInfo (default: PREFIX/image, "
+             'image/compressed or camera_info, the first that is there)')
+    add('--cloud-topic', metavar='TOPIC',
+        help='the PointCloud2 that the costmap reads beside the labels: check its order, size '
+             'and stamps against theirs (nav2 only)')
+    add('--seconds', type=float, default=SECONDS,
+        help=f'how long to listen (default: {SECONDS:g})')
     return parser
 
 
 def observe(arguments: argparse.Namespace) -> Observation:
     """
-    Look where the command line says.
+    Read the bag or listen to the live graph, as the command line says.
 
-    :raises ValueError: for a bag, a topic or a time that can't be used; for what is not installed.
+    :raises ValueError: for a bag, a topic or a time that can't be used, or a missing package.
     """
     prefix = arguments.prefix.strip('/')
     label = arguments.label_topic or (f'{prefix}/{DEFAULT_LABEL}' if prefix else None)
@@ -60,10 +66,9 @@ def observe(arguments: argparse.Namespace) -> Observation:
     names = TopicNames.of(label, arguments.camera_topic, arguments.cloud_topic)
     if arguments.bag:
         try:
-            from segret_ros.offline.contract.bag import observe_bag
+            return observe_bag(arguments.bag, names)
         except ModuleNotFoundError as error:
             raise ValueError(f'{error}: {missing.remedy("evaluate")}') from error
-        return observe_bag(arguments.bag, names)
     if not arguments.seconds > 0:
         raise ValueError(f'--seconds is {arguments.seconds:g}: listen for longer than 0')
     try:
@@ -74,22 +79,18 @@ def observe(arguments: argparse.Namespace) -> Observation:
 
 
 def report(findings: Sequence[Finding], consumer: str) -> str:
-    """Give the lines for the terminal."""
+    """Return the lines for the terminal."""
     width = max(len(finding.topic) for finding in findings)
     lines = [f'{finding.level:<8} {finding.topic:<{width}}  {finding.text}'
              for finding in findings]
     counts = Counter(finding.level for finding in findings)
-    verdict = 'stumbles' if counts['error'] else 'gets what it demands'
-    return '\n'.join([*lines, f'{consumer} {verdict}: {_number(counts["error"], "error")}, '
-                              f'{_number(counts["warning"], "warning")}'])
-
-
-def _number(count: int, noun: str) -> str:
-    return f'{count} {noun}{"" if count == 1 else "s"}'
+    verdict = 'is not satisfied' if counts['error'] else 'is satisfied'
+    return '\n'.join([*lines, f'{consumer} {verdict}: {number_of(counts["error"], "error")}, '
+                              f'{number_of(counts["warning"], "warning")}'])
 
 
 def main() -> int:
-    """Run the command line; give its exit code."""
+    """Run the command line and return its exit code."""
     arguments = arguments_parser().parse_args()
     try:
         findings = check(observe(arguments), arguments.consumer)

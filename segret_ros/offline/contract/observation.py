@@ -1,11 +1,11 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What was seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
+"""What is seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 from segret_ros.images.error import ImageError
@@ -17,39 +17,51 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 DEFAULT_LABEL = 'segmentation/label'
-MOST_FRAMES = 300  # that are looked at
+MAX_FRAMES = 300  # that are checked
 FLOAT32 = 7  # PointField.FLOAT32
 CAMERA_TOPICS = ('image', 'image/compressed', 'camera_info', 'segmentation/camera_info',
                  'image_raw', 'image_raw/compressed')
+NS_PER_S = 1_000_000_000
 
 
-class Fault(NamedTuple):
-    """What can't be read, in words, and how many messages are lost by it, as far as known."""
+@dataclass(frozen=True)
+class Finding:
+    """
+    The result of a rule.
 
-    place: str
-    problem: str
-    count: int
+    :param level: `ok`, `warning` or `error`.
+    :param text: what was found, the rule and the way out.
+    """
+
+    level: str
+    topic: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Offer:
     """
-    What a publisher offers.
+    The QoS that a publisher offers.
 
-    :param reliability: `reliable`, `best_effort` or what else its QoS profile says.
-    :param durability: `transient_local`, `volatile` or what else its QoS profile says.
+    :param reliability: `reliable`, `best_effort` or what else its profile says.
+    :param durability: `transient_local`, `volatile` or what else its profile says.
     """
 
     reliability: str
     durability: str
 
+    @classmethod
+    def of(cls, qos: object) -> 'Offer':
+        """Make one of a QoS profile of rclpy or of rosbags."""
+        return cls(qos.reliability.name.lower(), qos.durability.name.lower())
+
 
 @dataclass(frozen=True)
 class Frame:
     """
-    What a message tells about its image or cloud; a CameraInfo tells stamp and size alone.
+    The layout of an image or cloud; of a CameraInfo stamp and size alone.
 
-    Of a compressed image without a size that can be read it is 0 x 0.
+    A compressed image whose size can't be read is 0 x 0.
 
     :param encoding: of a cloud the names of its float32 fields: `x y z rgb`.
     :param data_size: bytes of pixels or points and padding.
@@ -70,19 +82,19 @@ class Frame:
 
     @property
     def size(self) -> str:
-        """Give the size as people write it."""
+        """Return height and width for a message."""
         return f'{self.height} x {self.width}'
 
 
 @dataclass
 class Topic:
     """
-    What was seen of one topic.
+    What is seen of one topic.
 
-    :param type_name: such as `sensor_msgs/msg/Image`; empty where there is no such topic.
+    :param type_name: such as `sensor_msgs/msg/Image`; empty if there is no such topic.
     :param offers: of its publishers, as far as known.
     :param frames: of its messages, in order of arrival.
-    :param classes: id and name of the newest LabelInfo; None where none was read.
+    :param classes: id and name of the newest LabelInfo; None if none was read.
     :param readable: whether the messages' type is installed.
     """
 
@@ -94,10 +106,10 @@ class Topic:
     readable: bool = True
 
     def add(self, message: object) -> None:
-        """Keep what a message of the topic's type tells; of images the first `MOST_FRAMES`."""
+        """Add a message of the topic's type; of images and clouds the first `MAX_FRAMES`."""
         if self.type_name == LABEL_INFO:
             self.classes = [(item.class_id, item.class_name) for item in message.class_map]
-        elif self.type_name in FRAME_OF and len(self.frames) < MOST_FRAMES:
+        elif self.type_name in FRAME_OF and len(self.frames) < MAX_FRAMES:
             self.frames.append(FRAME_OF[self.type_name](message))
 
 
@@ -106,10 +118,10 @@ class TopicNames:
     """
     The topics of one camera.
 
-    :param camera: those that may hold the camera's images or CameraInfo, the best first.
-    :param cloud: None where nobody asked for it.
-    :param asked: the topics of camera and cloud as they were named; None for the default.
-    :param is_default: whether nobody named the label: then the only one that there is will do.
+    :param camera: candidates for the camera's images or CameraInfo, the best first.
+    :param cloud: None if not asked for.
+    :param asked: the topics of camera and cloud on the command line; None for the default.
+    :param is_default: whether no label topic was named: then the only one that there is will do.
     """
 
     label: str
@@ -124,18 +136,19 @@ class TopicNames:
     def of(cls, label: str | None, camera: str | None = None,
            cloud: str | None = None) -> 'TopicNames':
         """
-        Give the names that stand beside a label topic, as the node publishes them.
+        Return the names beside a label topic, as the node publishes them.
 
-        :param label: None for that of a camera without a name, or of the only one there is.
+        :param label: None for that of a camera without a name, or the only one there is.
         :param camera: topic of the camera's Image, CompressedImage or CameraInfo; None for those
             that the node takes by default.
         :param cloud: topic of the points of the camera's pixels.
-        :raises ValueError: for a label topic without a folder.
+        :raises ValueError: for a label topic without a namespace.
         """
         folder, _, name = ('/' + (label or DEFAULT_LABEL).strip('/')).rpartition('/')
         if not folder or not name:
-            raise ValueError(f'label topic {label!r} is in no folder: confidence and label_info '
-                             'are looked for beside it, so name it like /segmentation/label')
+            raise ValueError(f'label topic {label!r} is in no namespace: confidence and '
+                             'label_info are looked for beside it, so name it like '
+                             '/segmentation/label')
         base = folder.rpartition('/')[0]
 
         def absolute(item: str) -> str:
@@ -149,17 +162,18 @@ class TopicNames:
 
     def among(self, types: Mapping[str, str]) -> 'TopicNames':
         """
-        Give these names, or those of the only label topic where nobody named one.
+        Return these names, or those beside the only label topic if none was named.
 
-        :param types: of the topics that there are.
+        :param types: of all topics there are.
         """
         found = label_topics(types)
         if not self.is_default or self.label in types or len(found) != 1:
             return self
         return TopicNames.of(found[0], *self.asked)
 
+    @property
     def topics(self) -> tuple[str, ...]:
-        """Give every name."""
+        """Return all names."""
         clouds = (self.cloud,) if self.cloud else ()
         return (self.label, self.confidence, self.label_info, *self.camera, *clouds)
 
@@ -167,14 +181,14 @@ class TopicNames:
 @dataclass(frozen=True)
 class Observation:
     """
-    What was seen of one camera.
+    What is seen of one camera.
 
-    :param camera: its Image, CompressedImage or CameraInfo; without a type where there is none.
-    :param where: that it was seen, such as `in 5 s`; goes into the findings.
-    :param labels: all label topics that there are.
-    :param cloud: None where nobody asked for it.
-    :param clouds: all topics of clouds that there are.
-    :param faults: what could not be read.
+    :param camera: its Image, CompressedImage or CameraInfo; without a type if there is none.
+    :param where: it was seen, such as `in 5 s`; goes into the findings.
+    :param labels: all label topics there are.
+    :param cloud: None if not asked for.
+    :param clouds: all topics of clouds there are.
+    :param unread: what could not be read, and so can't be checked.
     """
 
     label: Topic
@@ -185,15 +199,15 @@ class Observation:
     labels: tuple[str, ...] = ()
     cloud: Topic | None = None
     clouds: tuple[str, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    unread: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, topics: Iterable[Topic], names: TopicNames, where: str, types: Mapping[str, str],
-           faults: Iterable[Fault] = ()) -> 'Observation':
+           unread: Iterable[Finding] = ()) -> 'Observation':
         """
-        Give each topic its part; of the camera's the first that has been read.
+        Assign the topics their roles; the camera's is the first that was read.
 
-        :param types: of all topics that there are.
+        :param types: of all topics there are.
         """
         found = {topic.name: topic for topic in topics}
         cameras = [found[name] for name in names.camera if name in found and found[name].frames]
@@ -204,7 +218,32 @@ class Observation:
                    cloud=found.get(names.cloud, Topic(names.cloud)) if names.cloud else None,
                    clouds=tuple(sorted(name for name, kind in types.items()
                                        if kind == POINT_CLOUD)),
-                   faults=tuple(faults))
+                   unread=tuple(unread))
+
+
+def observe_bag(path: Path, names: TopicNames) -> Observation:
+    """
+    Read the topics of a bag, up to `MAX_FRAMES` labels.
+
+    :param names: if the label is the default one, the bag's only label topic will do.
+    :raises BagError: for a bag that can't be read.
+    :raises ModuleNotFoundError: if rosbags is not installed.
+    """
+    from segret_ros.offline.bags import open_bag, printable
+
+    with open_bag(path) as bag:
+        names = names.among(bag.topics)
+        topics = {name: Topic(name, bag.topics[name], list(map(Offer.of, bag.qos(name))))
+                  for name in names.topics if name in bag.topics}
+        for recorded in bag.messages(list(topics)):
+            topics[recorded.topic].add(recorded.message())
+            if recorded.topic == names.label and len(topics[names.label].frames) == MAX_FRAMES:
+                break
+        unread = [Finding('warning', item.place, f'not checked{lost}: {item.problem}')
+                  for item in bag.damage
+                  for lost in [f' ({number_of(item.count, "message")})' if item.count else '']]
+        return Observation.of(topics.values(), names, f'in {printable(str(path))}', bag.topics,
+                              unread)
 
 
 def label_topics(types: Mapping[str, str]) -> list[str]:
@@ -213,9 +252,40 @@ def label_topics(types: Mapping[str, str]) -> list[str]:
                   if kind == IMAGE and name.endswith('/label'))
 
 
+def partners(frames: Iterable[Frame],
+             others: Sequence[Frame]) -> Iterable[tuple[Frame, Frame]]:
+    """Return each frame with the other one of its stamp, or else with the last."""
+    by_stamp = {frame.stamp_ns: frame for frame in others}
+    return ((frame, by_stamp.get(frame.stamp_ns, others[-1])) for frame in frames)
+
+
+def disorder(frames: Sequence[Frame]) -> str | None:
+    """Return a sentence on the first two stamps that do not increase; None if all do."""
+    for earlier, later in zip(frames, frames[1:]):
+        if later.stamp_ns <= earlier.stamp_ns:
+            return (f'stamp {seconds(later.stamp_ns)} comes after {seconds(earlier.stamp_ns)}: '
+                    'stamps must increase')
+    return None
+
+
+def number_of(count: int, noun: str) -> str:
+    """Return a count with its noun, which takes an s in the plural."""
+    return f'{count} {noun}{"" if count == 1 else "s"}'
+
+
+def count_of(frames: Sequence[Frame]) -> str:
+    """Return the number of messages."""
+    return number_of(len(frames), 'message')
+
+
+def seconds(stamp_ns: int) -> str:
+    """Return a stamp in seconds, to the nanosecond."""
+    return f'{stamp_ns // NS_PER_S}.{stamp_ns % NS_PER_S:09d}'
+
+
 def _stamp_ns(message: object) -> int:
     stamp = message.header.stamp
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def _image_frame(message: object) -> Frame:

@@ -2,42 +2,39 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The demands of those who read labels, as rules on what was seen; no ROS in here.
+What the consumers of labels demand, as rules on what was seen; no ROS in here.
 
-`nav2` is the costmap plugin semantic_segmentation_layer (github.com/kiwicampus), whose branches
-for Humble, Jazzy and Rolling were read; `mono8` is any node that reads the label image alone.
-docs/contracts.md tells which demand is whose.
+`nav2` is the costmap plugin semantic_segmentation_layer (github.com/kiwicampus), by the sources of
+its branches for Humble, Jazzy and Rolling; `mono8` is any node that reads the label image alone.
+docs/contracts.md says which demand is whose.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from segret_ros.offline.contract.cloud_rules import APPROXIMATE_MS, check_cloud
-from segret_ros.offline.contract.findings import (
+from segret_ros.offline.contract.observation import (
     count_of,
     disorder,
     Finding,
-    NS_PER_S,
-    number_of,
-    seconds,
-)
-from segret_ros.offline.contract.observation import (
-    Fault,
     Frame,
     IMAGE,
     LABEL_INFO,
+    NS_PER_S,
     Observation,
+    partners,
+    seconds,
     Topic,
 )
 
 CONSUMERS = ('nav2', 'mono8')
-UNKNOWN_ID = 255  # of no class: the layer passes it over, as vision_msgs has it
-LARGEST_ID = 255  # the layer keeps ids in 8 bits
+UNKNOWN_ID = 255  # of no class: the layer ignores it, as in vision_msgs
+MAX_ID = 255  # the layer keeps ids in 8 bits
 
 
 def check(observation: Observation, consumer: str) -> list[Finding]:
     """
-    Give what a consumer would stumble over, and what is as it demands.
+    Return what violates a consumer's demands, and what meets them.
 
     :param consumer: one of `CONSUMERS`.
     :raises ValueError: for another consumer.
@@ -52,83 +49,71 @@ def check(observation: Observation, consumer: str) -> list[Finding]:
                      *_reliability(observation.confidence, consumer),
                      *_pairs(observation.label, observation.confidence),
                      *_label_info(observation), *check_cloud(observation)]
-    return [*findings, *_damage(observation.faults)]
-
-
-def _damage(faults: Sequence[Fault]) -> Iterator[Finding]:
-    """Name what could not be read, and so was not checked."""
-    for fault in faults:
-        count = f' ({number_of(fault.count, "message")})' if fault.count else ''
-        yield Finding('warning', fault.place, f'not checked{count}: {fault.problem}')
+    return [*findings, *observation.unread]
 
 
 def _image(topic: Topic, observation: Observation) -> Iterator[Finding]:
     """Demand mono8 images without padding whose stamps increase."""
     where = observation.where
     if not topic.type_name and topic is observation.label and observation.labels:
-        yield Finding('error', topic.name, f'no such topic {where}: name one of '
-                                           f'{", ".join(observation.labels)} with --label-topic')
+        yield _error(topic, f'no such topic {where}: name one of {", ".join(observation.labels)} '
+                            'with --label-topic')
     elif not topic.type_name:
-        yield Finding('error', topic.name, f'no such topic {where}: check --prefix or '
-                                           '--label-topic, and that the node is active')
+        yield _error(topic, f'no such topic {where}: check --prefix or --label-topic, and that '
+                            'the node is active')
     elif topic.type_name != IMAGE:
-        yield Finding('error', topic.name, f'is of type {topic.type_name}: labels and confidence '
-                                           f'are {IMAGE}')
+        yield _error(topic, f'is of type {topic.type_name}: labels and confidence are {IMAGE}')
     elif not topic.frames:
-        yield Finding('error', topic.name, f'no message {where}: check that the node is active '
-                                           'and gets images (ros2 topic echo /diagnostics)')
+        yield _error(topic, f'no message {where}: check that the node is active and gets images '
+                            '(ros2 topic echo /diagnostics)')
     else:
-        faults = [Finding('error', topic.name, fault) for fault in _image_faults(topic.frames)]
-        frame = topic.frames[-1]
-        yield from faults or [Finding(
-            'ok', topic.name, f'{count_of(topic.frames)}, mono8, {frame.size} pixels, no padding, '
-                              'stamps increase')]
+        faults = [_error(topic, fault) for fault in _image_faults(topic.frames)]
+        yield from faults or [_ok(topic, f'{count_of(topic.frames)}, mono8, '
+                                         f'{topic.frames[-1].size} pixels, no padding, stamps '
+                                         'increase')]
 
 
 def _image_faults(frames: Sequence[Frame]) -> Iterator[str]:
-    first = next((frame for frame in frames if frame.encoding != 'mono8'), None)
-    if first:
-        yield (f'encoding is {first.encoding!r}: one byte a pixel is read, its class id or '
-               "confidence, so publish 'mono8'")
-        return
-    first = next((frame for frame in frames if frame.step != frame.width), None)
-    if first:
-        yield (f'step is {first.step} for rows of {first.width} pixels: padding is read as '
-               f'pixels, so publish rows without it (step {first.width})')
-        return
-    first = next((frame for frame in frames
-                  if frame.data_size != frame.step * frame.height or not frame.data_size), None)
-    if first:
-        yield (f'{first.data_size} bytes for {first.size} pixels: publish height x step bytes, '
-               'at least one')
-    unordered = disorder(frames)
-    if unordered:
+    for frame in frames:
+        if frame.encoding != 'mono8':
+            yield (f'encoding is {frame.encoding!r}: one byte a pixel is read, its class id or '
+                   "confidence, so publish 'mono8'")
+            return
+    for frame in frames:
+        if frame.step != frame.width:
+            yield (f'step is {frame.step} for rows of {frame.width} pixels: padding is read as '
+                   f'pixels, so publish rows without it (step {frame.width})')
+            return
+    for frame in frames:
+        if frame.data_size != frame.step * frame.height or not frame.data_size:
+            yield (f'{frame.data_size} bytes for {frame.size} pixels: publish height x step '
+                   'bytes, at least one')
+            break
+    if unordered := disorder(frames):
         yield (f'{unordered}, so give each the stamp of its own camera image, and let one node '
                'publish the topic')
 
 
 def _reliability(topic: Topic, consumer: str) -> Iterator[Finding]:
     """Demand an offer that the consumer's subscription accepts."""
+    offered = {offer.reliability for offer in topic.offers}
     if not topic.type_name:
         return
-    offered = {offer.reliability for offer in topic.offers}
     if 'best_effort' in offered and consumer == 'mono8':
-        yield Finding('error', topic.name, 'offered as best effort: a subscription of the '
-                                           'default QoS is reliable and gets nothing, so publish '
-                                           'reliable')
+        yield _error(topic, 'offered as best effort: a subscription of the default QoS is '
+                            'reliable and gets nothing, so publish reliable')
     elif 'best_effort' in offered:
-        yield Finding('warning', topic.name, 'offered as best effort: the layer subscribes, but '
-                                             'where one image is lost its pair is unused, so '
-                                             'publish reliable')
+        yield _warning(topic, 'offered as best effort: the layer subscribes, but where one image '
+                              'is lost its pair is unused, so publish reliable')
     elif offered == {'reliable'}:
-        yield Finding('ok', topic.name, 'offered as reliable: subscriptions of either kind match')
+        yield _ok(topic, 'offered as reliable: subscriptions of either kind match')
     else:
         yield _unknown_qos(topic)
 
 
 def _unknown_qos(topic: Topic) -> Finding:
-    return Finding('warning', topic.name, 'its QoS is not known (the bag has none recorded): '
-                                          'check the live graph too')
+    return _warning(topic, 'its QoS is not known (the bag has none recorded): check the live '
+                           'graph too')
 
 
 def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
@@ -136,26 +121,20 @@ def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
     if not label.frames:
         return
     if not camera.frames:
-        yield Finding('warning', label.name, f'nothing was read on {camera.name}, so size and '
-                                             "stamps can't be compared with the camera's: name "
-                                             'its image or camera_info with --camera-topic')
+        yield _warning(label, f"nothing was read on {camera.name}, so size and stamps can't be "
+                              "compared with the camera's: name its image or camera_info with "
+                              '--camera-topic')
         return
     sized = [frame for frame in camera.frames if frame.height]
     if len(sized) < len(camera.frames):
-        yield Finding('warning', camera.name, f'{len(camera.frames) - len(sized)} of '
-                                              f'{count_of(camera.frames)} are damaged: the labels '
-                                              "can't be compared with their size")
-    by_stamp = {frame.stamp_ns: frame for frame in sized}
-    for frame in label.frames if sized else ():
-        image = by_stamp.get(frame.stamp_ns, sized[-1])
-        if frame.size != image.size:
-            yield Finding('error', label.name, f'{frame.size} pixels, but {camera.name} is '
-                                               f'{image.size}: a label is that of the camera '
-                                               "pixel at its place, so publish the camera's size")
-            break
-    else:
-        if sized:
-            yield Finding('ok', label.name, f'the size of {camera.name}')
+        yield _warning(camera, f'{len(camera.frames) - len(sized)} of {count_of(camera.frames)} '
+                               "are damaged: the labels can't be compared with their size")
+    if odd := _other_size(label.frames, sized):
+        frame, image = odd
+        yield _error(label, f'{frame.size} pixels, but {camera.name} is {image.size}: a label is '
+                            "that of the camera pixel at its place, so publish the camera's size")
+    elif sized:
+        yield _ok(label, f'the size of {camera.name}')
     yield from _stamps(label, camera, 'is looked up for the wrong moment')
 
 
@@ -166,39 +145,39 @@ def _pairs(label: Topic, confidence: Topic) -> Iterator[Finding]:
     yield from _stamps(label, confidence,
                        'is never paired by exact time (Humble, or use_approximate_time_sync: '
                        f'false), and by chance within {APPROXIMATE_MS} ms otherwise')
-    by_stamp = {frame.stamp_ns: frame for frame in confidence.frames}
-    for frame in label.frames:
-        other = by_stamp.get(frame.stamp_ns, confidence.frames[-1])
-        if frame.size != other.size:
-            yield Finding('error', confidence.name,
-                          f'{other.size} pixels, but {label.name} is {frame.size}: the layer '
-                          'reads both at the same index and checks the label alone, so publish '
-                          'one size')
-            return
+    if odd := _other_size(label.frames, confidence.frames):
+        frame, other = odd
+        yield _error(confidence, f'{other.size} pixels, but {label.name} is {frame.size}: the '
+                                 'layer reads both at the same index and checks the label alone, '
+                                 'so publish one size')
+
+
+def _other_size(frames: Sequence[Frame],
+                others: Sequence[Frame]) -> tuple[Frame, Frame] | None:
+    """Return the first pair of different sizes; None without one."""
+    pairs = partners(frames, others) if others else ()
+    return next((pair for pair in pairs if pair[0].size != pair[1].size), None)
 
 
 def _stamps(topic: Topic, other: Topic, consequence: str) -> Iterator[Finding]:
     matching = compare_stamps([frame.stamp_ns for frame in topic.frames],
                               [frame.stamp_ns for frame in other.frames])
+    total = count_of(topic.frames)
     if matching.shifted:
         stamp_ns, nearest_ns = matching.shifted[0]
-        yield Finding('error', topic.name,
-                      f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns beside '
-                      f'{seconds(nearest_ns)} of {other.name} ({len(matching.shifted)} of '
-                      f'{count_of(topic.frames)}): it {consequence}, so copy the header of the '
-                      'camera image')
+        yield _error(topic, f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns beside '
+                            f'{seconds(nearest_ns)} of {other.name} ({len(matching.shifted)} of '
+                            f'{total}): it {consequence}, so copy the header of the camera image')
     elif not matching.equal:
-        yield Finding('error', topic.name,
-                      f'no stamp is one of {other.name}: it {consequence}, so copy the header of '
-                      'the camera image')
+        yield _error(topic, f'no stamp is one of {other.name}: it {consequence}, so copy the '
+                            'header of the camera image')
     elif matching.missing:
-        yield Finding('warning', topic.name,
-                      f'{len(matching.missing)} of {count_of(topic.frames)} have no message of '
-                      f'equal stamp on {other.name}, first {seconds(matching.missing[0])}: lost '
-                      'on the way where the topic is best effort, else never published')
+        yield _warning(topic, f'{len(matching.missing)} of {total} have no message of equal stamp '
+                              f'on {other.name}, first {seconds(matching.missing[0])}: lost on '
+                              'the way if the topic is best effort, else never published')
     else:
-        yield Finding('ok', topic.name, f'{matching.equal} of {count_of(topic.frames)} have the '
-                                        f'stamp of a message on {other.name}')
+        yield _ok(topic, f'{matching.equal} of {total} have the stamp of a message on '
+                         f'{other.name}')
 
 
 @dataclass(frozen=True)
@@ -207,7 +186,7 @@ class Matching:
     How the stamps of one topic are found on another.
 
     :param equal: how many are.
-    :param shifted: those that are beside a stamp, with it.
+    :param shifted: those near a stamp, with it.
     :param missing: those in a gap between stamps.
     """
 
@@ -220,8 +199,8 @@ def compare_stamps(stamps_ns: Sequence[int], others_ns: Sequence[int]) -> Matchi
     """
     Look up each stamp among others, at least one.
 
-    A stamp less than half the others' shortest interval from one of them belongs to it; one that
-    is farther away, before or after all of them, was seen while the others were not.
+    A stamp less than half the others' shortest interval from one of them belongs to it. Stamps
+    before or after all others are left out, since the others were not seen then.
     """
     known = set(others_ns)
     ordered = sorted(known)
@@ -239,43 +218,39 @@ def compare_stamps(stamps_ns: Sequence[int], others_ns: Sequence[int]) -> Matchi
 
 def _label_info(observation: Observation) -> Iterator[Finding]:
     """Demand latched names that cover every id that occurs."""
-    topic = observation.label_info
+    topic, where = observation.label_info, observation.where
     if not topic.type_name:
-        yield Finding('error', topic.name, f'no such topic {observation.where}: without names the '
-                                           'layer uses no label, so install vision_msgs on the '
-                                           "node's side (apt install ros-$ROS_DISTRO-vision-msgs)")
+        yield _error(topic, f'no such topic {where}: without names the layer uses no label, so '
+                            "install vision_msgs on the node's side "
+                            '(apt install ros-$ROS_DISTRO-vision-msgs)')
         return
     if topic.type_name != LABEL_INFO:
-        yield Finding('error', topic.name, f'is of type {topic.type_name}: the layer takes '
-                                           f'{LABEL_INFO}')
+        yield _error(topic, f'is of type {topic.type_name}: the layer takes {LABEL_INFO}')
         return
-    yield from _latched(topic)
+    yield _latched(topic)
     if not topic.readable:
-        yield Finding('warning', topic.name, "its contents can't be read here: install "
-                                             'vision_msgs on this side, or check a bag')
+        yield _warning(topic, "its contents can't be read here: install vision_msgs on this "
+                              'side, or check a bag')
     elif topic.classes is None:
-        yield Finding('error', topic.name, f'no message {observation.where}: without names the '
-                                           'layer uses no label, so publish them latched, before '
-                                           'the first label')
+        yield _error(topic, f'no message {where}: without names the layer uses no label, so '
+                            'publish them latched, before the first label')
     else:
-        faults = [Finding('error', topic.name, text)
+        faults = [_error(topic, text)
                   for text in _class_faults(topic.classes, observation.label.frames)]
-        yield from faults or [Finding('ok', topic.name, f'{len(topic.classes)} classes, which '
-                                                        'cover every label id that occurs')]
+        yield from faults or [_ok(topic, f'{len(topic.classes)} classes, which cover every label '
+                                         'id that occurs')]
 
 
-def _latched(topic: Topic) -> Iterator[Finding]:
-    wanted = {'reliability': 'reliable', 'durability': 'transient_local'}
-    offered = {name: {getattr(offer, name) for offer in topic.offers} for name in wanted}
-    if offered['reliability'] == {'reliable'} and offered['durability'] == {'transient_local'}:
-        yield Finding('ok', topic.name, 'latched: reliable, transient local')
-    elif 'best_effort' in offered['reliability'] or 'volatile' in offered['durability']:
-        yield Finding('error', topic.name,
-                      f'offered as {_listed(offered["reliability"])}, '
-                      f'{_listed(offered["durability"])}: the layer subscribes reliable and '
-                      'transient local and DDS matches no lesser offer, so publish it latched')
-    else:
-        yield _unknown_qos(topic)
+def _latched(topic: Topic) -> Finding:
+    reliability = {offer.reliability for offer in topic.offers}
+    durability = {offer.durability for offer in topic.offers}
+    if reliability == {'reliable'} and durability == {'transient_local'}:
+        return _ok(topic, 'latched: reliable, transient local')
+    if 'best_effort' in reliability or 'volatile' in durability:
+        return _error(topic, f'offered as {_listed(reliability)}, {_listed(durability)}: the '
+                             'layer subscribes reliable and transient local and DDS matches no '
+                             'lesser offer, so publish it latched')
+    return _unknown_qos(topic)
 
 
 def _class_faults(classes: Sequence[tuple[int, str]], labels: Sequence[Frame]) -> Iterator[str]:
@@ -283,22 +258,31 @@ def _class_faults(classes: Sequence[tuple[int, str]], labels: Sequence[Frame]) -
         yield ('its class map is empty: the layer then uses no label, so give the id and name of '
                'each class')
         return
-    large = [item for item in classes if item[0] > LARGEST_ID]
-    if large:
+    if large := [item for item in classes if item[0] > MAX_ID]:
         yield (f'class {large[0][1]!r} has id {large[0][0]}: labels are 8 bits wide, so take ids '
-               f'up to {LARGEST_ID}')
+               f'up to {MAX_ID}')
     for index, kind in enumerate(('id', 'name')):
         values = [item[index] for item in classes]
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
+        if twice := sorted({value for value in values if values.count(value) > 1}):
             yield (f'class {kind} {twice[0]!r} occurs {values.count(twice[0])} times: the layer '
                    'keeps one of them, so give each class one id and one name')
     occurring = frozenset().union(*(frame.ids for frame in labels))
-    nameless = sorted(occurring - {item[0] for item in classes} - {UNKNOWN_ID})
-    if nameless:
-        yield (f'no name for what the labels hold, {_listed(nameless)}: the layer passes such '
-               f'pixels over, so name every id but {UNKNOWN_ID} (unknown)')
+    if nameless := sorted(occurring - {item[0] for item in classes} - {UNKNOWN_ID}):
+        yield (f'no name for what the labels hold, {_listed(nameless)}: the layer ignores such '
+               f'pixels, so name every id but {UNKNOWN_ID} (unknown)')
 
 
 def _listed(values: Sequence | set) -> str:
     return ', '.join(str(value).replace('_', ' ') for value in sorted(values))
+
+
+def _ok(topic: Topic, text: str) -> Finding:
+    return Finding('ok', topic.name, text)
+
+
+def _warning(topic: Topic, text: str) -> Finding:
+    return Finding('warning', topic.name, text)
+
+
+def _error(topic: Topic, text: str) -> Finding:
+    return Finding('error', topic.name, text)

@@ -45,32 +45,32 @@ POINT_STEP = 16  # x, y, z and padding, as depth_image_proc's
 
 
 def qos(reliability: str, durability: str) -> Qos:
-    """Give a QoS profile as a recorder stores it."""
+    """Return a QoS profile as a recorder stores it."""
     return Qos(QosHistory.KEEP_LAST, 5, QosReliability[reliability], QosDurability[durability],
                FAR, FAR, QosLiveliness.AUTOMATIC, FAR, False)
 
 
 def header(stamp_ns: int) -> object:
-    """Give a header."""
+    """Return a header."""
     return Header(Time(stamp_ns // 10**9, stamp_ns % 10**9), 'camera')
 
 
 def image(pixels: np.ndarray, stamp_ns: int, encoding: str) -> object:
-    """Give an image message without padding, (H, W) or (H, W, 3) uint8."""
+    """Return an image message without padding, of (H, W) or (H, W, 3) uint8."""
     height, width = pixels.shape[:2]
     return Image(header(stamp_ns), height, width, encoding, 0, pixels.size // height,
                  pixels.reshape(-1))
 
 
 def camera_info(image_header: object) -> object:
-    """Give the CameraInfo that goes with an image."""
+    """Return the CameraInfo that goes with an image."""
     region = RegionOfInterest(0, 0, 0, 0, False)
     return CameraInfo(image_header, HEIGHT, WIDTH, 'plumb_bob', np.zeros(5), np.eye(3).reshape(-1),
                       np.eye(3).reshape(-1), np.eye(3, 4).reshape(-1), 0, 0, region)
 
 
 def label_info(*names: str) -> object:
-    """Give a LabelInfo with ids from 0."""
+    """Return a LabelInfo with ids from 0."""
     return LabelInfo(header(FIRST_NS), [VisionClass(index, name)
                                         for index, name in enumerate(names)], 0.0)
 
@@ -92,7 +92,7 @@ class Drive:
     offers: dict[str, list[Qos]] = field(default_factory=dict)
 
     def change(self, topic: str, *numbers: int) -> Callable[..., None]:
-        """Give what sets attributes of some messages of a topic, of all without numbers."""
+        """Return a setter of attributes of some messages of a topic, of all without numbers."""
         def set_attributes(**values: object) -> None:
             for number in numbers or range(len(self.messages[topic])):
                 for name, value in values.items():
@@ -100,7 +100,7 @@ class Drive:
         return set_attributes
 
     def write(self, path: Path, plugin: StoragePlugin = StoragePlugin.MCAP) -> Path:
-        """Write the bag; give its path."""
+        """Write the bag; return its path."""
         with Writer(path, version=9, storage_plugin=plugin) as writer:
             for topic, messages in self.messages.items():
                 kind = messages[0].__msgtype__
@@ -114,7 +114,7 @@ class Drive:
 
 
 def sound_drive() -> Drive:
-    """Give a drive with nothing to stumble over: ids 0, 1, 2 and 255."""
+    """Return a drive without faults; its ids are 0, 1, 2 and 255."""
     label = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH) % 3
     label[0, 0] = 255
     stamps = [FIRST_NS + number * PERIOD_NS for number in range(FRAMES)]

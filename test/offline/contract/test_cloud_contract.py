@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The cloud beside the labels: order, size and stamps, each fault told with its rule."""
+"""The cloud beside the labels: order, size and stamps, each fault reported with its rule."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +25,8 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 from segret_ros.offline.contract import main
-from segret_ros.offline.contract.bag import observe_bag
-from segret_ros.offline.contract.observation import TopicNames
-from segret_ros.offline.contract.rules import check, Finding
+from segret_ros.offline.contract.observation import Finding, observe_bag, TopicNames
+from segret_ros.offline.contract.rules import check
 
 NS_PER_MS = 1_000_000
 ROW_STEP = POINT_STEP * WIDTH

@@ -14,7 +14,7 @@ from segret_ros.offline.contract.observation import TopicNames
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    """Give the exit code of the command line."""
+    """Return the exit code of the command line."""
     monkeypatch.setattr(sys, 'argv', ['segret_check_contract', *map(str, words)])
     return main.main()
 
@@ -27,7 +27,7 @@ def test_a_sound_bag_exits_with_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert run(monkeypatch, '--bag', bag, *topic) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith('ok ') for line in lines[:-1])
-    assert lines[-1] == 'nav2 gets what it demands: 0 errors, 0 warnings'
+    assert lines[-1] == 'nav2 is satisfied: 0 errors, 0 warnings'
 
 
 def test_an_error_exits_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -38,7 +38,7 @@ def test_an_error_exits_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert run(monkeypatch, '--bag', bag, '--prefix', 'front') == 2
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2].startswith(f'error    {LABEL_INFO}')
-    assert lines[-1] == 'nav2 stumbles: 1 error, 0 warnings'
+    assert lines[-1] == 'nav2 is not satisfied: 1 error, 0 warnings'
     assert run(monkeypatch, '--bag', bag, '--prefix', 'front', '--consumer', 'mono8') == 0
 
 
@@ -65,7 +65,7 @@ def test_the_label_topics_that_there_are_are_listed(tmp_path: Path, words: list[
 @pytest.mark.parametrize(('words', 'text'), [
     (['--bag', 'nowhere'], 'nowhere: no such bag'),
     (['--bag', __file__], f'{__file__}: no bag: it begins neither'),
-    (['--label-topic', 'label'], "label topic 'label' is in no folder"),
+    (['--label-topic', 'label'], "label topic 'label' is in no namespace"),
     (['--seconds', '0'], '--seconds is 0: listen for longer than 0'),
     (['--seconds', 'nan'], '--seconds is nan: listen for longer than 0')])
 def test_a_mistake_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch,
