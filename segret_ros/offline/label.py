@@ -1,36 +1,41 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The command `segret_label`."""
+"""The command `segret_label`: labels, confidence and overlays of photos and videos, as files."""
 
 import argparse
 from pathlib import Path
 import sys
 import time
 
+import cv2
+import numpy as np
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.files.output_folder import Layout, output_folder
 from segret_ros.files.share import default_model
-from segret_ros.images.image_file import shown
+from segret_ros.images.image_file import read_image, shown
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.labels.label_set import LabelSet, UNKNOWN
-from segret_ros.offline.label_sources import files_of, known_endings, named, Source, SourceError
-from segret_ros.offline.labeller import CONFIDENCE, Labeller, LABELS, OVERLAYS
+from segret_ros.labels.visualization import overlay
+from segret_ros.offline.label_sources import files_of, KNOWN_ENDINGS, named, Source
+from segret_ros.offline.video import VideoReader, VideoWriter
 from tqdm import tqdm
 import yaml
 
-CLASSES = 'classes.yaml'
+LABELS, CONFIDENCE, OVERLAYS, CLASSES = 'labels', 'confidence', 'overlays', 'classes.yaml'
 LAYOUT = Layout('segret_label', (f'{LABELS}/**', f'{CONFIDENCE}/**', f'{OVERLAYS}/**', CLASSES))
-TOP_CLASSES = 5  # that the summary lists
+OVERLAY_ALPHA = 0.5
+LONGEST_JPEG = 65500  # pixels a side
+TOP_CLASSES = 5  # in the summary
 EPILOG = f"""examples:
   segret_label street.jpg --output out/street
   segret_label photos drive.mp4 --every 10 --min-confidence 0.5
 
-Files are {known_endings()}
-in any case. What the folder holds afterwards:
-  labels/      class ids as PNG of 8 bits, 255 is unknown; of a video a folder of frames
+Files are {KNOWN_ENDINGS}
+in any case. The output folder:
+  labels/      class ids as 8-bit PNG, 255 is unknown; for a video a folder of frames
   confidence/  likewise, 255 is certain
-  overlays/    the pictures with the classes' colours, a JPEG of a photo and an MP4 of a video
+  overlays/    the pictures in the classes' colours: a JPEG for a photo, an MP4 for a video
   classes.yaml names and colours by id"""
 
 
@@ -38,11 +43,82 @@ class LabellingError(ValueError):
     """A command line that labels nothing; names the value and the rule."""
 
 
+class Labeller:
+    """
+    Labels one source after another, a frame at a time.
+
+    :param folder: for the files.
+    :param min_confidence: 0..1; less probable pixels are unknown.
+    :param every: labels the first of this many frames of a video.
+    :param bar: counts the images; its total is that of the sources.
+    """
+
+    def __init__(self, segmenter: Segmenter, folder: Path, min_confidence: float, every: int,
+                 bar: tqdm) -> None:
+        self._segmenter, self._folder, self._bar = segmenter, folder, bar
+        self._min_confidence, self._every = min_confidence, every
+        self._colors = segmenter.info.labels.color_table()
+        self.images = 0
+        self.pixels = np.zeros(256, np.int64)  # by label id
+        self._confidence = 0.0
+
+    @property
+    def mean_confidence(self) -> float:
+        """Return the mean over all images, 0..1."""
+        return self._confidence / max(self.images, 1)
+
+    def label(self, source: Source) -> None:
+        """
+        Label a photo, or a video as far as it is readable.
+
+        :raises ValueError: for a damaged source; the frames before the damage are labelled.
+        :raises OSError: when a file can't be written.
+        """
+        if source.is_video:
+            self._label_video(source)
+            return
+        shown_rgb = self._label_image(read_image(source.path), str(source.name))
+        suffix = '.jpg' if max(shown_rgb.shape) <= LONGEST_JPEG else '.png'
+        self._write(OVERLAYS, f'{source.name}{suffix}', cv2.cvtColor(shown_rgb, cv2.COLOR_RGB2BGR))
+
+    def _label_video(self, source: Source) -> None:
+        reader = VideoReader(source.path)
+        suffix = '' if source.name.suffix.lower() == '.mp4' else '.mp4'
+        path = self._folder / OVERLAYS / f'{source.name}{suffix}'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = VideoWriter(path, reader.fps / self._every)
+        try:
+            self._bar.total += -(-reader.announced // self._every) - 1
+            self._bar.refresh()
+            for number, image_rgb in reader.frames(self._every):
+                writer.write(self._label_image(image_rgb, f'{source.name}/{number:06d}'))
+        finally:
+            reader.close()
+            writer.close()
+
+    def _label_image(self, image_rgb: np.ndarray, name: str) -> np.ndarray:
+        """Write label and confidence of an image, and return its overlay, (H, W, 3) uint8 RGB."""
+        result = self._segmenter(image_rgb, self._min_confidence)
+        self._write(LABELS, f'{name}.png', result.label)
+        self._write(CONFIDENCE, f'{name}.png', result.confidence)
+        self.images += 1
+        self.pixels += np.bincount(result.label.ravel(), minlength=256)
+        self._confidence += float(result.confidence.mean()) / UNKNOWN
+        self._bar.update()
+        return overlay(image_rgb, result.label, self._colors, OVERLAY_ALPHA)
+
+    def _write(self, kind: str, name: str, pixels: np.ndarray) -> None:
+        path = self._folder / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, 'xb') as file:
+            file.write(cv2.imencode(path.suffix, pixels)[1].tobytes())
+
+
 def arguments_parser() -> Parser:
     """Return the command line's parser."""
     parser = Parser(
         prog='segret_label', formatter_class=argparse.RawDescriptionHelpFormatter,
-        description='Label photos and videos, and all of those in folders.', epilog=EPILOG)
+        description='Label photos and videos, and all those in folders.', epilog=EPILOG)
     add = parser.add_argument
     add('paths', type=Path, nargs='+', metavar='PATH', help='photo, video, or folder of them')
     add('--output', type=Path, default=Path('out/labels'), metavar='FOLDER',
@@ -51,9 +127,8 @@ def arguments_parser() -> Parser:
         help='model file (default: the shipped one)')
     add('--device', default='auto', help=f'{DEVICES} (default: auto)')
     add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
-        help='less probable pixels are unknown')
-    add('--every', type=int, default=1, metavar='N',
-        help='of a video, take the first of N frames')
+        help='label less probable pixels unknown')
+    add('--every', type=int, default=1, metavar='N', help='label every Nth frame of a video')
     return parser
 
 
@@ -72,10 +147,9 @@ def label(arguments: argparse.Namespace) -> int:
     if not sources:
         raise LabellingError('nothing to label')
     with output_folder(LAYOUT, arguments.output, [*arguments.paths, arguments.model]) as folder, \
-            tqdm(desc='label', unit='image', total=0) as bar:
+            tqdm(desc='label', unit='image', total=len(sources)) as bar:
         segmenter = Segmenter(arguments.model, arguments.device)
-        labeller = Labeller(segmenter, folder.made, arguments.min_confidence, arguments.every,
-                            bar.update)
+        labeller = Labeller(segmenter, folder.made, arguments.min_confidence, arguments.every, bar)
         begun = time.monotonic()
         failed = missing + label_each(labeller, sources, bar)
         bar.close()
@@ -85,19 +159,19 @@ def label(arguments: argparse.Namespace) -> int:
     print(summary(labeller, segmenter, time.monotonic() - begun))
     if left_out:
         print(f'{"left out, neither photo nor video":<34} {left_out:,} files')
-    print(f'\n{shown(arguments.output)}/{OVERLAYS} shows it')
+    print(f'\nto see the result, open {shown(arguments.output)}/{OVERLAYS}')
     if failed:
-        tell(f'{failed} of {len(sources) + missing} inputs could not be labelled, or not wholly')
+        tell(f'{failed} of {len(sources) + missing} inputs could not be labelled completely')
     return FAILED if failed else 0
 
 
 def find(paths: list[Path]) -> tuple[list[Source], int, int]:
-    """Return what to label, how many paths named nothing, which is told, and files left out."""
+    """Return what to label, and how many paths are unusable (printed) and files left out."""
     files, missing, left_out = [], 0, 0
     for path in paths:
         try:
             found, others = files_of(path)
-        except (SourceError, OSError) as error:
+        except (ValueError, OSError) as error:
             tell(f'{shown(path)}: {error}')
             missing += 1
             continue
@@ -107,17 +181,11 @@ def find(paths: list[Path]) -> tuple[list[Source], int, int]:
 
 
 def label_each(labeller: Labeller, sources: list[Source], bar: tqdm) -> int:
-    """Label all sources, and return how many are damaged, which is told."""
+    """Label all sources; print what is damaged and return how many are."""
     failed = 0
-    bar.total = len(sources)
-
-    def expect(images: int) -> None:
-        bar.total += images - 1
-        bar.refresh()
-
     for source in sources:
         try:
-            labeller.label(source, expect)
+            labeller.label(source)
         except ValueError as error:
             failed += 1
             place = shown(source.path)
@@ -135,7 +203,7 @@ def write_classes(path: Path, model: Path, labels: LabelSet) -> None:
 
 
 def summary(labeller: Labeller, segmenter: Segmenter, seconds: float) -> str:
-    """Return the table that the terminal shows."""
+    """Return the table for the terminal."""
     shares = labeller.pixels / labeller.pixels.sum()
     names = dict(enumerate(segmenter.info.labels.names))
     top = [number for number in (-shares).argsort(kind='stable')[:TOP_CLASSES]
@@ -151,7 +219,7 @@ def summary(labeller: Labeller, segmenter: Segmenter, seconds: float) -> str:
 
 
 def tell(sentence: str) -> None:
-    """Write a line to the error output."""
+    """Print a line to the error output."""
     print('segret_label:', sentence.replace('\n', '\\n'), file=sys.stderr)
 
 

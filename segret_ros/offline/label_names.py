@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which classes the ids of recorded labels stand for, where the recording tells."""
+"""The classes that the ids of recorded labels stand for, if the recording says so."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from segret_ros.labels.label_set import class_difference, load_label_set
 from segret_ros.offline.bags import Bag
 from segret_ros.offline.bags.cameras import COMPRESSED
 
-CLASSES = 'classes.yaml'  # beside labels, laid out as a label set
+CLASSES = 'classes.yaml'  # beside labels, in the format of a label set
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 HOW_TO_TELL = f'Put a {CLASSES} beside them, laid out as config/label_sets, to name their own'
 
@@ -21,7 +21,7 @@ class ClassesError(ValueError):
 
 def names_of_folder(labels: Path) -> tuple[str, ...] | None:
     """
-    Return the classes that a folder of labels, or of a bag, names in its `classes.yaml`.
+    Return the classes in the `classes.yaml` of a folder of labels or a bag; None without one.
 
     :param labels: the folder, or a file in it.
     :raises LabelSetError: for a malformed file.
@@ -32,11 +32,11 @@ def names_of_folder(labels: Path) -> tuple[str, ...] | None:
 
 def names_of_topic(bag: Bag, path: Path, topic: str) -> tuple[str, ...] | None:
     """
-    Return the classes of a label topic, by the LabelInfo beside it or else the bag's folder.
+    Return the classes of a label topic, from the LabelInfo beside it or else the bag's folder.
 
     :param bag: open.
     :param path: of the bag.
-    :raises ValueError: for a LabelInfo that is none, or a malformed file.
+    :raises ValueError: for a malformed LabelInfo or file.
     """
     beside = topic.removesuffix(COMPRESSED).rpartition('/')[0] + '/label_info'
     if bag.topics.get(beside) == LABEL_INFO:
@@ -49,10 +49,10 @@ def names_of_topic(bag: Bag, path: Path, topic: str) -> tuple[str, ...] | None:
 def check_classes(labels: str, theirs: Sequence[str] | None, model: str,
                   ours: Sequence[str]) -> None:
     """
-    Refuse to hold a model against labels of other classes.
+    Raise an error if a model has other classes than labels.
 
     :param labels, model: what they are called.
-    :param theirs: classes of the labels; None where nothing tells.
+    :param theirs: classes of the labels; None if unknown.
     :param ours: classes of the model.
     :raises ClassesError: for names that differ.
     """

@@ -4,7 +4,7 @@
 """Which photos and videos some paths name, and what their outputs are called."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 import os
 from pathlib import Path, PurePath
@@ -12,10 +12,7 @@ from pathlib import Path, PurePath
 from segret_ros.images.image_file import ENDINGS, files_in, is_image
 
 VIDEO_ENDINGS = ('.avi', '.mkv', '.mov', '.mp4')
-
-
-class SourceError(ValueError):
-    """A path that names nothing to label; says what would."""
+KNOWN_ENDINGS = ' '.join((*ENDINGS, *VIDEO_ENDINGS))
 
 
 @dataclass(frozen=True)
@@ -32,62 +29,51 @@ class Source:
     @property
     def is_video(self) -> bool:
         """Return whether it is a video, by its ending."""
-        return is_video(self.path)
-
-
-def is_video(path: Path) -> bool:
-    """Return whether a path counts as a video, by its ending in any case."""
-    return path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.')
+        return _is_video(self.path)
 
 
 def files_of(path: Path) -> tuple[list[Path], int]:
     """
     Return the photos and videos that a path names, and how many other files it holds.
 
-    :param path: a file, or a folder whose folders are searched too.
-    :raises SourceError: for a path that names none.
+    :param path: a file, or a folder, which is searched recursively.
+    :raises ValueError: for a path that names none; says what would.
     """
     if path.is_dir():
         found = files_in(path, recursive=True)
-        files = [file for file in found if is_image(file) or is_video(file)]
+        files = [file for file in found if is_image(file) or _is_video(file)]
         if not files:
-            raise SourceError(f'it holds none of {known_endings()}')
+            raise ValueError(f'it holds none of {KNOWN_ENDINGS}')
         return files, len(found) - len(files)
     if not os.path.lexists(path):
-        raise SourceError('there is no such file or folder')
+        raise ValueError('there is no such file or folder')
     if not path.is_file():
-        raise SourceError('it is neither a file nor a folder')
+        raise ValueError('it is neither a file nor a folder')
     if path.suffix.lower() not in ENDINGS + VIDEO_ENDINGS:
-        raise SourceError(f'its name ends in none of {known_endings()}')
+        raise ValueError(f'its name ends in none of {KNOWN_ENDINGS}')
     return [path], 0
-
-
-def known_endings() -> str:
-    """Return the endings of photos and videos, for a message."""
-    return ' '.join((*ENDINGS, *VIDEO_ENDINGS))
 
 
 def named(files: Iterable[Path]) -> list[Source]:
     """
-    Name each file by the shortest end of its path that tells all of them apart.
+    Name each file by the shortest end of its path that distinguishes all of them.
 
     :param files: one that occurs twice counts once.
     """
     given: dict[Path, Path] = {}
     for file in files:
         given.setdefault(Path(os.path.abspath(file)), file)
-    stems = Counter(path.with_suffix('') for path in given if not is_video(path))
-    names = [path if is_video(path) or stems[path.with_suffix('')] > 1 else path.with_suffix('')
+    stems = Counter(path.with_suffix('') for path in given if not _is_video(path))
+    names = [path if _is_video(path) or stems[path.with_suffix('')] > 1 else path.with_suffix('')
              for path in given]
-    return [Source(path, name) for path, name in zip(given.values(), _ends(names))]
-
-
-def _ends(names: Sequence[PurePath]) -> Iterator[PurePath]:
-    longest = max((len(name.parts) for name in names), default=0)
-    for length in range(1, longest):
+    for length in range(1, max((len(name.parts) for name in names), default=0)):
         ends = [PurePath(*name.parts[-length:]) for name in names]
         if len({str(end).lower() for end in ends}) == len(ends):  # for disks without case
             break
     else:
         ends = [name.relative_to(name.anchor) for name in names]
-    yield from ends
+    return [Source(path, name) for path, name in zip(given.values(), ends)]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.')

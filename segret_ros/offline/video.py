@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
-os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # quiet: what is wrong is said in one line
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # quiet: our errors are one line each
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from segret_ros.images.image_file import shown  # noqa: E402
 
 SILENT = 0
-# Debian's and older wheels' OpenCV 4 have it at the top, newer ones and OpenCV 5 in a module.
+# In Debian's and older wheels of OpenCV 4 a function of cv2, in newer ones of a submodule.
 (cv2.setLogLevel if hasattr(cv2, 'setLogLevel') else cv2.utils.logging.setLogLevel)(SILENT)
-# The reader that OpenCV falls back to prints what it dislikes.
+# The reader that OpenCV falls back to prints warnings.
 READER = (cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
           else cv2.CAP_ANY)
 CODEC = 'mp4v'
-DEFAULT_FPS = 30.0  # of a video that does not say
+DEFAULT_FPS = 30.0  # of a video without a frame rate
 
 
 class VideoError(ValueError):
@@ -35,7 +35,7 @@ class VideoReader:
     """
 
     def __init__(self, path: Path) -> None:
-        # By its number: OpenCV takes no name that is not UTF-8, and % and : for more than a name.
+        # By its descriptor: OpenCV rejects names that are not UTF-8, and interprets % and :.
         try:
             self._file = open(path, 'rb')
         except OSError as error:
@@ -55,7 +55,7 @@ class VideoReader:
         """
         Yield number and image of the first of each `every` frames, (H, W, 3) uint8 RGB.
 
-        :raises VideoError: when it ends before the time that it announces.
+        :raises VideoError: when it ends before the announced time.
         """
         while self._capture.grab():
             self._last_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
@@ -65,7 +65,7 @@ class VideoReader:
                     break
                 yield self._read, cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
             self._read += 1
-        # Some containers only estimate the number, and of some the time is not even.
+        # Some containers only estimate the number of frames, and some have uneven times.
         if self._read == 0 or (self._read + 1 < self.announced
                                and self._last_s + 2 / self.fps < self.announced / self.fps):
             raise VideoError(f'it is damaged or cut: {self._read} of {self.announced} frames were '
@@ -79,7 +79,7 @@ class VideoReader:
 
 class VideoWriter:
     """
-    Writes an MP4; its size is that of the first frame.
+    Writes an MP4 of the first frame's size.
 
     :param path: must not exist.
     """
@@ -108,7 +108,7 @@ class VideoWriter:
         """
         Finish the file.
 
-        :raises OSError: when it is not whole, as on a full disk, of which OpenCV says nothing.
+        :raises OSError: when it is incomplete, as on a full disk, which OpenCV does not report.
         """
         if self._writer is None:
             return
@@ -120,7 +120,7 @@ class VideoWriter:
             raise OSError(f'{shown(self._path)}: OpenCV did not write all of it: make room')
 
     def _open(self) -> cv2.VideoWriter:
-        """Return OpenCV's writer, which is given a name in UTF-8, whatever the folder's is."""
+        """Return OpenCV's writer, through a path in UTF-8 whatever the folder's name is."""
         if self._path.exists():
             raise VideoError(f'{shown(self._path)} is the overlay of another video')
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
