@@ -23,7 +23,7 @@ STOP_TIMEOUT_S = 10
 
 
 class NodeError(RuntimeError):
-    """The node's process did not do what it should; the message says where its log is."""
+    """The node's process failed; the message names its log."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class NodeProcess:
     """
     The running node.
 
-    :param log: file that gets what it prints.
+    :param log: file with its output.
     """
 
     process: subprocess.Popen
     log: Path
 
     def check(self) -> None:
-        """Raise a NodeError when the node has ended."""
+        """Raise a NodeError if the node has ended."""
         if self.process.poll() is not None:
             raise NodeError(f'the node ended with exit code {self.process.returncode}: read '
                             f'{self.log}')
 
     def peak_memory_mb(self) -> float:
-        """Give the node's largest resident memory so far, in MB."""
+        """Return the node's peak resident memory so far, in MB."""
         status = Path(f'/proc/{self.process.pid}/status').read_text()
         line = next(line for line in status.splitlines() if line.startswith('VmHWM'))
         return int(line.split()[1]) / 1e3
 
 
 def isolate() -> None:
-    """Keep this process's DDS traffic, and its children's, on this machine and a domain apart."""
+    """Keep the DDS traffic of this process and its children local, on a domain of its own."""
     use_large_image_profile()
     os.environ.setdefault(*LOCALHOST)
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
@@ -60,7 +60,7 @@ def isolate() -> None:
 def node_arguments(model: Path, device: str, cameras: list[CameraTopic],
                    min_confidence: float = 0.0) -> list[str]:
     """
-    Give the command line of a node on some cameras and the time of /clock.
+    Return the command line of a node for some cameras and the time of /clock.
 
     :param min_confidence: 0..1; less probable pixels become unknown.
     :raises BagError: when some cameras are compressed and others are not.
@@ -69,7 +69,7 @@ def node_arguments(model: Path, device: str, cameras: list[CameraTopic],
                   'min_confidence': float(min_confidence),
                   'cameras': [camera.name for camera in cameras],
                   'image_transport': image_transport(cameras)}
-    # JSON is YAML, and its quotes keep a device `0` or a camera `no` a text.
+    # JSON is YAML, and its quotes keep a device `0` or a camera `no` a string.
     flags = [('-p', f'{name}:={json.dumps(value)}') for name, value in parameters.items()]
     flags += [('-r', f'{old}:={new}') for camera in cameras
               for old, new in remappings(camera).items()]
@@ -79,10 +79,10 @@ def node_arguments(model: Path, device: str, cameras: list[CameraTopic],
 @contextmanager
 def node_process(arguments: list[str], log: Path) -> Iterator[NodeProcess]:
     """
-    Run `segret_node` while the block runs, then stop it as Ctrl-C would.
+    Run `segret_node` during the block, then stop it as Ctrl-C would.
 
-    :param log: gets what it prints.
-    :raises NodeError: when it ends badly.
+    :param log: file for its output.
+    :raises NodeError: when it ends with an error.
     """
     with open(log, 'wb') as output:
         process = subprocess.Popen([sys.executable, '-m', 'segret_ros.node.main', *arguments],
@@ -100,7 +100,7 @@ def node_process(arguments: list[str], log: Path) -> Iterator[NodeProcess]:
 
 def image_transport(cameras: list[CameraTopic]) -> str:
     """
-    Give the node's parameter of that name; it is one for all cameras.
+    Return the node's parameter of that name, which is one for all cameras.
 
     :raises BagError: when some cameras are compressed and others are not.
     """
@@ -108,13 +108,12 @@ def image_transport(cameras: list[CameraTopic]) -> str:
     if compressed and len(compressed) < len(cameras):
         raw = [camera.topic for camera in cameras if not camera.is_compressed]
         raise BagError(f'{", ".join(compressed)} are compressed images and {", ".join(raw)} are '
-                       'not: one node takes the one or the other, so name those to play with '
-                       '--topics')
+                       'not: a node takes one kind, so name those to play with --topics')
     return 'compressed' if compressed else 'raw'
 
 
 def remappings(camera: CameraTopic) -> dict[str, str]:
-    """Give the names that a camera's topics have in the bag by those that the node has."""
+    """Return the names of a camera's topics in the bag by those of the node."""
     names = {'image/compressed' if camera.is_compressed else 'image': camera.topic}
     if camera.camera_info is not None:
         names['camera_info'] = camera.camera_info
@@ -122,16 +121,16 @@ def remappings(camera: CameraTopic) -> dict[str, str]:
 
 
 def node_topic(camera: CameraTopic, name: str) -> str:
-    """Give the full name of one of the node's topics."""
+    """Return the full name of one of the node's topics."""
     return f'/{camera.name}/{name}' if camera.name else f'/{name}'
 
 
 def label_topic(camera: CameraTopic) -> str:
-    """Give the topic of a camera's labels."""
+    """Return the topic of a camera's labels."""
     return node_topic(camera, 'segmentation/label')
 
 
 def played_topics(cameras: list[CameraTopic]) -> list[str]:
-    """Give the topics of a bag that the node listens to."""
+    """Return the topics of a bag that the node subscribes to."""
     return [topic for camera in cameras for topic in (camera.topic, camera.camera_info)
             if topic is not None]

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plays a drive to the node over DDS and hands on what comes back."""
+"""Plays a drive to the node over DDS and passes on what comes back."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,11 +31,11 @@ START_TIMEOUT_S = 30
 ANSWER_TIMEOUT_S = 5
 CLOCK_PERIOD_S = 0.01
 SETTLE_S = 0.3
-LONGEST_PAUSE_S = 10  # in a drive; of a longer one the rest is passed over
-LATEST_NS = 2**31 * 10**9 - 1  # that a message has room for
-QUEUE = 10  # of each of the node's topics
+LONGEST_PAUSE_S = 10  # in a drive; the rest of a longer one is skipped
+LATEST_NS = 2**31 * 10**9 - 1  # that fits into a message
+QUEUE = 10  # depth of the subscriptions to the node's topics
 SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-LABELLED = 'processing_time_ms'  # key of the status of images that were labelled
+LABELLED = 'processing_time_ms'  # a key in the status of labelled images only
 OUTPUTS = {'label': Image, 'confidence': Image, 'camera_info': CameraInfo,
            'status': DiagnosticArray}
 
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     """
     One label; times of the monotonic clock.
 
-    :param sent_s: when its image was published; NaN where several of its stamp were waiting.
+    :param sent_s: when its image was published; NaN if several of its stamp were waiting.
     :param arrived_s: when it arrived here.
     :param age_ms: from its stamp to the drive's time at its arrival; NaN for a stamp of zero.
     """
@@ -55,17 +55,17 @@ class Answer(NamedTuple):
 
     @property
     def latency_ms(self) -> float:
-        """Give the time from the image's publication to the label's arrival."""
+        """Return the time from the image's publication to the label's arrival."""
         return (self.arrived_s - self.sent_s) * 1e3
 
 
 @dataclass
 class ImageInWork:
     """
-    A camera's last image, until the node is done with it.
+    A camera's latest image, until the node is done with it.
 
-    Its status comes for every image, but not always behind its label: both are awaited, so that
-    the answers to images of one stamp are not mistaken for each other's.
+    A status comes for every image, but not always after its label: both are awaited, so that
+    answers to images of equal stamp are not confused.
     """
 
     stamp: int
@@ -73,10 +73,10 @@ class ImageInWork:
 
     def note(self, output: str, stamp: int, is_labelled: bool) -> None:
         """
-        Take one of the node's messages.
+        Note one of the node's messages.
 
         :param stamp: of its header, in ns.
-        :param is_labelled: whether the image of the message gets a label.
+        :param is_labelled: whether its image gets a label.
         """
         if stamp == self.stamp:
             self.awaited -= {output} if is_labelled else {'label', 'status'}
@@ -85,13 +85,13 @@ class ImageInWork:
 @dataclass
 class CameraLog:
     """
-    What came of a camera's images.
+    What happened to a camera's images.
 
     :param frames: images published.
-    :param late_ms: how much later than it was recorded each image was published.
+    :param late_ms: delay of each image's publication against the recording.
     :param answers: the labels that arrived.
-    :param rejected: images that the node did not label, counted by the fault.
-    :param reasons: of each fault the first text.
+    :param rejected: number of images that the node did not label, by kind of problem.
+    :param reasons: the first message of each kind.
     """
 
     frames: int = 0
@@ -102,13 +102,13 @@ class CameraLog:
     _awaited: deque[tuple[int, float]] = field(default_factory=deque)  # stamp and `sent_s`
 
     def note_image(self, stamp: int, late_ns: int, sent_s: float) -> None:
-        """Count an image that is published."""
+        """Count a published image."""
         self.frames += 1
         self.late_ms.append(late_ns / 1e6)
         self._awaited.append((stamp, sent_s))
 
     def note_label(self, stamp: int, now_ns: int, arrived_s: float) -> None:
-        """Count a label that arrives; what was published before its image was dropped."""
+        """Count an arriving label; images published before its own were dropped."""
         alike = sum(stamp == awaited for awaited, _ in self._awaited)
         if not alike:
             return
@@ -118,7 +118,7 @@ class CameraLog:
                                    (now_ns - stamp) / 1e6 if stamp else math.nan))
 
     def note_rejected(self, problem: str) -> None:
-        """Count an image that got no label; texts of one fault begin alike."""
+        """Count an image without a label; messages of one kind start alike, up to a colon."""
         kind = problem.partition(':')[0]
         self.rejected[kind] += 1
         self.reasons.setdefault(kind, problem)
@@ -126,12 +126,10 @@ class CameraLog:
 
 class DriveClock:
     """
-    The drive's time: it passes as the machine's does, up to a limit at which it stands still.
-
-    `asked_s` is the machine's time when it was last asked for, so that what is told in both times
-    is of one moment.
+    The drive's time: it runs like the machine's, and stops at a limit.
 
     :param start_ns: it stands there until the first limit is set.
+    :ivar asked_s: the machine's time at the latest `now_ns`, so that both times are of one moment.
     """
 
     def __init__(self, start_ns: float) -> None:
@@ -141,7 +139,7 @@ class DriveClock:
         self.asked_s = self._started_ns / 1e9
 
     def now_ns(self) -> int:
-        """Give the time in ns."""
+        """Return the time in ns."""
         machine_ns = time.monotonic_ns()
         self.asked_s = machine_ns / 1e9
         now_ns = self._start_ns + machine_ns - self._started_ns
@@ -151,11 +149,11 @@ class DriveClock:
         return now_ns
 
     def jump_to(self, now_ns: int) -> None:
-        """Go on from a time in ns, that is later than now."""
+        """Continue from a later time in ns."""
         self._start_ns, self._started_ns = now_ns, time.monotonic_ns()
 
     def run_to(self, limit_ns: float) -> None:
-        """Let time pass, from where it is now to a limit in ns."""
+        """Let time run from now to a limit in ns."""
         self.now_ns()
         self._limit_ns = limit_ns
 
@@ -164,15 +162,14 @@ class Player:
     """
     The cameras of a drive, as a ROS node; use it in a `with` block.
 
-    The drive's own time is published on /clock.
+    The drive's time is published on /clock.
 
-    :param cameras: those that the node listens to.
-    :param outputs: types of the node's topics that are received, by name; `label` and `status`
-        must be among them.
-    :param waits: a camera's next image, and the drive's time, wait until the node is done with
-        the last one: a demo shows every frame. Else the images go out as they were recorded.
-    :param on_message: gets all that is played and received, in the order of the drive's time.
-    :ivar engine: what the node tells of its model, device and engine on /diagnostics, by name.
+    :param cameras: those that the node subscribes to.
+    :param outputs: types of the node's topics to receive, by name; with `label` and `status`.
+    :param waits: hold a camera's next image and the drive's time until the node is done with the
+        latest one, so that a demo shows every frame; else images go out as recorded.
+    :param on_message: called with each message played or received, in order of the drive's time.
+    :ivar engine: model, device and engine from the node's /diagnostics, by name.
     """
 
     def __init__(self, cameras: list[CameraTopic], outputs: dict[str, type], waits: bool,
@@ -189,8 +186,11 @@ class Player:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._clock = self._node.create_publisher(Clock, '/clock', SENSOR)
+        kinds = {camera.topic: CompressedImage if camera.is_compressed else Image
+                 for camera in cameras}
+        kinds |= {camera.camera_info: CameraInfo for camera in cameras if camera.camera_info}
         self._publishers = {topic: self._node.create_publisher(kind, topic, SENSOR)
-                            for topic, kind in _kinds(cameras).items()}
+                            for topic, kind in kinds.items()}
         self._output_topics = [self._listen(camera, output, kind)
                                for camera in cameras for output, kind in outputs.items()]
         self._get_state = self._node.create_client(GetState, f'{NODE}/get_state')
@@ -200,7 +200,7 @@ class Player:
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 1)
 
     def _listen(self, camera: CameraTopic, output: str, kind: type) -> str:
-        """Receive one of the node's topics; give its name."""
+        """Subscribe to one of the node's topics; return its name."""
         topic = node_topic(camera, f'segmentation/{output}')
         type_name = f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
         self._node.create_subscription(
@@ -220,13 +220,13 @@ class Player:
     def play(self, drive: Iterable[Recorded], node: NodeProcess,
              progress: Callable[[], object]) -> None:
         """
-        Publish the cameras of a drive; `logs` and `on_message` get what the node answers.
+        Publish the cameras of a drive; the node's answers go to `logs` and `on_message`.
 
         :param drive: messages of a bag in order of time, read while they are played. Those of
-            other topics only go to `on_message`, when their time has come.
+            other topics only go to `on_message`, when they are due.
         :param progress: called after each image.
         :raises BagError: when there is no image among them.
-        :raises NodeError: when the node does not listen or ends.
+        :raises NodeError: when the node does not subscribe or ends.
         """
         connected = False
         with closing(_read_ahead(drive)) as messages:
@@ -243,7 +243,7 @@ class Player:
         self._settle(node)
 
     def _connect(self, start_ns: int, node: NodeProcess) -> None:
-        """Wait until the node hears and is heard; the drive's time then stands at its start."""
+        """Wait for the node's subscriptions and publishers, with the drive's time at its start."""
         self._time = DriveClock(start_ns)
         end = time.monotonic() + START_TIMEOUT_S
         while not (self._is_connected() and self._is_active()):
@@ -262,9 +262,9 @@ class Player:
 
     def _is_active(self) -> bool:
         """
-        Tell whether the node has said so; it is asked again after any other answer.
+        Return whether the node has answered that it is active; else ask it again.
 
-        A subscription is announced a moment before it receives, and then the first image is lost.
+        A subscription is announced a moment before it receives: an image sent then is lost.
         """
         if self._state is not None and not self._state.done():
             return False
@@ -276,7 +276,7 @@ class Player:
         return False
 
     def _wait_until_due(self, recorded: Recorded, node: NodeProcess) -> None:
-        """Let the drive's time pass to a message's, and the last image be done where it waits."""
+        """Wait for a message's time, and if the player waits, for the latest image."""
         if self._waits:
             self._time.run_to(recorded.time_ns)
         end = time.monotonic() + ANSWER_TIMEOUT_S
@@ -289,7 +289,7 @@ class Player:
             self._spin_once(min(due_s, CLOCK_PERIOD_S), node)
 
     def _settle(self, node: NodeProcess) -> None:
-        """Wait for the last labels, and for what follows them."""
+        """Wait for the last labels and what follows them."""
         self._time.run_to(math.inf)
         end = time.monotonic() + ANSWER_TIMEOUT_S
         while (self._in_work or not self.engine) and time.monotonic() < end:
@@ -299,7 +299,7 @@ class Player:
             self._spin_once(CLOCK_PERIOD_S, node)
 
     def _spin_once(self, timeout_s: float, node: NodeProcess) -> None:
-        """Receive one message, if there is one in time, and tell the time."""
+        """Receive one message, if one arrives in time, and publish the time."""
         node.check()
         self._executor.spin_once(timeout_sec=timeout_s)
         clock = Clock()
@@ -350,7 +350,7 @@ def why_unlabelled(message: DiagnosticArray) -> str | None:
 
 
 def rate_hz(logs: Iterable[CameraLog]) -> float:
-    """Give the labels a second, from the first image played to the last label; 0 for none."""
+    """Return the labels per second, from the first image played to the last label; 0 for none."""
     answers = [answer for log in logs for answer in log.answers]
     if not answers:
         return 0.0
@@ -359,15 +359,8 @@ def rate_hz(logs: Iterable[CameraLog]) -> float:
     return len(answers) / passed_s if passed_s else 0.0
 
 
-def _kinds(cameras: list[CameraTopic]) -> dict[str, type]:
-    """Give the type of each topic that the cameras publish."""
-    kinds = {camera.topic: CompressedImage if camera.is_compressed else Image
-             for camera in cameras}
-    return kinds | {camera.camera_info: CameraInfo for camera in cameras if camera.camera_info}
-
-
 def _read_ahead(drive: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Give a drive's messages, each read by a thread while the one before is in use."""
+    """Yield a drive's messages; a thread reads the next one meanwhile."""
     messages = iter(drive)
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, messages, None)
