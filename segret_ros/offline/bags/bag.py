@@ -176,17 +176,15 @@ class Bag:
             self.start_ns = metadata.start_ns
         if self.start_ns is None:
             others = listed + others
-        errors = [error for path in others if (error := self._survey_of_several(path))]
+        errors = []
+        for path in others:
+            try:
+                self._survey(path)
+            except BagError as error:
+                errors.append(error)
         if len(errors) == len(listed + others):
             raise errors[0]
         return list(dict.fromkeys(listed + others))
-
-    def _survey_of_several(self, path: Path) -> BagError | None:
-        try:
-            self._survey(path)
-        except BagError as error:
-            return error
-        return None
 
     def _survey(self, path: Path) -> None:
         channels, start_ns = survey_file(path)

@@ -13,14 +13,10 @@ import re
 from typing import ClassVar
 
 import numpy as np
-from segret_ros.offline.bags.compression import (
-    BLOCK,
-    CompressionError,
-    decompress,
-    decompress_start,
-)
+from segret_ros.offline.bags.compression import CompressionError, decompress, decompress_start
 from segret_ros.offline.bags.storage import Channel, Message, NOTHING, Report, Selection
 
+BLOCK = 2 ** 20  # bytes that are searched at once
 CHUNK_START_SIZE = 64  # bytes that `ChunkedFile.CHUNK_START` matches at most
 
 

@@ -4,7 +4,8 @@
 """Decompression of whole data and of cut data."""
 
 import bz2
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from io import BytesIO
 import sys
 from typing import BinaryIO
 
@@ -17,7 +18,6 @@ else:
 
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 PIECE = 2 ** 14  # bytes decompressed at once: the pieces before the damage are not lost
-BLOCK = 2 ** 20
 ERRORS = (zstd.ZstdError, RuntimeError, OSError, EOFError, ValueError, MemoryError)
 WHOLE: dict[str, Callable[[bytes], bytes]] = {
     'zstd': zstd.decompress, 'lz4': lz4.frame.decompress, 'bz2': bz2.decompress}
@@ -50,34 +50,26 @@ def decompress_start(data: bytes, compression: str) -> bytes:
     """Decompress cut data as far as possible."""
     if compression not in STREAMS:
         return data if compression in ('', 'none') else b''
-    stream = STREAMS[compression]()
-    parts = []
-    try:
-        for start in range(0, len(data), PIECE):
-            if stream.eof:
-                break
-            parts.append(stream.decompress(data[start:start + PIECE]))
-    except ERRORS:
-        pass  # what came before is returned
-    return b''.join(parts)
+    content = BytesIO()
+    _decompress_stream(BytesIO(data), content, compression)
+    return content.getvalue()
 
 
 def decompress_file(source: BinaryIO, target: BinaryIO) -> bool:
     """Decompress a zstd file as far as possible; return whether it is whole."""
-    stream = zstd.ZstdDecompressor()
-    try:
-        for piece in _pieces(source):
-            while piece:  # a file may hold several frames
-                if stream.eof:
-                    stream = zstd.ZstdDecompressor()
-                target.write(stream.decompress(piece))
-                piece = stream.unused_data if stream.eof else b''
-    except zstd.ZstdError:
-        return False
+    return _decompress_stream(source, target, 'zstd')
+
+
+def _decompress_stream(source: BinaryIO, target: BinaryIO, compression: str) -> bool:
+    stream = STREAMS[compression]()
+    while piece := source.read(PIECE):
+        while piece:  # there may be several frames
+            if stream.eof:
+                stream = STREAMS[compression]()
+            try:
+                content = stream.decompress(piece)
+            except ERRORS:
+                return False
+            target.write(content)
+            piece = stream.unused_data if stream.eof else b''
     return stream.eof
-
-
-def _pieces(source: BinaryIO) -> Iterator[bytes]:
-    while block := source.read(BLOCK):
-        for start in range(0, len(block), PIECE):
-            yield block[start:start + PIECE]

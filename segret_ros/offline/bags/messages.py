@@ -131,7 +131,6 @@ class Converter:
                  report: Report) -> None:
         self._topics, self._types, self._report = topics, types, report
         self._ros1: dict[Channel, Callable[[bytes], bytes]] = {}
-        self._met: set[Channel] = set()
         self._problems: dict[Channel, str] = {}
 
     def __call__(self, message: Message, file: str) -> Recorded | None:
@@ -173,9 +172,7 @@ class Converter:
             return bytes(self._ros1[channel](data))
         if data[:len(ZSTD_MAGIC)] == ZSTD_MAGIC:  # no CDR begins so
             data = decompress(data, 'zstd')
-        if channel not in self._met:
-            self._met.add(channel)
-            self._types.add(channel.type_name, channel.definition)
+        self._types.add(channel.type_name, channel.definition)
         return data
 
 

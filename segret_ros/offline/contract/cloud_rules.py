@@ -33,7 +33,8 @@ def check_cloud(observation: Observation) -> Iterator[Finding]:
     if cloud is None:
         return
     if not cloud.type_name:
-        others = ', '.join(observation.clouds)
+        others = ', '.join(sorted(name for name, kind in observation.types.items()
+                                  if kind == POINT_CLOUD))
         yield Finding('error', cloud.name, f'no such topic {where}: ' + (
             f'name one of {others} with --cloud-topic' if others else
             'start what publishes the points, as depth_cloud.launch.py does'))

@@ -185,9 +185,8 @@ class Observation:
 
     :param camera: its Image, CompressedImage or CameraInfo; without a type if there is none.
     :param where: it was seen, such as `in 5 s`; goes into the findings.
-    :param labels: all label topics there are.
+    :param types: of all topics there are, by name.
     :param cloud: None if not asked for.
-    :param clouds: all topics of clouds there are.
     :param unread: what could not be read, and so can't be checked.
     """
 
@@ -196,29 +195,21 @@ class Observation:
     label_info: Topic
     camera: Topic
     where: str
-    labels: tuple[str, ...] = ()
+    types: Mapping[str, str]
     cloud: Topic | None = None
-    clouds: tuple[str, ...] = ()
     unread: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, topics: Iterable[Topic], names: TopicNames, where: str, types: Mapping[str, str],
            unread: Iterable[Finding] = ()) -> 'Observation':
-        """
-        Assign the topics their roles; the camera's is the first that was read.
-
-        :param types: of all topics there are.
-        """
+        """Assign the topics their roles; the camera's is the first that was read."""
         found = {topic.name: topic for topic in topics}
         cameras = [found[name] for name in names.camera if name in found and found[name].frames]
         return cls(*(found.get(name, Topic(name))
                      for name in (names.label, names.confidence, names.label_info)),
                    camera=cameras[0] if cameras else Topic(names.camera[0]), where=where,
-                   labels=tuple(label_topics(types)),
-                   cloud=found.get(names.cloud, Topic(names.cloud)) if names.cloud else None,
-                   clouds=tuple(sorted(name for name, kind in types.items()
-                                       if kind == POINT_CLOUD)),
-                   unread=tuple(unread))
+                   types=types, unread=tuple(unread),
+                   cloud=found.get(names.cloud, Topic(names.cloud)) if names.cloud else None)
 
 
 def observe_bag(path: Path, names: TopicNames) -> Observation:

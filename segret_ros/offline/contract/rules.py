@@ -20,6 +20,7 @@ from segret_ros.offline.contract.observation import (
     Frame,
     IMAGE,
     LABEL_INFO,
+    label_topics,
     NS_PER_S,
     Observation,
     partners,
@@ -54,10 +55,10 @@ def check(observation: Observation, consumer: str) -> list[Finding]:
 
 def _image(topic: Topic, observation: Observation) -> Iterator[Finding]:
     """Demand mono8 images without padding whose stamps increase."""
-    where = observation.where
-    if not topic.type_name and topic is observation.label and observation.labels:
-        yield _error(topic, f'no such topic {where}: name one of {", ".join(observation.labels)} '
-                            'with --label-topic')
+    where, labels = observation.where, label_topics(observation.types)
+    if not topic.type_name and topic is observation.label and labels:
+        yield _error(topic, f'no such topic {where}: name one of {", ".join(labels)} with '
+                            '--label-topic')
     elif not topic.type_name:
         yield _error(topic, f'no such topic {where}: check --prefix or --label-topic, and that '
                             'the node is active')

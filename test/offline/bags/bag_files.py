@@ -64,10 +64,10 @@ def rosbag2(folder: Path, messages: Iterable[Recorded] = (), plugin: StoragePlug
     with writer:
         connections = {}
         for item in messages or drive():
-            if item.topic not in connections:
-                connections[item.topic] = writer.add_connection(
-                    item.topic, item.type_name, typestore=TYPESTORE)
-            writer.write(connections[item.topic], item.time_ns, item.data)
+            key = item.topic, item.type_name
+            if key not in connections:
+                connections[key] = writer.add_connection(*key, typestore=TYPESTORE)
+            writer.write(connections[key], item.time_ns, item.data)
     return folder
 
 

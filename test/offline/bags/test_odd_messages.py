@@ -37,24 +37,12 @@ def string(topic: str, time_ns: int) -> Recorded:
     return serialize(topic, time_ns, TYPESTORE.types[STRING]('hello'))
 
 
-def write(path: Path, messages: list[Recorded], plugin: StoragePlugin) -> Path:
-    """Write a bag, whose topics may have several types."""
-    with Writer(path, version=9, storage_plugin=plugin) as writer:
-        connections = {}
-        for item in messages:
-            key = item.topic, item.type_name
-            if key not in connections:
-                connections[key] = writer.add_connection(*key, typestore=TYPESTORE)
-            writer.write(connections[key], item.time_ns, item.data)
-    return path
-
-
 @pytest.fixture(params=['mcap', 'sqlite', 'mcap file', 'sqlite file'])
 def write_kind(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
     """Return what writes a bag of a kind, as a folder or as its file alone."""
     def write_it(messages: list[Recorded]) -> Path:
         plugin = MCAP if 'mcap' in request.param else SQLITE
-        path = write(tmp_path / 'drive', messages, plugin)
+        path = rosbag2(tmp_path / 'drive', messages, plugin)
         return storage_file(path) if 'file' in request.param else path
     return write_it
 
