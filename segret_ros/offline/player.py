@@ -4,7 +4,7 @@
 """Plays a drive to the node over DDS and passes on what comes back."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 import rclpy
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -68,10 +69,10 @@ class ImageInWork:
     answers to images of equal stamp are not confused.
     """
 
-    stamp: int
+    stamp: int | None
     awaited: set[str] = field(default_factory=lambda: {'label', 'status'})
 
-    def note(self, output: str, stamp: int, is_labelled: bool) -> None:
+    def note(self, output: str, stamp: int | None, is_labelled: bool) -> None:
         """
         Note one of the node's messages.
 
@@ -99,15 +100,15 @@ class CameraLog:
     answers: list[Answer] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
-    _awaited: deque[tuple[int, float]] = field(default_factory=deque)  # stamp and `sent_s`
+    _awaited: deque[tuple[int | None, float]] = field(default_factory=deque)  # stamp and `sent_s`
 
-    def note_image(self, stamp: int, late_ns: int, sent_s: float) -> None:
+    def note_image(self, stamp: int | None, late_ns: int, sent_s: float) -> None:
         """Count a published image."""
         self.frames += 1
         self.late_ms.append(late_ns / 1e6)
         self._awaited.append((stamp, sent_s))
 
-    def note_label(self, stamp: int, now_ns: int, arrived_s: float) -> None:
+    def note_label(self, stamp: int | None, now_ns: int, arrived_s: float) -> None:
         """Count an arriving label; images published before its own were dropped."""
         alike = sum(stamp == awaited for awaited, _ in self._awaited)
         if not alike:
@@ -132,8 +133,8 @@ class DriveClock:
     :ivar asked_s: the machine's time at the latest `now_ns`, so that both times are of one moment.
     """
 
-    def __init__(self, start_ns: float) -> None:
-        self._limit_ns = start_ns
+    def __init__(self, start_ns: int) -> None:
+        self._limit_ns: float = start_ns
         self._start_ns = start_ns
         self._started_ns = time.monotonic_ns()
         self.asked_s = self._started_ns / 1e9
@@ -144,8 +145,8 @@ class DriveClock:
         self.asked_s = machine_ns / 1e9
         now_ns = self._start_ns + machine_ns - self._started_ns
         if now_ns >= self._limit_ns:
-            self._start_ns, self._started_ns = self._limit_ns, machine_ns
-            return self._limit_ns
+            now_ns = int(self._limit_ns)
+            self._start_ns, self._started_ns = now_ns, machine_ns
         return now_ns
 
     def jump_to(self, now_ns: int) -> None:
@@ -193,7 +194,7 @@ class Player:
                             for topic, kind in kinds.items()}
         self._output_topics = [self._listen(camera, output, kind)
                                for camera in cameras for output, kind in outputs.items()]
-        self._get_state = self._node.create_client(GetState, f'{NODE}/get_state')
+        self._get_state: Client = self._node.create_client(GetState, f'{NODE}/get_state')
         self._state: Future | None = None
         self.engine: dict[str, str] = {}
         self._problem = ''  # why the node could not be configured or activated
@@ -266,11 +267,12 @@ class Player:
 
         A subscription is announced a moment before it receives: an image sent then is lost.
         """
-        if self._state is not None and not self._state.done():
-            return False
-        if self._state is not None \
-                and self._state.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
-            return True
+        if self._state is not None:
+            if not self._state.done():
+                return False
+            answer = self._state.result()
+            if answer and answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
+                return True
         if self._get_state.service_is_ready():
             self._state = self._get_state.call_async(GetState.Request())
         return False
@@ -359,7 +361,7 @@ def rate_hz(logs: Iterable[CameraLog]) -> float:
     return len(answers) / passed_s if passed_s else 0.0
 
 
-def _read_ahead(drive: Iterable[Recorded]) -> Iterator[Recorded]:
+def _read_ahead(drive: Iterable[Recorded]) -> Generator[Recorded, None, None]:
     """Yield a drive's messages; a thread reads the next one meanwhile."""
     messages = iter(drive)
     with ThreadPoolExecutor(1) as reader:

@@ -154,7 +154,7 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
     text = '\n'.join(lines)
     assert (code, found(lines)) == (2, expected), text
     for part in ('step is 64 for rows of 61 pixels', 'offered as best effort',
-                 "encoding is '8UC1'", ' is 1 ns beside ', '45 x 60 pixels, but',
+                 "encoding is '8UC1'", ' is 1 ns off ', '45 x 60 pixels, but',
                  'is of type sensor_msgs/msg/CameraInfo',
                  'is not organised: 17 points in one row', 'share one clock'):
         assert part in text

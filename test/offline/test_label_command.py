@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""segret_label on real photos and videos: what it leaves, and what damage costs."""
+"""segret_label on real photos and videos, damaged ones too."""
 
 from collections.abc import Callable
 import hashlib
@@ -45,7 +45,7 @@ def jpegs() -> list[bytes]:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Run:
-    """Return what runs the command in `tmp_path`, and returns its exit code, print and errors."""
+    """Return a function that runs the command in `tmp_path`; it returns exit code and outputs."""
     monkeypatch.chdir(tmp_path)
 
     def run_command(*arguments: object) -> tuple[int, str, str]:
@@ -136,7 +136,7 @@ def test_an_opencv_with_its_log_level_at_the_top_is_taken() -> None:
     assert (ran.returncode, ran.stderr) == (0, '')
 
 
-def test_inputs_of_one_name_are_kept_apart_by_the_shortest_path(
+def test_inputs_of_equal_name_get_the_shortest_distinct_paths(
         tmp_path: Path, run: Run, jpegs: list[bytes]) -> None:
     for name in ('a/left/0.jpg', 'a/right/0.jpg', 'a/right/1.JPG', 'a/right/.1.jpg',
                  'a/right/1.jpeg', 'a/right/notes.txt'):
@@ -161,7 +161,7 @@ def test_names_that_are_no_utf_8_are_kept(tmp_path: Path, run: Run, jpegs: list[
         f'{LATIN_1}.jpg', f'{LATIN_1}%03d.mp4'}
 
 
-def test_a_damaged_file_costs_itself_alone(tmp_path: Path, run: Run, jpegs: list[bytes]) -> None:
+def test_damaged_files_do_not_affect_others(tmp_path: Path, run: Run, jpegs: list[bytes]) -> None:
     write_video(tmp_path / 'cut.avi', jpegs)
     content = (tmp_path / 'cut.avi').read_bytes()
     (tmp_path / 'cut.avi').write_bytes(content[:len(content) // 2])
@@ -199,8 +199,8 @@ def test_what_labels_nothing_leaves_nothing(tmp_path: Path, run: Run, jpegs: lis
     assert not (tmp_path / 'out').exists()
 
 
-def test_labels_take_the_place_of_earlier_ones_alone(tmp_path: Path, run: Run,
-                                                     jpegs: list[bytes]) -> None:
+def test_only_labels_of_an_earlier_run_are_replaced(tmp_path: Path, run: Run,
+                                                    jpegs: list[bytes]) -> None:
     for name in ('a.jpg', 'b.jpg'):
         (tmp_path / name).write_bytes(jpegs[0])
     run('a.jpg', '--output', 'out')
@@ -248,8 +248,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_mutated_inputs_end_in_lines(tmp_path: Path, run: Run, jpegs: list[bytes],
-                                     seed: int) -> None:
+def test_mutated_inputs_end_in_one_line_each(tmp_path: Path, run: Run, jpegs: list[bytes],
+                                             seed: int) -> None:
     chance = random.Random(seed)
     sound = tmp_path / 'sound'
     sound.mkdir()

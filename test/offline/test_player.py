@@ -53,7 +53,7 @@ def test_a_stamp_of_zero_has_no_age() -> None:
     assert rate_hz([log]) == 2
 
 
-def test_images_that_get_no_label_are_counted_by_their_fault() -> None:
+def test_images_without_a_label_are_counted_by_problem() -> None:
     log = CameraLog()
     for number in range(3):
         log.note_rejected(f'not a readable image: {number} bytes')
@@ -75,7 +75,7 @@ def test_an_image_is_done_with_its_label_and_status_in_any_order() -> None:
     assert not image.awaited
 
 
-def test_the_status_tells_why_there_is_no_label() -> None:
+def test_the_status_says_why_there_is_no_label() -> None:
     labelled, given_up = (
         DiagnosticArray(status=[DiagnosticStatus(message='reason', values=[
             KeyValue(key=key, value='1') for key in keys])])

@@ -3,7 +3,7 @@
 
 """Bags of every format, damaged ones too, read without a ROS installation."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 import re
 import unicodedata
@@ -92,7 +92,7 @@ class Bag:
         self._path = path
         self._found = Report()  # on opening
         self._reading, self._content = Report(), Report()  # of files, of messages
-        self._open: WeakSet[Iterator[Recorded]] = WeakSet()
+        self._open: WeakSet[Generator[Recorded, None, None]] = WeakSet()
         self._types = MessageTypes()
         self._metadata: Metadata | None = None
         self._files = self._find_files()
@@ -113,7 +113,8 @@ class Bag:
         if self._metadata:
             return self._metadata.stop_ns
         times = [last_time_ns(path) for path in self._files]
-        return max(times) if times and None not in times else None
+        known = [time_ns for time_ns in times if time_ns is not None]
+        return max(known, default=None) if len(known) == len(times) else None
 
     @property
     def damage(self) -> list[Damage]:
@@ -205,7 +206,7 @@ class Bag:
             self.topics[topic] = name
 
     def _messages(self, selection: Selection, report: Report,
-                  content: Report) -> Iterator[Recorded]:
+                  content: Report) -> Generator[Recorded, None, None]:
         topics = {name: (topic, self.topics[topic]) for topic, name in self._recorded.items()}
         convert = Converter(topics, self._types, content)
         read = 0

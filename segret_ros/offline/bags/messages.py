@@ -69,7 +69,7 @@ class MessageTypes:
                                ) from error
 
     def from_ros1(self, type_name: str,
-                  definition: MessageDefinition) -> Callable[[bytes], bytes]:
+                  definition: MessageDefinition) -> Callable[[bytes], memoryview]:
         """
         Return a function that converts messages of a ROS 1 type to CDR.
 
@@ -130,7 +130,7 @@ class Converter:
     def __init__(self, topics: dict[str, tuple[str, str]], types: MessageTypes,
                  report: Report) -> None:
         self._topics, self._types, self._report = topics, types, report
-        self._ros1: dict[Channel, Callable[[bytes], bytes]] = {}
+        self._ros1: dict[Channel, Callable[[bytes], memoryview]] = {}
         self._problems: dict[Channel, str] = {}
 
     def __call__(self, message: Message, file: str) -> Recorded | None:

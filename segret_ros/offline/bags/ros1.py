@@ -49,12 +49,13 @@ class Ros1File(ChunkedFile):
 
     def _read_summary(self) -> bool:
         header = self._record_at(len(MAGIC))
-        counts = [header.number(name) for name in (b'index_pos', b'conn_count', b'chunk_count')] \
-            if header else [None]
-        if not counts[0] or None in counts:
+        if not header:
             return False
-        position = counts[0]
-        for _ in range(counts[1] + counts[2]):
+        position, connections, chunks = (
+            header.number(name) for name in (b'index_pos', b'conn_count', b'chunk_count'))
+        if not position or connections is None or chunks is None:
+            return False
+        for _ in range(connections + chunks):
             record = self._record_at(position)
             if not record or record.end > self._size:
                 return False
@@ -64,7 +65,7 @@ class Ros1File(ChunkedFile):
             if start_ns is not None and record.number(b'count'):
                 self._start_at(start_ns)
             position = record.end
-        return len(self.channels) == counts[1]
+        return len(self.channels) == connections
 
     def _items(self, selection: Selection, report: Report) -> Iterator[Chunk | Message]:
         position = previous = len(MAGIC)

@@ -12,7 +12,7 @@ which neither Debian's library nor the one that rosbags installs is built with.
 from collections.abc import Iterator
 from pathlib import Path
 import struct
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from rosbags.interfaces import MessageDefinition
 from segret_ros.offline.bags.storage import (
@@ -31,8 +31,6 @@ INNER, LEAF = 5, 13  # kinds of table pages
 NUMBER_SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # bytes by serial type
 FIRST_BLOB = 12  # serial types from here on: even ones are blobs, odd ones texts
 WAL_HEADER_SIZE, FRAME_HEADER_SIZE = 32, 24
-
-Value = int | str | bytes | None
 
 
 class Cell(NamedTuple):
@@ -71,7 +69,7 @@ class Pages:
         self.file_size = path.stat().st_size
         log = path.with_name(f'{path.name}-wal')
         self.log = log.open('rb') if log.exists() else None
-        self._logged = self._find_logged()  # offset in the log by page number
+        self._logged = self._find_pages(self.log) if self.log else {}  # offset by page number
         self.count = max([-(-self.file_size // self.size), *self._logged])
 
     def close(self) -> None:
@@ -116,7 +114,7 @@ class Pages:
             number = int.from_bytes(page[:4], 'big')
         return b''.join(parts)
 
-    def table(self, root: int, columns: int) -> Iterator[tuple[int, list[Value]]]:
+    def table(self, root: int, columns: int) -> Iterator[tuple[int, list[Any]]]:
         """Yield id and values of a small table's rows, as far as its pages can be reached."""
         waiting, met = [root], set()
         while waiting:
@@ -169,18 +167,18 @@ class Pages:
             raise PageError('a row is cut off')
         return Cell(row_id, size, data, int.from_bytes(overflow, 'big'))
 
-    def _find_logged(self) -> dict[int, int]:
-        header = self.log.read(WAL_HEADER_SIZE) if self.log else b''
+    def _find_pages(self, log: BinaryIO) -> dict[int, int]:
+        header = log.read(WAL_HEADER_SIZE)
         if len(header) < WAL_HEADER_SIZE or int.from_bytes(header[8:12], 'big') != self.size:
             return {}
         logged = {}
         position = WAL_HEADER_SIZE
-        while len(frame := self.log.read(FRAME_HEADER_SIZE)) == FRAME_HEADER_SIZE:
+        while len(frame := log.read(FRAME_HEADER_SIZE)) == FRAME_HEADER_SIZE:
             if frame[8:16] != header[16:24]:  # of an earlier use of the log
                 break
             logged[int.from_bytes(frame[:4], 'big')] = position + FRAME_HEADER_SIZE
             position += FRAME_HEADER_SIZE + self.size
-            self.log.seek(position)
+            log.seek(position)
         return logged
 
 
@@ -206,7 +204,7 @@ class SqliteFile:
         """Find topics and start time; return whether SQLite can read the file."""
         tables = {values[1]: values[3] for _, values in self._pages.table(1, 5)
                   if values[0] == 'table' and isinstance(values[3], int)}
-        definitions: dict[Value, MessageDefinition] = {}
+        definitions: dict[str, MessageDefinition] = {}
         for _, values in self._pages.table(tables.get('message_definitions', 0), 4):
             _, name, encoding, text, *_ = values
             if encoding in FORMATS and isinstance(text, str):
@@ -218,7 +216,7 @@ class SqliteFile:
                     topic, full_type_name(name), encoding, definitions.get(name, NO_DEFINITION),
                     others[0] if others and isinstance(others[0], str) else '')
         for _, cells in self._pages.leaves():
-            if messages := [values for cell in cells if (values := _message(cell.data))]:
+            if messages := list(filter(None, (_message(cell.data) for cell in cells))):
                 self.start_ns = min(time_ns for _, _, time_ns, _ in messages)
                 break
         return not self._pages.log and {'topics', 'messages'} <= tables.keys() and \
@@ -253,7 +251,7 @@ class SqliteFile:
                                   'are on pages that are lost')
 
 
-def _message(row: bytes) -> list[Value] | None:
+def _message(row: bytes) -> list[Any] | None:
     """Return id, topic id, time and data of a message's row, which may be cut in its data."""
     try:
         values = _values(row)
@@ -263,7 +261,7 @@ def _message(row: bytes) -> list[Value] | None:
     return values if is_message else None
 
 
-def _values(row: bytes) -> list[Value]:
+def _values(row: bytes) -> list[Any]:
     """
     Return the values of a row, of which the last may be cut.
 
@@ -274,7 +272,7 @@ def _values(row: bytes) -> list[Value]:
     while position < end:
         kind, position = _varint(row, position)
         kinds.append(kind)
-    values: list[Value] = []
+    values: list[Any] = []
     for kind in kinds:
         size = (kind - FIRST_BLOB) // 2 if kind >= FIRST_BLOB else NUMBER_SIZES.get(kind)
         if size is None or kind < FIRST_BLOB and position + size > len(row):

@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from segret_ros.images.error import ImageError
@@ -51,7 +52,7 @@ class Offer:
     durability: str
 
     @classmethod
-    def of(cls, qos: object) -> 'Offer':
+    def of(cls, qos: Any) -> 'Offer':
         """Make one of a QoS profile of rclpy or of rosbags."""
         return cls(qos.reliability.name.lower(), qos.durability.name.lower())
 
@@ -105,7 +106,7 @@ class Topic:
     classes: list[tuple[int, str]] | None = None
     readable: bool = True
 
-    def add(self, message: object) -> None:
+    def add(self, message: Any) -> None:
         """Add a message of the topic's type; of images and clouds the first `MAX_FRAMES`."""
         if self.type_name == LABEL_INFO:
             self.classes = [(item.class_id, item.class_name) for item in message.class_map]
@@ -205,11 +206,12 @@ class Observation:
         """Assign the topics their roles; the camera's is the first that was read."""
         found = {topic.name: topic for topic in topics}
         cameras = [found[name] for name in names.camera if name in found and found[name].frames]
-        return cls(*(found.get(name, Topic(name))
-                     for name in (names.label, names.confidence, names.label_info)),
-                   camera=cameras[0] if cameras else Topic(names.camera[0]), where=where,
-                   types=types, unread=tuple(unread),
-                   cloud=found.get(names.cloud, Topic(names.cloud)) if names.cloud else None)
+        label, confidence, label_info = (
+            found.get(name, Topic(name))
+            for name in (names.label, names.confidence, names.label_info))
+        camera = cameras[0] if cameras else Topic(names.camera[0])
+        cloud = found.get(names.cloud, Topic(names.cloud)) if names.cloud else None
+        return cls(label, confidence, label_info, camera, where, types, cloud, tuple(unread))
 
 
 def observe_bag(path: Path, names: TopicNames) -> Observation:
@@ -274,14 +276,14 @@ def seconds(stamp_ns: int) -> str:
     return f'{stamp_ns // NS_PER_S}.{stamp_ns % NS_PER_S:09d}'
 
 
-def _stamp_ns(message: object) -> int:
+def _stamp_ns(message: Any) -> int:
     stamp = message.header.stamp
     return stamp.sec * NS_PER_S + stamp.nanosec
 
 
-def _image_frame(message: object) -> Frame:
+def _image_frame(message: Any) -> Frame:
     data = np.frombuffer(message.data, np.uint8)
-    ids = frozenset()
+    ids: frozenset[int] = frozenset()
     if message.encoding == 'mono8' and 0 < message.step * message.height == data.size:
         rows = data.reshape(message.height, message.step)[:, :message.width]
         ids = frozenset(np.flatnonzero(np.bincount(rows.ravel())).tolist())
@@ -289,7 +291,7 @@ def _image_frame(message: object) -> Frame:
                  data.size, ids, frame_id=message.header.frame_id)
 
 
-def _compressed_frame(message: object) -> Frame:
+def _compressed_frame(message: Any) -> Frame:
     try:
         height, width = stored_size(bytes(message.data), 'a camera image')
     except ImageError:
@@ -297,11 +299,11 @@ def _compressed_frame(message: object) -> Frame:
     return Frame(_stamp_ns(message), height, width)
 
 
-def _camera_info_frame(message: object) -> Frame:
+def _camera_info_frame(message: Any) -> Frame:
     return Frame(_stamp_ns(message), message.height, message.width)
 
 
-def _cloud_frame(message: object) -> Frame:
+def _cloud_frame(message: Any) -> Frame:
     fields = ' '.join(item.name for item in message.fields if item.datatype == FLOAT32)
     return Frame(_stamp_ns(message), message.height, message.width, fields, message.row_step,
                  len(message.data), point_step=message.point_step,

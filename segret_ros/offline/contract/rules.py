@@ -65,8 +65,8 @@ def _image(topic: Topic, observation: Observation) -> Iterator[Finding]:
     elif topic.type_name != IMAGE:
         yield _error(topic, f'is of type {topic.type_name}: labels and confidence are {IMAGE}')
     elif not topic.frames:
-        yield _error(topic, f'no message {where}: check that the node is active and gets images '
-                            '(ros2 topic echo /diagnostics)')
+        yield _error(topic, f'no message {where}: check that the node is active and receives '
+                            'images (ros2 topic echo /diagnostics)')
     else:
         faults = [_error(topic, fault) for fault in _image_faults(topic.frames)]
         yield from faults or [_ok(topic, f'{count_of(topic.frames)}, mono8, '
@@ -132,8 +132,9 @@ def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
                                "are damaged: the labels can't be compared with their size")
     if odd := _other_size(label.frames, sized):
         frame, image = odd
-        yield _error(label, f'{frame.size} pixels, but {camera.name} is {image.size}: a label is '
-                            "that of the camera pixel at its place, so publish the camera's size")
+        yield _error(label, f'{frame.size} pixels, but {camera.name} is {image.size}: a label '
+                            'belongs to the camera pixel at the same position, so publish the '
+                            "camera's size")
     elif sized:
         yield _ok(label, f'the size of {camera.name}')
     yield from _stamps(label, camera, 'is looked up for the wrong moment')
@@ -166,7 +167,7 @@ def _stamps(topic: Topic, other: Topic, consequence: str) -> Iterator[Finding]:
     total = count_of(topic.frames)
     if matching.shifted:
         stamp_ns, nearest_ns = matching.shifted[0]
-        yield _error(topic, f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns beside '
+        yield _error(topic, f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns off '
                             f'{seconds(nearest_ns)} of {other.name} ({len(matching.shifted)} of '
                             f'{total}): it {consequence}, so copy the header of the camera image')
     elif not matching.equal:

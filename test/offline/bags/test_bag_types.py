@@ -53,8 +53,8 @@ def test_a_type_is_read_as_the_bag_defines_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('definition', 'says'), [
     ('?', f"definition of {LABEL_INFO} can't be parsed"),
     ('uint8 x', f'of the first, 48 bytes are no {LABEL_INFO}'), ('no/Such thing', 'no/msg/Such')])
-def test_a_bad_definition_is_in_the_way_of_its_own_topic_only(tmp_path: Path, definition: str,
-                                                              says: str) -> None:
+def test_a_bad_definition_affects_its_own_topic_only(tmp_path: Path, definition: str,
+                                                     says: str) -> None:
     write_vision(tmp_path / 'drive', definition, LABEL_INFO.replace('Label', 'Other'))
     with open_bag(tmp_path / 'drive') as bag:
         image, = bag.messages([IMAGE, '/info'])
@@ -87,7 +87,7 @@ def test_old_sqlite_bags_without_definitions_are_read(tmp_path: Path) -> None:
     assert len(recorded) > 8
 
 
-def test_bags_of_ros1_are_given_as_ros2_has_them(tmp_path: Path) -> None:
+def test_ros1_messages_are_converted_to_ros2(tmp_path: Path) -> None:
     store = get_typestore(Stores.ROS1_NOETIC)
     store.register(get_types_from_msg('geometry_msgs/TransformStamped[] transforms',
                                       'tf/msg/tfMessage'))

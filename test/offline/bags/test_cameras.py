@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Cameras are found by type, and what only looks like one is left alone."""
+"""Cameras are found by type, and topics that only look like one are left out."""
 
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def test_other_transports_of_a_camera_are_no_cameras(base: str) -> None:
         find_cameras({name: kind for name, kind in others.items() if 'turbo' not in name}, [])
 
 
-def test_images_that_are_left_out_are_told_by_type(tmp_path: Path) -> None:
+def test_images_that_are_left_out_are_reported_with_their_type(tmp_path: Path) -> None:
     string = TYPESTORE.types['std_msgs/msg/String']('')
     packed = CompressedImage(HEADER, 'zstd', np.zeros(8, np.uint8))
     with BagWriter(tmp_path / 'bag') as writer:
@@ -126,7 +126,7 @@ def test_a_wrong_name_lists_the_right_ones(wrong: str) -> None:
         find_cameras(OTHERS, [f'{wrong}x'])
 
 
-def test_a_depth_camera_is_told_by_its_messages(tmp_path: Path) -> None:
+def test_a_depth_camera_is_recognised_by_its_messages(tmp_path: Path) -> None:
     encodings = {'/oak/rgb/image_raw': 'bgr8', '/oak/stereo/image_raw': '16UC1',
                  '/tof/image': '32FC1', '/infrared/image': 'mono16', '/grey/image': 'mono8'}
     with BagWriter(tmp_path / 'bag') as writer:

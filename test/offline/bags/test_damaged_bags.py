@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Of damaged bags all that is whole is read, and what is lost is listed."""
+"""All intact messages of damaged bags are read, and what is lost is reported."""
 
 from pathlib import Path
 import random
@@ -112,7 +112,7 @@ def test_no_flipped_byte_stops_the_reading(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize('compression', ['', 'lz4', 'zstd'])
-def test_a_damaged_chunk_is_left_out_and_listed(tmp_path: Path, compression: str) -> None:
+def test_a_corrupt_chunk_is_left_out_and_reported(tmp_path: Path, compression: str) -> None:
     written = mcap(tmp_path / 'drive.mcap', compression)
     position = (written.ends[2] + written.ends[3]) // 2
     flip(written.path, position)  # in the second of four chunks, of three messages each
@@ -126,7 +126,7 @@ def test_a_damaged_chunk_is_left_out_and_listed(tmp_path: Path, compression: str
         assert [item.count for item in bag.damage] == [2]
 
 
-def test_reading_by_index_goes_on_behind_a_damaged_chunk(tmp_path: Path) -> None:
+def test_reading_by_index_continues_after_a_corrupt_chunk(tmp_path: Path) -> None:
     path = rosbag2(tmp_path / 'long', many(84), mode=MODES['storage'])
     file = storage_file(path)
     chunks = file.read_bytes().split(ZSTD_MAGIC)
@@ -153,7 +153,7 @@ def test_files_without_metadata_are_read_in_natural_order(tmp_path: Path, plugin
 
 
 @pytest.mark.parametrize('text', ['', '{', 'rosbag2_bagfile_information: 3', '\0'])
-def test_damaged_metadata_are_done_without(tmp_path: Path, text: str) -> None:
+def test_a_bag_with_damaged_metadata_is_read(tmp_path: Path, text: str) -> None:
     path = split(tmp_path / 'drive')
     (path / 'metadata.yaml').write_text(text)
     recorded, damage = read(path)
@@ -161,7 +161,7 @@ def test_damaged_metadata_are_done_without(tmp_path: Path, text: str) -> None:
     assert [item.place for item in damage] == ['metadata.yaml']
 
 
-def test_a_missing_file_of_a_split_bag_is_listed_with_its_messages(tmp_path: Path) -> None:
+def test_a_missing_file_of_a_split_bag_is_reported_with_its_messages(tmp_path: Path) -> None:
     path = split(tmp_path / 'drive')
     (path / 'drive_10.mcap').unlink()
     recorded, damage = read(path)
@@ -172,8 +172,8 @@ def test_a_missing_file_of_a_split_bag_is_listed_with_its_messages(tmp_path: Pat
 
 
 @pytest.mark.parametrize('plugin', [MCAP, SQLITE])
-def test_cut_empty_and_foreign_files_of_a_split_bag_are_listed(tmp_path: Path,
-                                                               plugin: object) -> None:
+def test_cut_empty_and_foreign_files_of_a_split_bag_are_reported(tmp_path: Path,
+                                                                 plugin: object) -> None:
     path = split(tmp_path / 'drive', plugin, files=4)
     files = sorted(path.glob('drive*'), key=lambda file: len(file.name))  # drive_9 is the first
     first, cut, empty, foreign = files[:1] + sorted(files[1:])
@@ -231,7 +231,7 @@ def test_a_folder_whose_files_are_all_missing_is_no_bag(tmp_path: Path) -> None:
         open_bag(path)
 
 
-def test_damage_between_the_chunks_loses_what_it_hits(tmp_path: Path) -> None:
+def test_damage_between_chunks_loses_only_what_it_hits(tmp_path: Path) -> None:
     written = mcap(tmp_path / 'drive.mcap', 'zstd')
     flip(written.path, written.ends[3] + 3)  # the size of an index behind the second chunk
     recorded, damage = read(written.path)
@@ -245,7 +245,7 @@ def test_damage_between_the_chunks_loses_what_it_hits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('compression', ['bz2', 'lz4'])
-def test_a_damaged_chunk_of_ros1_is_left_out(tmp_path: Path, compression: str) -> None:
+def test_a_corrupt_chunk_of_ros1_is_left_out(tmp_path: Path, compression: str) -> None:
     written = ros1(tmp_path / 'drive.bag', compression)
     first, second, *_ = sorted(set(written.ends))
     flip(written.path, (first + second) // 2)
@@ -300,7 +300,7 @@ def test_the_write_ahead_log_of_a_killed_recorder_is_read(tmp_path: Path) -> Non
     assert [item.data for item in recorded[MESSAGES:]] == [item.data for item in drive()]
 
 
-def test_reading_by_sql_goes_on_page_by_page(tmp_path: Path) -> None:
+def test_reading_by_sql_continues_page_by_page(tmp_path: Path) -> None:
     written = sqlite(tmp_path / 'drive')
     whole = bytearray(written.path.read_bytes())
     # A leaf before those with the last messages: page number, kind and what is on it are found
@@ -316,7 +316,7 @@ def test_reading_by_sql_goes_on_page_by_page(tmp_path: Path) -> None:
     assert f'{MESSAGES - len(given)} are on pages that are lost' in damage[1].problem
 
 
-def test_the_simple_form_gives_what_is_readable(tmp_path: Path) -> None:
+def test_read_bag_yields_what_is_readable(tmp_path: Path) -> None:
     written = mcap(tmp_path / 'drive.mcap', 'lz4')
     written.path.write_bytes(written.path.read_bytes()[:written.ends[6]])
     assert content(read_bag(written.path, [IMAGE])) == content(drive())[:9:2]

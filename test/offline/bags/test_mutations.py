@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random damage to bags of every format costs what it hits: no other error, nothing in silence."""
+"""Random damage to bags of every format raises no unexpected error, and is always reported."""
 
 from pathlib import Path
 import random

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is no message of its topic is damage with a place and a count, and the rest is read."""
+"""Messages that don't fit their topic are reported with place and count; the rest is read."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -38,7 +38,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return FORMATS[request.param](tmp_path)
 
 
-def test_every_format_gives_the_same_messages(path: Path) -> None:
+def test_every_format_yields_the_same_messages(path: Path) -> None:
     with open_bag(path) as bag:
         assert bag.topics == dict.fromkeys(TOPICS, 'sensor_msgs/msg/CompressedImage')
         assert (bag.start_ns, bag.stop_ns) == (drive()[0].time_ns, drive()[-1].time_ns)

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Topics that ROS 2 forbids are renamed, each to a name of its own, and told."""
+"""Topic names that ROS 2 does not allow are replaced by unique ones, and reported."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ ODD = ['/camera-front/image_raw', '/camera front/image_raw', '/camera.front/imag
        '/camera/image\nraw']
 
 
-def test_each_forbidden_name_gets_a_legal_one_of_its_own() -> None:
+def test_each_illegal_name_is_replaced_by_a_unique_legal_one() -> None:
     legal = ['/camera_front/image_raw', '/camera/image_raw', '/a__b/_9']
     renamed = ros_names([*ODD, *legal])
     assert renamed.keys() == set(ODD)
@@ -30,7 +30,7 @@ def test_each_forbidden_name_gets_a_legal_one_of_its_own() -> None:
     assert renamed['/2d/0/image_raw'] == '/_2d/_0/image_raw'
 
 
-def test_a_bag_is_read_by_either_name_and_tells_the_new_one(tmp_path: Path) -> None:
+def test_a_bag_is_read_by_either_name_and_reports_the_new_one(tmp_path: Path) -> None:
     odd = '/camera-front/image_raw/compressed'
     messages = [replace(drive()[0], topic=odd)]
     path = mcap(tmp_path / 'drive.mcap', 'zstd', messages).path

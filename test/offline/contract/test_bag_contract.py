@@ -124,7 +124,7 @@ def test_a_sound_bag_is_ok(tmp_path: Path, plugin: StoragePlugin, consumer: str)
     (lambda drive: name_classes(drive, *enumerate(NAMES), (3, 'road')), LABEL_INFO,
      "class name 'road' occurs 2 times"),
     *((lambda drive, number=number, by_ns=by_ns: shift(drive, by_ns, CONFIDENCE, numbers=[number]),
-       LABEL, f'1 ns beside {seconds(FIRST_NS + number * PERIOD_NS + by_ns)} of {CONFIDENCE} '
+       LABEL, f'1 ns off {seconds(FIRST_NS + number * PERIOD_NS + by_ns)} of {CONFIDENCE} '
               f'(1 of {FRAMES} messages)')
       for number in (0, 2, FRAMES - 1) for by_ns in (-1, 1)),
     (lambda drive: shift(drive, 3600 * 10**9, LABEL, CONFIDENCE), LABEL,
@@ -141,7 +141,7 @@ def test_a_fault_is_the_one_error(tmp_path: Path, spoil: Callable[[Drive], None]
 
 @pytest.mark.parametrize(('spoil', 'text'), [
     (lambda drive: shift(drive, 1, LABEL, CONFIDENCE, numbers=[3]),
-     f'is 1 ns beside {seconds(FIRST_NS + 3 * PERIOD_NS)} of {IMAGE}'),
+     f'is 1 ns off {seconds(FIRST_NS + 3 * PERIOD_NS)} of {IMAGE}'),
     (lambda drive: shift(drive, -PERIOD_NS, LABEL, numbers=[3]), 'stamps must increase'),
     (lambda drive: offer(drive, LABEL, 'BEST_EFFORT'), 'offered as best effort'),
 ])
@@ -207,7 +207,7 @@ def test_camera_info_stands_in_for_the_image(tmp_path: Path) -> None:
     shift(drive, 5, '/front/camera_info', numbers=[2])
     (tmp_path / 'shifted').mkdir()
     found = findings(drive, tmp_path / 'shifted', 'mono8')[0]
-    assert 'is 5 ns beside' in found.text and '/front/camera_info' in found.text
+    assert 'is 5 ns off' in found.text and '/front/camera_info' in found.text
 
 
 def test_stamps_before_and_after_the_others_are_left_out() -> None:

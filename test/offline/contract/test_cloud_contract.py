@@ -153,7 +153,7 @@ def test_a_cloud_in_another_frame_is_a_warning(tmp_path: Path) -> None:
     assert "is in frame 'depth_camera', the labels in 'camera'" in frames.text
 
 
-def test_clouds_that_there_are_are_listed(tmp_path: Path) -> None:
+def test_the_existing_clouds_are_listed(tmp_path: Path) -> None:
     found, = findings(drive_with_clouds(), tmp_path, topic='/front/depth/points')
     assert (found.level, found.topic) == ('error', '/front/depth/points')
     assert f'name one of {CLOUD} with --cloud-topic' in found.text

@@ -51,9 +51,9 @@ def test_the_only_label_topic_of_a_bag_is_taken(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize('words', [[], ['--prefix', 'middle']])
-def test_the_label_topics_that_there_are_are_listed(tmp_path: Path, words: list[str],
-                                                    monkeypatch: pytest.MonkeyPatch,
-                                                    capsys: pytest.CaptureFixture) -> None:
+def test_the_existing_label_topics_are_listed(tmp_path: Path, words: list[str],
+                                              monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture) -> None:
     drive = sound_drive()
     rear = LABEL.replace('front', 'rear')
     drive.messages[rear] = drive.messages[LABEL]
@@ -68,9 +68,9 @@ def test_the_label_topics_that_there_are_are_listed(tmp_path: Path, words: list[
     (['--label-topic', 'label'], "label topic 'label' is in no namespace"),
     (['--seconds', '0'], '--seconds is 0: listen for longer than 0'),
     (['--seconds', 'nan'], '--seconds is nan: listen for longer than 0')])
-def test_a_mistake_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch,
-                                       capsys: pytest.CaptureFixture, words: list[str],
-                                       text: str) -> None:
+def test_a_mistake_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch,
+                                           capsys: pytest.CaptureFixture, words: list[str],
+                                           text: str) -> None:
     assert run(monkeypatch, *words) == 1
     line, = capsys.readouterr().err.splitlines()
     assert line.startswith(f'segret_check_contract: {text}')
@@ -79,7 +79,7 @@ def test_a_mistake_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(('words', 'module', 'text'), [
     (['--bag', __file__], 'rosbags', 'pip install '),
     (['--seconds', '1'], 'rclpy', "pip install 'segret_ros[ros]'")])
-def test_what_is_not_installed_is_told_in_one_line(words: list[str], module: str,
+def test_a_missing_package_is_reported_in_one_line(words: list[str], module: str,
                                                    text: str) -> None:
     """In a process of its own, whose import of the module fails as where it is missing."""
     code = (f'import sys; sys.modules[{module!r}] = None; '
