@@ -39,10 +39,6 @@ in any case. The output folder:
   classes.yaml names and colours by id"""
 
 
-class LabellingError(ValueError):
-    """A command line that labels nothing; names the value and the rule."""
-
-
 class Labeller:
     """
     Labels one source after another, a frame at a time.
@@ -140,12 +136,12 @@ def label(arguments: argparse.Namespace) -> int:
         could be labelled.
     """
     if arguments.every < 1:
-        raise LabellingError(f'--every is {arguments.every}: it must be 1 or more')
+        raise ValueError(f'--every is {arguments.every}: it must be 1 or more')
     if not 0 <= arguments.min_confidence <= 1:
-        raise LabellingError(f'--min-confidence is {arguments.min_confidence:g}: it must be 0..1')
+        raise ValueError(f'--min-confidence is {arguments.min_confidence:g}: it must be 0..1')
     sources, missing, left_out = find(arguments.paths)
     if not sources:
-        raise LabellingError('nothing to label')
+        raise ValueError('nothing to label')
     with output_folder(LAYOUT, arguments.output, [*arguments.paths, arguments.model]) as folder, \
             tqdm(desc='label', unit='image', total=len(sources)) as bar:
         segmenter = Segmenter(arguments.model, arguments.device)
@@ -154,7 +150,7 @@ def label(arguments: argparse.Namespace) -> int:
         failed = missing + label_each(labeller, sources, bar)
         bar.close()
         if not labeller.images:
-            raise LabellingError('nothing could be labelled')
+            raise ValueError('nothing could be labelled')
         write_classes(folder.made / CLASSES, arguments.model, segmenter.info.labels)
     print(summary(labeller, segmenter, time.monotonic() - begun))
     if left_out:

@@ -15,10 +15,6 @@ LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 HOW_TO_TELL = f'Put a {CLASSES} beside them, laid out as config/label_sets, to name their own'
 
 
-class ClassesError(ValueError):
-    """Labels of other classes than a model's; the message names both and the way out."""
-
-
 def names_of_folder(labels: Path) -> tuple[str, ...] | None:
     """
     Return the classes in the `classes.yaml` of a folder of labels or a bag; None without one.
@@ -54,8 +50,8 @@ def check_classes(labels: str, theirs: Sequence[str] | None, model: str,
     :param labels, model: what they are called.
     :param theirs: classes of the labels; None if unknown.
     :param ours: classes of the model.
-    :raises ClassesError: for names that differ.
+    :raises ValueError: for names that differ.
     """
     if theirs is not None and (difference := class_difference(theirs, ours)):
-        raise ClassesError(f'{labels}: has other classes than {model} ({difference}): only a '
-                           'model of the same classes, in the same order, can be scored')
+        raise ValueError(f'{labels}: has other classes than {model} ({difference}): only a model '
+                         'of the same classes, in the same order, can be scored')

@@ -23,15 +23,11 @@ CODEC = 'mp4v'
 DEFAULT_FPS = 30.0  # of a video without a frame rate
 
 
-class VideoError(ValueError):
-    """A video that can't be read or written; says what is wrong."""
-
-
 class VideoReader:
     """
     The frames of a video, in order.
 
-    :raises VideoError: when OpenCV can't open it.
+    :raises ValueError: when OpenCV can't open it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,11 +35,11 @@ class VideoReader:
         try:
             self._file = open(path, 'rb')
         except OSError as error:
-            raise VideoError(f"it can't be read ({error.strerror})") from error
+            raise ValueError(f"it can't be read ({error.strerror})") from error
         self._capture = cv2.VideoCapture(f'/proc/self/fd/{self._file.fileno()}', READER)
         if not self._capture.isOpened():
             self.close()
-            raise VideoError(f"OpenCV {cv2.__version__} can't open it: copy it again, or convert "
+            raise ValueError(f"OpenCV {cv2.__version__} can't open it: copy it again, or convert "
                              'it to an .mp4 of H.264')
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < float('inf') else DEFAULT_FPS
@@ -55,7 +51,7 @@ class VideoReader:
         """
         Yield number and image of the first of each `every` frames, (H, W, 3) uint8 RGB.
 
-        :raises VideoError: when it ends before the announced time.
+        :raises ValueError: when it ends before the announced time.
         """
         while self._capture.grab():
             self._last_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
@@ -68,7 +64,7 @@ class VideoReader:
         # Some containers only estimate the number of frames, and some have uneven times.
         if self._read == 0 or (self._read + 1 < self.announced
                                and self._last_s + 2 / self.fps < self.announced / self.fps):
-            raise VideoError(f'it is damaged or cut: {self._read} of {self.announced} frames were '
+            raise ValueError(f'it is damaged or cut: {self._read} of {self.announced} frames were '
                              'readable')
 
     def close(self) -> None:
@@ -94,7 +90,7 @@ class VideoWriter:
         """
         Append a frame, (H, W, 3) uint8 RGB.
 
-        :raises VideoError: when OpenCV can't write such a video.
+        :raises ValueError: when OpenCV can't write such a video.
         """
         if self._writer is None:
             self._size = image_rgb.shape[1::-1]
@@ -122,14 +118,14 @@ class VideoWriter:
     def _open(self) -> cv2.VideoWriter:
         """Return OpenCV's writer, through a path in UTF-8 whatever the folder's name is."""
         if self._path.exists():
-            raise VideoError(f'{shown(self._path)} is the overlay of another video')
+            raise ValueError(f'{shown(self._path)} is the overlay of another video')
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             partial = f'/proc/self/fd/{folder}/partial.mp4'
             writer = cv2.VideoWriter(partial, cv2.VideoWriter_fourcc(*CODEC), self._fps,
                                      self._size)
             if not writer.isOpened():
-                raise VideoError(f"OpenCV {cv2.__version__} can't write an MP4 of "
+                raise ValueError(f"OpenCV {cv2.__version__} can't write an MP4 of "
                                  f'{self._size[1]} x {self._size[0]} pixels')
             os.replace(partial, self._path)
             return writer
