@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 import json
 import re
+from typing import Any
 
 from segret_ros.labels.label_set import LabelSet
 
@@ -124,7 +125,7 @@ class ModelInfo:
                        metadata['segret.miou_data'], metadata['segret.source'],
                        **_calibration(metadata), **_making(metadata))
         except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise ModelError(f'{path}: its metadata is damaged ({error}); {HOW_TO_MAKE}'
+            raise ModelError(f'{path}: its metadata is corrupt ({error}); {HOW_TO_MAKE}'
                              ) from error
 
 
@@ -140,7 +141,7 @@ def _check_format(found: str | None, path: str) -> None:
     raise ModelError(f'{path}: its segret.format is {found!r}, not {FORMAT!r}; {HOW_TO_MAKE}')
 
 
-def _calibration(metadata: dict[str, str]) -> dict:
+def _calibration(metadata: dict[str, str]) -> dict[str, Any]:
     """Return the parameters of `ModelInfo` on calibration; files from before it have none."""
     error = json.loads(metadata.get('segret.calibration_error', 'null'))
     return {'temperature': float(metadata.get('segret.temperature', 1)),
@@ -148,7 +149,7 @@ def _calibration(metadata: dict[str, str]) -> dict:
             'calibration_data': metadata.get('segret.calibration_data', '')}
 
 
-def _making(metadata: dict[str, str]) -> dict:
+def _making(metadata: dict[str, str]) -> dict[str, Any]:
     """Return the parameters of `ModelInfo` on how the file was made; older files have none."""
     opset = json.loads(metadata.get('segret.opset', 'null'))
     tools = dict(json.loads(metadata.get('segret.tools', '{}')))

@@ -34,9 +34,15 @@ def compressed(image_rgb: np.ndarray) -> bytes:
 
 
 def decompressed(jpeg: bytes) -> np.ndarray:
-    """Decompress a JPEG file to an (H, W, 3) uint8 RGB image."""
-    return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
-                        cv2.COLOR_BGR2RGB)
+    """
+    Decompress a JPEG file to an (H, W, 3) uint8 RGB image.
+
+    :raises ValueError: for anything else.
+    """
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError('an image is not a JPEG file')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def encode(frames: Sequence[tuple[bytes, np.ndarray]]) -> str:
@@ -45,7 +51,8 @@ def encode(frames: Sequence[tuple[bytes, np.ndarray]]) -> str:
 
     :param frames: JPEG files with the labels, (H, W) uint8, of what `decompressed` makes of them.
     """
-    return json.dumps([{'image': _text(jpeg), 'label': _text(cv2.imencode('.png', label)[1])}
+    return json.dumps([{'image': _text(jpeg),
+                        'label': _text(cv2.imencode('.png', label)[1].tobytes())}
                        for jpeg, label in frames])
 
 
@@ -69,7 +76,7 @@ def _frame(entry: dict[str, str]) -> ParityFrame:
     return ParityFrame(image_rgb, label)
 
 
-def _text(content: bytes | np.ndarray) -> str:
+def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 

@@ -102,7 +102,7 @@ class Segmenter:
             on_label(label)
             watch.lap()
         confidence = prediction.confidence() if self._confidence else None
-        if min_confidence:
+        if confidence is not None and min_confidence:
             _forget_unsure(label, confidence, min_confidence)
         watch.lap('confidence')
         if min_confidence:

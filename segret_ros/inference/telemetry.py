@@ -32,7 +32,7 @@ def switched_off() -> Iterator[None]:
     hidden = not _consents()
     before = sys.modules.pop(OPENVINO, None) if hidden else None
     if hidden:
-        sys.modules[OPENVINO] = None  # importing it raises ImportError
+        sys.modules[OPENVINO] = None  # type: ignore[assignment]  # its import raises ImportError
     try:
         yield
     finally:

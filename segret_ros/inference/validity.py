@@ -117,7 +117,7 @@ def _small_grey(image_rgb: np.ndarray) -> np.ndarray:
         height, width = (size // 2 for size in image_rgb.shape[:2])
         image_rgb = cv2.resize(image_rgb[:2 * height, :2 * width], (width, height),
                                interpolation=cv2.INTER_AREA)  # exact halves: ten times as fast
-    grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey: np.ndarray = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     height, width = grey.shape
     shrink = SHORT_SIDE / min(height, width)
     if shrink < 1:

@@ -163,32 +163,32 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
     ({'format': 'segret_ros model 0'}, "'segret_ros model 0', not 'segret_ros model 1'; make"),
     ({'format': 'another model 2'}, "'another model 2', not 'segret_ros model 1'; make"),
     ({'palette': None}, "'segret.palette'"),
-    ({'class_names': '["road", '}, 'damaged'),
+    ({'class_names': '["road", '}, 'corrupt'),
     ({'class_names': '["road", "car", 3]'}, 'class name 3: it must be a text'),
-    ({'class_names': '[' * 10 ** 5}, 'damaged'),
+    ({'class_names': '[' * 10 ** 5}, 'corrupt'),
     ({'class_names': '["road", "car"]'}, '2 class names and 3 colours'),
     ({'class_names': '["road", "car", "car"]'}, 'twice: car'),
     ({'palette': '[[1, 2, 3], [1, 2, 3], [1, 2, 256]]'}, '(1, 2, 256)'),
-    ({'palette': '[1, 2, 3]'}, 'damaged'),
-    ({'input_size': '[64]'}, 'damaged'),
-    ({'input_size': 'null'}, 'damaged'),
-    ({'input_size': '[Infinity, 96]'}, 'damaged'),
-    ({'miou': 'good'}, 'damaged'),
+    ({'palette': '[1, 2, 3]'}, 'corrupt'),
+    ({'input_size': '[64]'}, 'corrupt'),
+    ({'input_size': 'null'}, 'corrupt'),
+    ({'input_size': '[Infinity, 96]'}, 'corrupt'),
+    ({'miou': 'good'}, 'corrupt'),
     ({'source': None}, "'segret.source'"),
     ({'temperature': '0'}, 'temperature is 0.0: it must be 0.01..100'),
     ({'temperature': '-1.5'}, 'temperature is -1.5'),
     ({'temperature': 'nan'}, 'temperature is nan'),
     ({'temperature': 'inf'}, 'temperature is inf'),
     ({'temperature': 'warm'}, "'warm'"),
-    ({'temperature': ''}, 'damaged'),
+    ({'temperature': ''}, 'corrupt'),
     ({'calibration_error': '[0.1]'}, 'calibration error is (0.1,)'),
     ({'calibration_error': '[0.1, NaN]'}, 'calibration error is (0.1, nan)'),
-    ({'calibration_error': 'low'}, 'damaged'),
-    ({'opset': 'new'}, 'damaged'),
-    ({'opset': '[20]'}, 'damaged'),
-    ({'opset': 'Infinity'}, 'damaged'),
-    ({'tools': 'torch 2.13'}, 'damaged'),
-    ({'tools': '[20]'}, 'damaged'),
+    ({'calibration_error': 'low'}, 'corrupt'),
+    ({'opset': 'new'}, 'corrupt'),
+    ({'opset': '[20]'}, 'corrupt'),
+    ({'opset': 'Infinity'}, 'corrupt'),
+    ({'tools': 'torch 2.13'}, 'corrupt'),
+    ({'tools': '[20]'}, 'corrupt'),
 ])
 def test_damaged_metadata_is_refused(changeable: Path, changes: dict, value: str) -> None:
     change_metadata(changeable, **changes)
@@ -199,7 +199,7 @@ def test_metadata_that_is_no_text_is_refused_without_a_word_of_another_kind(
         changeable: Path, capfd: pytest.CaptureFixture) -> None:
     content = changeable.read_bytes().replace(b'none: random weights', b'none: random weight\xff')
     changeable.write_bytes(checksum.sealed(content))
-    assert 'its metadata is damaged' in refusal(changeable)
+    assert 'its metadata is corrupt' in refusal(changeable)
     changeable.write_bytes(content[:len(content) // 2])
     refusal(changeable)
     assert capfd.readouterr() == ('', '')
@@ -301,5 +301,5 @@ def test_parity_frames_are_kept() -> None:
     frames_text(LABEL[1:]), frames_text(LABEL[:, :, None].repeat(3, 2)),
     frames_text(LABEL.astype(np.uint16))], ids=lambda text: text[:12])
 def test_damaged_parity_frames_are_told(text: str) -> None:
-    with pytest.raises(ValueError, match=r'^its parity frames are damaged \([^\n]+\)$'):
+    with pytest.raises(ValueError, match=r'^its parity frames are corrupt \([^\n]+\)$'):
         decode(text)

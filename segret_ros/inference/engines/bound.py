@@ -13,6 +13,7 @@ from segret_ros.inference.engines.onnx_runtime import (
     InferenceSession,
     open_session,
     OrtValue,
+    Providers,
     SessionOptions,
 )
 from segret_ros.inference.engines.prediction import DevicePrediction
@@ -146,7 +147,7 @@ def _empty(shape: tuple[int, ...], dtype: type, place: Place) -> OrtValue:
     return OrtValue.ortvalue_from_shape_and_type(list(shape), dtype, *place)
 
 
-def heads_on(options: SessionOptions, providers: list[tuple[str, dict]]
+def heads_on(options: SessionOptions, providers: Providers
              ) -> tuple[InferenceSession, InferenceSession]:
     """
     Open the sessions of both heads.

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segret_ros.inference.engines.bound import BoundEngine, heads_on
-from segret_ros.inference.engines.device import DeviceError, gpu_of
+from segret_ros.inference.engines.device import DeviceError, number_of
 from segret_ros.inference.engines.devices import CUDA, memory_of, refuse_what_lacks, TENSORRT
 from segret_ros.inference.engines.onnx_runtime import (
     CPU,
@@ -20,6 +20,7 @@ from segret_ros.inference.engines.onnx_runtime import (
     InferenceSession,
     NAME,
     open_session,
+    Providers,
     session_options,
     SessionOptions,
 )
@@ -32,7 +33,6 @@ BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 # would keep it from any GPU. A head of 150 classes comes to 2.5 GB at 1080 x 1920: a quarter of
 # a GPU with 12 GB.
 NETWORK_SHARE, HEAD_SHARE = 1 / 2, 1 / 4
-Providers = list[tuple[str, dict[str, str]]]
 
 
 class CudaEngine(BoundEngine):
@@ -54,7 +54,7 @@ class CudaEngine(BoundEngine):
     def __init__(self, model: Model, device: str, streams: int | None = None,
                  built: Path | None = None) -> None:
         refuse_what_lacks(device)
-        number = gpu_of(device)
+        number = number_of(device)
         self.device = device
         self.name = f'{NAME}, {self.library}, {model.info.precision}'
         super().__init__(self._open(model, number, built), heads_on_gpu(number),
@@ -91,7 +91,7 @@ class TensorRtEngine(CudaEngine):
         :raises ModelError: where TensorRT does not take the whole network.
         """
         refuse_what_lacks(device)
-        _build(model, gpu_of(device), folder / BUILT)
+        _build(model, number_of(device), folder / BUILT)
 
 
 def _build(model: Model, number: int, file: Path) -> InferenceSession:
@@ -158,8 +158,8 @@ def open_on_gpu(path: str | Path, options: SessionOptions, providers: Providers,
     except ModelError as error:
         if not isinstance(error.__cause__, (RuntimeError, ValueError)):  # a file's has other types
             raise
-        raise DeviceError(f'{wanted} did not start ({reason(error.__cause__)}): use another '
-                          'device, or cpu') from error
+        raise DeviceError(f'{wanted} did not start ({reason(error.__cause__)}): use '
+                          'another device, or cpu') from error
     if wanted not in session.get_providers():
         raise DeviceError(f'{wanted} did not start, though nothing that is known of is missing: '
                           'the log of ONNX Runtime tells why, or use cpu')
@@ -177,9 +177,9 @@ def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
     try:
         return heads_on(options, cuda_providers(number, HEAD_SHARE)[:1])
     except ModelError as error:
-        raise DeviceError(f"GPU {number} can't make the labels ({reason(error.__cause__)}): use "
-                          'another version of onnxruntime-gpu (docs/desktop_gpu.md), or cpu'
-                          ) from error
+        cause = error.__cause__ or error
+        raise DeviceError(f"GPU {number} can't make the labels ({reason(cause)}): use another "
+                          'version of onnxruntime-gpu (docs/desktop_gpu.md), or cpu') from error
 
 
 def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:

@@ -24,6 +24,17 @@ def kind_of(device: str) -> str:
     return device.partition(':')[0]
 
 
+def number_of(device: str) -> int:
+    """
+    Return the number of the GPU that a device is.
+
+    :raises DeviceError: for a word that is no device.
+    """
+    number = gpu_of(device)
+    assert number is not None, f'{device} is a CPU'
+    return number
+
+
 def gpu_of(device: str) -> int | None:
     """
     Return the number of a device's GPU, None for a CPU.

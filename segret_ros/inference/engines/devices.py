@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
+from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of, number_of
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 
 CUDA = 'CUDAExecutionProvider'
@@ -254,7 +254,7 @@ def _library_lacks(found: Found) -> list[Lack]:
 
 
 def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
-    if isinstance(driver, str) or gpu_of(device) < len(driver.gpus):
+    if isinstance(driver, str) or number_of(device) < len(driver.gpus):
         return []
     if not driver.gpus:
         return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})', _remedy(
@@ -264,7 +264,7 @@ def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
             'a container has to be started as docs/jetson.md tells'))]
     there = ', '.join(f'{kind_of(device)}:{index} is {name}'
                       for index, name in enumerate(driver.gpus))
-    return [Lack(f'there is no GPU {gpu_of(device)}', f'use another ({there})')]
+    return [Lack(f'there is no GPU {number_of(device)}', f'use another ({there})')]
 
 
 def _remedy(on_a_pc: str, on_a_jetson: str = WHAT_FITS) -> str:
@@ -291,8 +291,9 @@ def find_torch() -> FoundTorch:
     """Return what this machine has for PyTorch, without loading it, which takes seconds."""
     forbid_tf32()
     missing = [name for name in TORCH_NEEDS if find_spec(name) is None]
-    cuda = 0 if 'torch' in missing else cuda_of_torch(
-        Path(find_spec('torch').origin).with_name('version.py').read_text())
+    torch = find_spec('torch')
+    cuda = 0 if torch is None or torch.origin is None else cuda_of_torch(
+        Path(torch.origin).with_name('version.py').read_text())
     return FoundTorch(missing, cuda, find_driver())
 
 

@@ -59,6 +59,14 @@ class Engine(Protocol):
         """
 
 
+class EngineClass(Protocol):
+    """Opens an engine; one with a build step has a class method `build` too."""
+
+    def __call__(self, model: Model, device: str, streams: int | None, built: Path | None
+                 ) -> Engine:
+        """Open the engine; parameters as of `open_engine`."""
+
+
 def open_engine(model: Model, device: str, streams: int | None = None,
                 built: Path | None = None) -> Engine:
     """
@@ -85,8 +93,9 @@ def build_engine(model: Model, device: str, streams: int | None, folder: Path) -
     :raises ModelError: for a model that the engine can't load.
     :raises DeviceError: for a device that is missing.
     """
-    if needs_building(device):
-        _engine_class(device).build(model, device, streams, folder)
+    build = getattr(_engine_class(device), 'build', None)
+    if build is not None:
+        build(model, device, streams, folder)
 
 
 def needs_building(device: str) -> bool:
@@ -117,8 +126,8 @@ def first_that_succeeds(device: str, work: Callable[[str], Result]) -> Result:
     return work(devices[-1])
 
 
-def _engine_class(device: str) -> type:
-    """Return the class of a device's engine; its library is loaded only now."""
+def _engine_class(device: str) -> EngineClass:
+    """Return the class of a device's engine, loading its library only now."""
     kind = kind_of(device)
     if kind == 'openvino':
         return _openvino_engine()
@@ -132,7 +141,7 @@ def _engine_class(device: str) -> type:
     return TensorRtEngine if kind == 'tensorrt' else CudaEngine
 
 
-def _openvino_engine() -> type:
+def _openvino_engine() -> EngineClass:
     try:
         from segret_ros.inference.engines.openvino import OpenVinoEngine
     except ImportError as error:

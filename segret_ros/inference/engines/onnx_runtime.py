@@ -29,25 +29,30 @@ def check_version() -> None:
                           f'{missing.INSTALL_ONNXRUNTIME}')
 
 
+check_version()
 try:
-    check_version()
     with telemetry.switched_off():
         import onnxruntime
+        from onnxruntime import (
+            GraphOptimizationLevel,
+            InferenceSession,
+            OrtValue,
+            SessionOptions,
+        )
 except ModuleNotFoundError as error:
     raise ImportError(missing.ONNXRUNTIME, name='onnxruntime') from error
-
-if not hasattr(onnxruntime, 'InferenceSession'):
+except ImportError as error:
+    if error.name != 'onnxruntime':
+        raise
     raise ImportError('the onnxruntime installation is broken, as happens where one of '
                       'onnxruntime and onnxruntime-gpu is removed: pip uninstall -y onnxruntime '
-                      'onnxruntime-gpu, then pip install the one that you want')
+                      'onnxruntime-gpu, then pip install the one that you want') from error
 
-# `from onnxruntime import` elsewhere might be the first import of it.
-GraphOptimizationLevel = onnxruntime.GraphOptimizationLevel
-InferenceSession = onnxruntime.InferenceSession
-OrtValue = onnxruntime.OrtValue
-SessionOptions = onnxruntime.SessionOptions
+__all__ = ['CPU', 'GraphOptimizationLevel', 'InferenceSession', 'NAME', 'open_session', 'OrtValue',
+           'Providers', 'session_options', 'SessionOptions', 'onnxruntime']
 
 CPU = 'CPUExecutionProvider'
+Providers = list[tuple[str, dict[str, str]]]
 NAME = f"ONNX Runtime {'.'.join(onnxruntime.__version__.split('.')[:2])}"
 
 
@@ -58,7 +63,7 @@ def session_options() -> SessionOptions:
     return options
 
 
-def open_session(path: str | Path, options: SessionOptions, providers: list[tuple[str, dict]],
+def open_session(path: str | Path, options: SessionOptions, providers: Providers,
                  content: bytes | None = None) -> InferenceSession:
     """
     Open a session of an ONNX file on these providers and no others.

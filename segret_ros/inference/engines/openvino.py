@@ -43,7 +43,7 @@ class OpenVinoEngine:
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
         stored = model.info.precision
         self.name = f"OpenVINO {version}, {self.precision if stored == 'float32' else stored}"
-        self._requests = SimpleQueue()  # that are free; each holds one image
+        self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()  # free ones
         for _ in range(streams or 1):
             self._requests.put(compiled.create_infer_request())
 

@@ -52,7 +52,8 @@ class TorchEngine:
         self.name = f"PyTorch {'.'.join(torch.__version__.split('.')[:2])}, {info.precision}"
         self._on_gpu = number is not None
         place = torch.device(f'cuda:{number}' if self._on_gpu else 'cpu')
-        network = network_of(model).to(place, memory_format=torch.channels_last)
+        network = network_of(model).to(place)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shape = 1, *info.input_size, 3
         self._sent = torch.empty(shape, dtype=torch.uint8, pin_memory=self._on_gpu)
         self._image = torch.zeros(shape, dtype=torch.uint8, device=place)
@@ -111,7 +112,7 @@ class Captured:
 
     def __init__(self, network: DeployedSegRet, image: Tensor) -> None:
         with torch.cuda.device(image.device), torch.inference_mode(), without_tf32():
-            stream = torch.cuda.Stream()
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream), keeping_tables(network) as tables:
                 for _ in range(WARM_UP_RUNS):
@@ -222,7 +223,7 @@ def weights_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
         if node.op_type not in ('Conv', 'Gemm'):
             continue
         weight, *added = map(names.get, node.input[1:])
-        if weight in weights:
+        if weight is not None and weight in weights:
             bias = f"{weight.removesuffix('weight')}bias"
             weights[bias] = arrays[added[0]] if added else np.zeros(len(weights[weight]),
                                                                     np.float32)

@@ -91,6 +91,7 @@ class BackgroundBuild:
         self._spare.cleanup()
 
     def _follow(self) -> None:
+        assert self._process.stdout is not None
         try:
             for line in self._process.stdout:
                 self._note(line)
@@ -116,14 +117,14 @@ class BackgroundBuild:
 
 def main() -> int:
     """Build the engine; return the exit code."""
-    path, sha256, device, *folders = sys.argv[1:]
+    path, sha256, device, cache_folder, spare_folder = sys.argv[1:]
     lines = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may write what they like
-    threading.Thread(target=_end_with_the_input, args=folders[1:], daemon=True).start()
+    threading.Thread(target=_end_with_the_input, args=(spare_folder,), daemon=True).start()
     report = partial(_report, lines)
-    caches = [EngineCache(Path(folder)) for folder in folders]
+    cache, spare = EngineCache(Path(cache_folder)), EngineCache(Path(spare_folder))
     try:
-        report('done', uncached=_build(_same_model(path, sha256), device, *caches, report))
+        report('done', uncached=_build(_same_model(path, sha256), device, cache, spare, report))
     except (ValueError, OSError, CacheError) as error:
         report('failed', error=str(error))
         return 1

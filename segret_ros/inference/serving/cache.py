@@ -15,6 +15,7 @@ from pathlib import Path
 import re
 import shutil
 import time
+from typing import Any
 import uuid
 
 from segret_ros.inference.serving.key import Key
@@ -266,11 +267,11 @@ def read_entry(folder: Path) -> Entry:
         raise ValueError(f'{ENTRY}: {error}') from error
 
 
-def _to_text(content: dict) -> str:
+def _to_text(content: dict[str, Any]) -> str:
     return json.dumps({'sha256': _digest(content), 'entry': content}, indent=2) + '\n'
 
 
-def _digest(content: dict) -> str:
+def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

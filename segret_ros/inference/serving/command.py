@@ -133,7 +133,7 @@ def main() -> int:
     return 0
 
 
-def to_text(entries: Sequence[Entry], folder: str) -> str:
+def to_text(entries: Sequence[Entry], folder: Path) -> str:
     """Return a table of engines; `folder` is that of their cache."""
     if not entries:
         return f'{folder}: no engine is cached there'
@@ -165,7 +165,7 @@ def usable(entry: Entry) -> str:
     return f'no, {"; ".join(reasons)}' if reasons else 'yes'
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     for unit in ('B', 'kB', 'MB'):
         if count < 1000:
             return f'{count:.0f} {unit}'

@@ -11,6 +11,7 @@ from importlib import import_module
 import json
 from pathlib import Path
 import re
+from typing import Any
 
 from segret_ros.inference import telemetry
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
@@ -67,12 +68,12 @@ class Key:
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return f'{model}-{self.device.replace(":", "-")}-{digest}'
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """Return the parts as JSON has them."""
         return {**asdict(self), 'input_size': list(self.input_size)}
 
     @classmethod
-    def from_json(cls, record: dict) -> 'Key':
+    def from_json(cls, record: dict[str, Any]) -> 'Key':
         """Return the key of `to_json`."""
         return cls(**{**record, 'input_size': tuple(record['input_size'])})
 

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,12 +67,12 @@ class Parity:
         return (f'{self.share_equal:.3%} of the labels of {self.frames} frames equal in '
                 f'{self.precision}{worst}')
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """Return the numbers as JSON has them."""
         return {**asdict(self), 'class_iou': list(self.class_iou)}
 
     @classmethod
-    def from_json(cls, record: dict) -> 'Parity':
+    def from_json(cls, record: dict[str, Any]) -> 'Parity':
         """Return the parity of `to_json`."""
         if record['precision'] not in LEAST_SHARE_EQUAL:
             raise ValueError(f"precision {record['precision']!r} is unknown")

@@ -4,6 +4,7 @@
 """Recovery from failures: what counts as one, and what does not."""
 
 from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from segret_ros.inference.engines.prediction import Prediction
 from segret_ros.inference.serving import supervisor as module
 from segret_ros.inference.serving.cache import EngineCache
 from segret_ros.inference.serving.supervisor import EngineError, Health, Supervisor
+from segret_ros.inference.serving.validated import open_validated_engine
 
 IMAGE = np.zeros((64, 96, 3), np.uint8)
 
@@ -25,6 +27,16 @@ def model(network_file: Path) -> Model:
 @pytest.fixture
 def supervisor(model: Model, tmp_path: Path) -> Supervisor:
     return Supervisor(model, 'cpu', cache=EngineCache(tmp_path / 'engines'))
+
+
+@pytest.mark.parametrize('device', ['cpu', 'openvino', 'torch:cpu'])
+def test_a_file_is_read_once(network_file: Path, tmp_path: Path, device: str) -> None:
+    path = Path(shutil.copy(network_file, tmp_path))
+    model = Model.load(path)
+    path.unlink()
+    engine = open_validated_engine(model, device, cache=EngineCache(tmp_path / 'engines'))
+    assert engine.device == device and engine.run(IMAGE).shape[0] == len(model.info.labels)
+    assert Supervisor(model, device, cache=EngineCache(tmp_path / 'engines')).device == device
 
 
 def test_a_failing_reader_of_the_label_is_no_failure_of_the_engine(
