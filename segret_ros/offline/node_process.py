@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import ctypes
 from dataclasses import dataclass
 import itertools
 import json
@@ -19,7 +20,8 @@ from segret_ros.node.transport import use_large_image_profile
 from segret_ros.offline.bags import BagError
 from segret_ros.offline.bags.cameras import CameraTopic
 
-STOP_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 60
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class NodeError(RuntimeError):
@@ -86,16 +88,24 @@ def node_process(arguments: list[str], log: Path) -> Iterator[NodeProcess]:
     """
     with open(log, 'wb') as output:
         process = subprocess.Popen([sys.executable, '-m', 'segret_ros.node.main', *arguments],
-                                   stdout=output, stderr=subprocess.STDOUT)
+                                   stdout=output, stderr=subprocess.STDOUT,
+                                   preexec_fn=_die_with_the_parent)
     try:
         yield NodeProcess(process, log)
         process.send_signal(signal.SIGINT)
         if process.wait(STOP_TIMEOUT_S) != 0:
             raise NodeError(f'the node ended with exit code {process.returncode}: read {log}')
+    except subprocess.TimeoutExpired as error:
+        raise NodeError(f'the node did not end within {STOP_TIMEOUT_S} s: read {log}') from error
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _die_with_the_parent() -> None:
+    """Let the kernel end the node with this process: one left behind would answer the next."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def image_transport(cameras: list[CameraTopic]) -> str:

@@ -28,7 +28,7 @@ from segret_ros.offline.node_process import node_topic, NodeError, NodeProcess
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 NODE = '/segret'
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 120  # the first start validates an engine; one that ends is noticed at once
 ANSWER_TIMEOUT_S = 5
 CLOCK_PERIOD_S = 0.01
 SETTLE_S = 0.3

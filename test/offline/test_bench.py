@@ -34,7 +34,7 @@ from segret_ros.offline.machine import cpu_name, Machine, memory_mb
 
 CAMERA_SIZE = (50, 70)
 RUNS = 6
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 
 
 def run(*arguments) -> subprocess.CompletedProcess:

@@ -5,6 +5,9 @@
 
 import math
 from pathlib import Path
+import subprocess
+import sys
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
@@ -14,7 +17,7 @@ from segret_ros.offline.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_
 from segret_ros.offline.node_process import node_arguments, node_process, NodeError
 from segret_ros.offline.player import CameraLog, DriveClock, ImageInWork, rate_hz, why_unlabelled
 
-TIMEOUT_S = 60
+TIMEOUT_S = 600
 Header = TYPESTORE.types['std_msgs/msg/Header']
 Time = TYPESTORE.types['builtin_interfaces/msg/Time']
 
@@ -142,3 +145,20 @@ def test_a_node_that_ends_is_an_error_that_names_its_log(tmp_path: Path) -> None
         node.process.wait(TIMEOUT_S)
         node.check()
     assert '--wrong' in log.read_text()
+
+
+def test_a_node_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = f"""
+import os, pathlib, signal
+from segret_ros.offline.node_process import node_process
+with node_process([], pathlib.Path({str(tmp_path / 'node.log')!r})) as node:
+    print(node.process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            timeout=TIMEOUT_S)
+    status = Path(f'/proc/{killed.stdout.strip()}/stat')
+    end = time.monotonic() + TIMEOUT_S
+    while status.exists() and ') Z ' not in status.read_text():
+        assert time.monotonic() < end, 'the node goes on'
+        time.sleep(0.02)

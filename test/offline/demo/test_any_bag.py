@@ -16,7 +16,7 @@ from segret_ros.inference import Segmenter
 from segret_ros.offline.bags import BagWriter, read_bag, serialize, stamp_ns, TYPESTORE
 from segret_ros.offline.demo import main as command
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 FRAMES = 6
 LEFT, RIGHT, DEPTH = '/robot/left/image_color', '/robot/right/image_mono', '/robot/tof/image_raw'
 Header = TYPESTORE.types['std_msgs/msg/Header']

@@ -15,7 +15,7 @@ from segret_ros.inference import Segmenter
 from segret_ros.node.parameters import Parameters
 from segret_ros.offline.bags import read_bag, stamp_ns
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 IMAGE = '/camera/image_raw/compressed'
 
 

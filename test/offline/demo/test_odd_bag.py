@@ -16,7 +16,7 @@ from segret_ros.images.codec import decode_compressed
 from segret_ros.inference import Segmenter
 from segret_ros.offline.bags import open_bag, read_bag, TYPESTORE
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 FRAMES = 6
 STEP = 20  # frames of the sample drive between two
 SAMPLE = share_directory() / 'data' / 'sample_drive'

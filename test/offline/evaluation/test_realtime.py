@@ -32,7 +32,7 @@ from segret_ros.offline.player import Answer, CameraLog
 
 FRAMES = 30
 RECORDED_AFTER_MS = 400  # the stamp: long enough for the world to move on
-TIMEOUT_S = 60
+TIMEOUT_S = 600
 # Player and recorder are told of an arrival each by its own thread: on a busy core that differs,
 # but not of every one in a drive.
 TOLERANCE_MS = 15
