@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 from segret_ros.inference.engines.bound import BoundEngine, heads_on
 from segret_ros.inference.engines.device import DeviceError, number_of
-from segret_ros.inference.engines.devices import CUDA, memory_of, refuse_what_lacks, TENSORRT
+from segret_ros.inference.engines.devices import CUDA, refuse_what_lacks, TENSORRT
+from segret_ros.inference.engines.nvidia import memory_of
 from segret_ros.inference.engines.onnx_runtime import (
     CPU,
     GraphOptimizationLevel,
@@ -70,7 +71,7 @@ class TensorRtEngine(CudaEngine):
 
     TensorRT takes the types from the graph: a float16 file in float16 but for what is float32 in
     it, an int8 file as its quantisation tells. A float32 file is computed without TF32, which
-    `devices.forbid_tf32` sees to: ONNX Runtime has no option for that.
+    `nvidia.forbid_tf32` sees to: ONNX Runtime has no option for that.
 
     :param built: folder that `build` has filled; None: it is built now, which takes minutes.
     """

@@ -3,21 +3,23 @@
 
 """The devices of this machine: which can be used, and what the others lack."""
 
-from contextlib import redirect_stdout
-import ctypes
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import metadata
 from importlib.util import find_spec
-import io
-import os
 from pathlib import Path
 import platform
 import re
-import subprocess
 import sys
 from typing import NamedTuple
 
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of, number_of
+from segret_ros.inference.engines.nvidia import (
+    Driver,
+    find_driver,
+    forbid_tf32,
+    load_pip_libraries,
+    missing_libraries,
+)
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 
 CUDA = 'CUDAExecutionProvider'
@@ -29,8 +31,6 @@ CPU_WHEEL, GPU_WHEEL = 'onnxruntime', 'onnxruntime-gpu'
 WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
 # For the CUDA of the newest onnxruntime-gpu that this Python gets, as the extra of setup.py.
 TENSORRT_WHEEL = f'tensorrt-cu{13 if sys.version_info >= (3, 11) else 12}==10.*'
-CUDNN = 'libcudnn.so.9'
-DRIVER = 'libcuda.so.1'
 TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
 WHAT_FITS = 'docs/jetson.md tells what fits this JetPack'
 
@@ -48,23 +48,6 @@ class Lack(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.what}: {self.remedy}'
-
-
-@dataclass(frozen=True)
-class Driver:
-    """
-    The NVIDIA driver.
-
-    :param cuda: the newest CUDA it runs, a major version.
-    :param gpus: their names, in the order of their numbers.
-    :param trouble: why there are none, in the driver's words.
-    :param memory: of each in all, in bytes.
-    """
-
-    cuda: int
-    gpus: tuple[str, ...]
-    trouble: str = ''
-    memory: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -307,19 +290,6 @@ def cuda_of_torch(version: str) -> int:
     return int(told[1]) if told else 0
 
 
-def find_driver() -> Driver | str:
-    """Return what the NVIDIA driver tells, or why it can't be loaded."""
-    try:
-        return read_driver(DRIVER)
-    except OSError as error:
-        return str(error).removesuffix(': No such file or directory')
-
-
-def memory_of(number: int) -> int:
-    """Return the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
-    return read_driver(DRIVER).memory[number]
-
-
 def installed(*names: str) -> dict[str, str]:
     """Return the versions of those of some distributions that are installed."""
     versions = {}
@@ -334,75 +304,3 @@ def installed(*names: str) -> dict[str, str]:
 def built_for_cuda() -> int:
     """Return the major version of CUDA that ONNX Runtime was built for, 0 where it's not told."""
     return int((getattr(onnxruntime, 'cuda_version', '') or '0').partition('.')[0])
-
-
-def load_pip_libraries() -> None:
-    """Load the libraries of CUDA and TensorRT that pip installed: no search path has them."""
-    forbid_tf32()
-    if hasattr(onnxruntime, 'preload_dlls'):  # from 1.21 on
-        with redirect_stdout(io.StringIO()):  # it prints what it does not find
-            onnxruntime.preload_dlls()
-    if find_spec('tensorrt_libs'):
-        import_module('tensorrt_libs')  # loads its libraries
-
-
-def forbid_tf32() -> None:
-    """
-    Let NVIDIA's libraries compute float32 in float32, not in TF32 with its 10 bits.
-
-    They may read this variable once, so it is set before cuBLAS, cuDNN and TensorRT are loaded,
-    for whatever the process runs on a GPU. Of our engines PyTorch's asks for the same itself.
-    """
-    os.environ.setdefault('NVIDIA_TF32_OVERRIDE', '0')
-
-
-def read_driver(library: str) -> Driver:
-    """
-    Return what the NVIDIA driver tells (CUDA driver API: version, initialisation, devices).
-
-    :param library: file name of the driver's.
-    :raises OSError: where it can't be loaded.
-    """
-    cuda = ctypes.CDLL(library)
-    number, name, text = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_char_p()
-    cuda.cuDriverGetVersion(ctypes.byref(number))
-    newest = number.value // 1000
-    status = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(number))
-    if status or not number.value:
-        cuda.cuGetErrorString(status, ctypes.byref(text))
-        return Driver(newest, (), (text.value or b'').decode() if status else 'it counts none')
-    gpus, memory = [], []
-    for index in range(number.value):
-        device, size = ctypes.c_int(), ctypes.c_size_t()
-        cuda.cuDeviceGet(ctypes.byref(device), index)
-        cuda.cuDeviceGetName(name, len(name), device)
-        cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
-        gpus.append(name.value.decode())
-        memory.append(size.value)
-    return Driver(newest, tuple(gpus), memory=tuple(memory))
-
-
-def missing_libraries(library: Path) -> list[str]:
-    """
-    Return the file names of the libraries that a provider's library needs and nobody finds.
-
-    The driver's is left out, and so is what this process has loaded from elsewhere. Where there
-    is no such file or no ldd, nothing is missing: then ONNX Runtime itself has to tell.
-    """
-    try:
-        needed = subprocess.run(['ldd', str(library)], capture_output=True, text=True,
-                                env={**os.environ, 'LC_ALL': 'C'}).stdout
-    except OSError:
-        return []
-    names = re.findall(r'^\s*(\S+) => not found', needed, re.MULTILINE)
-    if 'libcublas' in needed and 'libcudnn' not in needed:
-        names.append(CUDNN)  # newer ones load it when a convolution asks for it
-    return [name for name in names if name != DRIVER and not _loads(name)]
-
-
-def _loads(name: str) -> bool:
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        return False
-    return True

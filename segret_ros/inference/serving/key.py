@@ -15,14 +15,8 @@ from typing import Any
 
 from segret_ros.inference import telemetry
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
-from segret_ros.inference.engines.devices import (
-    CUDNN,
-    DRIVER,
-    installed,
-    load_pip_libraries,
-    onnxruntime_name,
-    read_driver,
-)
+from segret_ros.inference.engines.devices import installed, onnxruntime_name
+from segret_ros.inference.engines.nvidia import CUDNN, DRIVER, load_pip_libraries, read_driver
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 from segret_ros.inference.model import Model
 from segret_ros.inference.processor import processor_facts, processor_name, read_cpuinfo

@@ -17,13 +17,12 @@ import onnxruntime
 import pytest
 from segret_ros.files.share import default_model
 from segret_ros.inference import DeviceError, Segmenter
-from segret_ros.inference.engines import devices as devices_module
+from segret_ros.inference.engines import devices as devices_module, nvidia
 from segret_ros.inference.engines.devices import (
     built_for_cuda,
     CUDA,
     cuda_of_torch,
     devices_of_auto,
-    Driver,
     find,
     find_torch,
     Found,
@@ -31,11 +30,14 @@ from segret_ros.inference.engines.devices import (
     installed,
     lacks_of,
     list_devices,
+    TENSORRT,
+    torch_lacks,
+)
+from segret_ros.inference.engines.nvidia import (
+    Driver,
     memory_of,
     missing_libraries,
     read_driver,
-    TENSORRT,
-    torch_lacks,
 )
 
 PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
@@ -261,7 +263,7 @@ def test_a_driver_is_asked_for_its_gpus(tmp_path: Path, version: int, status: in
 @compiler
 def test_a_gpu_tells_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = stand_in(tmp_path / 'libcuda.so.1', 13000, 0, 2)
-    monkeypatch.setattr(devices_module, 'DRIVER', driver)
+    monkeypatch.setattr(nvidia, 'DRIVER', driver)
     assert (memory_of(0), memory_of(1)) == (8 << 30, 24 << 30)
 
 
