@@ -58,8 +58,7 @@ def own_domain() -> Iterator[None]:
     """Keep this run's nodes apart from all others, on this machine."""
     with free_domain() as domain, pytest.MonkeyPatch.context() as patch:
         if find_spec('rclpy'):  # for the camera's side, as docs/ros2.md tells
-            from segret_ros.node.distribution import PROFILE_VARIABLES
-            from segret_ros.node.transport import use_large_image_profile
+            from segret_ros.node.distribution import PROFILE_VARIABLES, use_large_image_profile
             for name in PROFILE_VARIABLES.values():
                 patch.delenv(name, raising=False)
             use_large_image_profile()

@@ -11,7 +11,7 @@ from composition_interfaces.srv import LoadNode
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.parameter import parameter_value_to_python
-from segret_ros.node.transport import large_image_profile
+from segret_ros.node.distribution import large_image_profile
 
 
 def load(request: LoadNode.Request, response: LoadNode.Response) -> LoadNode.Response:

@@ -1,21 +1,21 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Files that are there whole or not at all."""
+"""Files that are complete or not there at all."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 import os
 from pathlib import Path
 import tempfile
-from typing import Iterator
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """
-    Give a path beside `path` to write to; it takes the place of `path` when the block ends well.
+    Yield a path beside `path` to write to; it replaces `path` when the block succeeds.
 
-    :param path: where the whole file belongs; its folder is made when it is missing.
+    :param path: where the file belongs; its folder is created when missing.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Single files that commands write, without ever costing the user another one."""
+"""Single files that commands write, without ever overwriting one that is not theirs."""
 
 from collections.abc import Iterable
 import mmap
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segret_ros.files.output_folder import OutputError, same
 
-MODEL_MARK = 'segret.format'  # what each such file holds, those of earlier versions too
+MODEL_MARK = 'segret.format'  # in each such file, those of earlier versions too
 PAGE_MARK = '--accent: #2f6fbd;'
 PICTURE_MARK = 'font-family="system-ui, -apple-system, Segoe UI,'
 BENCH_MARK, SCORES_MARK, SCALING_MARK = ('"warm_up_runs":', '"share_equal_to_first":',
@@ -19,11 +19,11 @@ BENCH_MARK, SCORES_MARK, SCALING_MARK = ('"warm_up_runs":', '"share_equal_to_fir
 
 def claim_file(path: Path | None, inputs: Iterable[str | Path | None], mark: str) -> None:
     """
-    Refuse to write a file over an input, or over one that is no such output.
+    Refuse to overwrite an input, or a file that is not such an output.
 
-    :param path: nothing is refused without one.
-    :param inputs: files that the command reads; None is left out.
-    :param mark: text that each such output holds.
+    :param path: None refuses nothing.
+    :param inputs: files that the command reads; None is ignored.
+    :param mark: text in each such output.
     :raises OutputError: naming the file.
     """
     if path is None:
@@ -41,7 +41,7 @@ def claim_file(path: Path | None, inputs: Iterable[str | Path | None], mark: str
 
 
 def _holds(path: Path, mark: str) -> bool:
-    """Return whether a file holds a text, or nothing that could be lost."""
+    """Return whether a file contains a text, or is empty."""
     with open(path, 'rb') as file:
         if not os.fstat(file.fileno()).st_size:
             return True

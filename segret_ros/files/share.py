@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the package's own models, configuration and sample drive lie."""
+"""Where the package's own models, configuration and sample drive are."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ PACKAGE = 'segret_ros'
 
 def share_directory() -> Path:
     """
-    Give the folder that holds `config/`, `models/` and `data/`.
+    Return the folder that holds `config/`, `models/` and `data/`.
 
-    That is the source tree when the package runs from one, else `share/segret_ros` of the prefix
-    that pip or colcon installed it to.
+    The source tree when the package runs from one, else `share/segret_ros` of the prefix that pip
+    or colcon installed it to.
 
     :raises FileNotFoundError: when the installation is incomplete.
     """
@@ -34,7 +34,7 @@ def share_directory() -> Path:
 
 
 def default_model() -> Path:
-    """Give the model file that is shipped with the package."""
+    """Return the model file that is shipped with the package."""
     return share_directory() / 'models' / 'segret_nano_camvid.onnx'
 
 

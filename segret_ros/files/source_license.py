@@ -1,13 +1,13 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The licence note at the top of the sources, as ament_copyright's plug-in of a licence."""
+"""The licence header of the sources, as a plug-in of ament_copyright."""
 
 from typing import NamedTuple
 
 
 class License(NamedTuple):
-    """The fields that ament_copyright reads; it knows the note of thirteen lines alone."""
+    """The fields that ament_copyright reads; by itself it knows only the header of 13 lines."""
 
     name: str = 'Apache License, Version 2.0'
     spdx: str = 'Apache-2.0'

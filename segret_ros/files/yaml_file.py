@@ -5,6 +5,7 @@
 
 from collections.abc import Collection, Hashable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,17 +15,17 @@ READ_AS = {'bool': 'true or false', 'int': 'a number', 'float': 'a number', 'nul
 
 
 class YamlFileError(ValueError):
-    """A file that is no sound YAML; names the file and, where it is known, the line."""
+    """A file that is not valid YAML; names the file and, where it is known, the line."""
 
 
-def read_yaml(path: str | Path, texts: Collection[str] = ()) -> dict:
+def read_yaml(path: str | Path, texts: Collection[str] = ()) -> dict[Any, Any]:
     """
     Read the keys and values of a YAML file.
 
-    :param texts: keys whose values are texts wherever they stand in the file: what YAML reads as
+    :param texts: keys whose values are texts wherever they occur in the file: what YAML reads as
         something else (`name: off`, `name: 1`, `name: 2024-01-01`) is refused.
-    :raises YamlFileError: for a file that is not UTF-8, no YAML or no mapping, and for a key that
-        occurs twice in a mapping.
+    :raises YamlFileError: for a file that is not UTF-8, not YAML or not a mapping, and for a key
+        that occurs twice in a mapping.
     :raises OSError: for a file that can't be read.
     """
     content = Path(path).read_bytes()
@@ -65,11 +66,11 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, TypeError, AttributeError, LookupError) as error:  # of many a tag
+        except (ValueError, TypeError, AttributeError, LookupError) as error:  # of several tags
             kind = node.tag.rpartition(':')[2]
             raise _error(node, f'{node.value!r} is not a valid {kind}') from error
 
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, object]:
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, Any]:
         if isinstance(node, yaml.MappingNode):
             self._check(node)
         return super().construct_mapping(node, deep)

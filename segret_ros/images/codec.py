@@ -4,14 +4,14 @@
 """
 From image messages to pixels; every rule of sensor_msgs/Image is here and nowhere else.
 
-Messages are taken by their fields: those of a ROS installation and those of rosbags alike.
+Any object with the fields of the message will do: those of a ROS installation and of rosbags.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 import re
 from reprlib import repr as short_repr
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -47,8 +47,8 @@ PACKED = {
 # Brightness first, then the colours of 2 x 2 pixels, or in nv24 those of each pixel.
 PLANES = {'nv12': cv2.COLOR_YUV2RGB_NV12, 'nv21': cv2.COLOR_YUV2RGB_NV21, 'nv24': None}
 # Of nv24 alone, which OpenCV does not convert: limited-range BT.601, as it takes for the others.
-YUV_TO_RGB = np.float32([[1.164, 0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.018, 0]])
-YUV_TO_RGB = np.column_stack([YUV_TO_RGB, YUV_TO_RGB @ np.float32([-16, -128, -128])])
+YUV_SCALES = np.array([[1.164, 0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.018, 0]], np.float32)
+YUV_TO_RGB = np.column_stack([YUV_SCALES, YUV_SCALES @ np.array([-16, -128, -128], np.float32)])
 # Other names, in small letters. Unnamed channels are in OpenCV's order, as cv_bridge sends them.
 ALIASES = {'yuv422': 'uyvy', 'yuv422_yuy2': 'yuyv',
            '8uc1': 'mono8', '8uc3': 'bgr8', '8uc4': 'bgra8',
@@ -56,7 +56,7 @@ ALIASES = {'yuv422': 'uyvy', 'yuv422_yuy2': 'yuyv',
 ENCODINGS = (*PACKED, *PLANES, *ALIASES)
 MOSAICS = {packed.to_rgb for name, packed in PACKED.items() if name.startswith('bayer')}
 
-# What is rather measured than seen; 16 bit grey may be an infrared camera's, but mostly is depth.
+# Measurements, not pictures; 16 bit grey may be an infrared camera's, but mostly is depth.
 DEPTH = re.compile('16uc1|mono16|(8|16|32)sc|(32|64)fc', re.IGNORECASE)
 WANTED = ('send rgb8, bgr8, rgba8, bgra8, mono8, a Bayer pattern, their 16 bit forms, uyvy, yuyv, '
           'nv12, nv21 or nv24, or a JPEG or PNG file as sensor_msgs/CompressedImage')
@@ -64,17 +64,17 @@ WANTED = ('send rgb8, bgr8, rgba8, bgra8, mono8, a Bayer pattern, their 16 bit f
 OTHER_FILES = {b'GIF8': 'GIF', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF', b'RIFF': 'WebP',
                b'qoif': 'QOI', b'\xff\x0a': 'JPEG XL', b'\0\0\0\x0cJXL ': 'JPEG XL',
                b'\0\0\0\1': 'H.264 or H.265', b'\0\0\1': 'H.264 or H.265'}
-# Labels have the camera's size, so a note in the file to turn the image is passed over; and the
-# depth and the single channel of a file are kept, for a mosaic may be in it.
+# Labels have the camera's size, so an orientation in the file is ignored. Bit depth and a single
+# channel are kept: it may hold a mosaic.
 AS_STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode_image(message, max_pixels: int) -> np.ndarray:
+def decode_image(message: Any, max_pixels: int) -> np.ndarray:
     """
     Return the pixels of an image message.
 
-    :param message: sensor_msgs/Image of one of `ENCODINGS`, in letters of any case, rows padded
-        or not; its byte order counts for 16 bits alone.
+    :param message: sensor_msgs/Image of one of `ENCODINGS`, in any case, rows padded or not;
+        the byte order matters for 16 bits only.
     :param max_pixels: width times height at most.
     :return: (H, W, 3) uint8 RGB; a view of the message's data where it is rgb8 already.
     :raises ImageError: for another encoding, sizes that do not fit the data, or too many pixels;
@@ -93,16 +93,16 @@ def decode_image(message, max_pixels: int) -> np.ndarray:
         raise ImageError(f'encoding {short_repr(message.encoding)} is not supported', WANTED)
 
 
-def decode_compressed(message, max_pixels: int) -> np.ndarray:
+def decode_compressed(message: Any, max_pixels: int) -> np.ndarray:
     """
     Return the pixels of a compressed image message.
 
-    :param message: sensor_msgs/CompressedImage that holds a JPEG or PNG file, with anything
-        behind its end. Its format counts for Bayer patterns alone: colours are the file's own.
+    :param message: sensor_msgs/CompressedImage that holds a JPEG or PNG file, anything may
+        follow its end. Its format matters for Bayer patterns only: colours are the file's own.
     :param max_pixels: width times height at most.
     :return: (H, W, 3) uint8 RGB, as stored: EXIF does not turn it.
-    :raises ImageError: for other content, a file that is damaged or cut, or too many pixels; the
-        latter before memory is taken for the image.
+    :raises ImageError: for other content, a corrupt or cut file, or too many pixels; the latter
+        before memory is taken for the image.
     """
     with _image_errors():
         content = memoryview(message.data).cast('B')
@@ -119,7 +119,7 @@ def decode_compressed(message, max_pixels: int) -> np.ndarray:
 
 
 def holds_depth(encoding: str) -> bool:
-    """Return whether an encoding, or a compressed image's format, is that of no picture."""
+    """Return whether an encoding, or a compressed image's format, is that of a depth image."""
     return DEPTH.match(encoding) is not None
 
 
@@ -143,7 +143,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
                          '; raise it if the camera is right')
 
 
-def _packed_pixels(message, packed: Packed, max_pixels: int) -> np.ndarray:
+def _packed_pixels(message: Any, packed: Packed, max_pixels: int) -> np.ndarray:
     """Return (H, W) or (H, W, channels), uint8 or uint16."""
     height, width = message.height, message.width
     _check_size(width, height, max_pixels)
@@ -160,7 +160,7 @@ def _packed_pixels(message, packed: Packed, max_pixels: int) -> np.ndarray:
     return rows.reshape(height, width, packed.channels)
 
 
-def _decode_planes(message, encoding: str, max_pixels: int) -> np.ndarray:
+def _decode_planes(message: Any, encoding: str, max_pixels: int) -> np.ndarray:
     height, width = message.height, message.width
     _check_size(width, height, max_pixels)
     if encoding != 'nv24' and (height % 2 or width % 2):
@@ -169,16 +169,17 @@ def _decode_planes(message, encoding: str, max_pixels: int) -> np.ndarray:
     count = 3 * height if encoding == 'nv24' else 3 * height // 2
     step = message.step
     if step * height == len(message.data) == width * count:
-        step = width  # the bytes of both planes, shared out among the rows of one
+        step = width  # the bytes of both planes, divided among the rows of one
     rows = _rows(message, step, count, width)
-    if encoding != 'nv24':
-        return cv2.cvtColor(rows[:, :width], PLANES[encoding])
-    brightness = cv2.max(np.ascontiguousarray(rows[:height, :width]), 16)
+    conversion = PLANES[encoding]
+    if conversion is not None:
+        return cv2.cvtColor(rows[:, :width], conversion)
+    brightness = np.maximum(rows[:height, :width], 16)
     colors = cv2.split(rows[height:].reshape(height, -1, 2)[:, :width])
     return cv2.transform(cv2.merge((brightness, *colors)), YUV_TO_RGB)
 
 
-def _rows(message, step: int, count: int, length: int) -> np.ndarray:
+def _rows(message: Any, step: int, count: int, length: int) -> np.ndarray:
     """Return a message's rows, padding and all: (count, step) uint8."""
     if step < length:
         raise ImageError('step is shorter than a row', f'it is {step}, and {message.width} '
@@ -202,15 +203,15 @@ def _grey_conversion(message_format: str) -> int:
     """
     Return the conversion of a file of one channel.
 
-    image_transport writes `bayer_rggb8; jpeg compressed ` or names the pattern last, too, where
-    it has compressed the mosaic, and `bayer_rggb8; jpeg compressed mono8` where it has made grey
-    of it.
+    image_transport writes `bayer_rggb8; jpeg compressed ` (or the pattern again at the end) where
+    it has compressed the mosaic, and `bayer_rggb8; jpeg compressed mono8` where it has converted
+    it to grey.
     """
     encoding, _, codec = message_format.lower().partition(';')
     packed = PACKED.get(encoding.strip())
-    if packed is None or packed.to_rgb not in MOSAICS or 'compressed mono' in codec:
-        return cv2.COLOR_GRAY2RGB
-    return packed.to_rgb
+    if packed and packed.to_rgb and packed.to_rgb in MOSAICS and 'compressed mono' not in codec:
+        return packed.to_rgb
+    return cv2.COLOR_GRAY2RGB
 
 
 def _no_file(content: memoryview, message_format: str) -> ImageError:

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The error of messages and files that hold no usable image."""
+"""The error for messages and files that hold no usable image."""
 
 
 class ImageError(ValueError):

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Image and label files: which files are images, and what they hold; their only reader."""
+"""Image and label files: which files are images, and the only reader of them."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 from segret_ros.images.error import ImageError
 from segret_ros.reason import reason
 
@@ -26,12 +26,12 @@ SIDEWAYS = range(5, 9)  # the orientations that swap height and width
 TIFF_WIDTH, TIFF_HEIGHT, TIFF_BITS = 256, 257, 258
 LABEL_WAY_OUT = 'write ids as a grey or palette PNG'
 
-# Pillow warns of odd metadata and of images of half its limit: what it can't read is an error.
+# Pillow warns about odd metadata and images of half its limit; what it can't read is an error.
 warnings.filterwarnings('ignore', module=r'PIL\.')
 
 
 class LabelError(ImageError):
-    """A sound image that is no label."""
+    """A sound image that is not a label."""
 
 
 def image_files(folder: Path, recursive: bool = False) -> list[Path]:
@@ -40,13 +40,13 @@ def image_files(folder: Path, recursive: bool = False) -> list[Path]:
 
     An image has one of `ENDINGS` in any case and is not hidden, as `._0.jpg` of macOS is.
 
-    :param recursive: with those in the folders within it, but for hidden ones.
+    :param recursive: with those in its subfolders, except hidden ones.
     """
     return [path for path in files_in(folder, recursive) if is_image(path)]
 
 
 def left_out(folder: Path, recursive: bool = False) -> list[Path]:
-    """Return what lies in a folder and is none of its `image_files`, sorted."""
+    """Return everything in a folder that is not one of its `image_files`, sorted."""
     return [path for path in files_in(folder, recursive) if not is_image(path)]
 
 
@@ -66,10 +66,10 @@ def is_image(path: Path, endings: Collection[str] = ENDINGS) -> bool:
 
 def files_in(folder: Path, recursive: bool) -> list[Path]:
     """
-    Return all that lies in a folder, sorted; folders only where they are not looked into.
+    Return everything in a folder, sorted; folders only where they are not searched.
 
-    :param recursive: looks into folders and links to folders, but not into hidden ones and never
-        from a folder into itself again.
+    :param recursive: search folders and links to folders, but no hidden ones and never a folder
+        within itself.
     """
     return sorted(_walk(folder, recursive, ())) if folder.is_dir() else []
 
@@ -78,8 +78,8 @@ def read_image(path: Path) -> np.ndarray:
     """
     Read an image file.
 
-    :return: (H, W, 3) uint8 RGB, turned as its EXIF says: the picture as people see it.
-    :raises ImageError: for a file that is missing, damaged, cut, or too large.
+    :return: (H, W, 3) uint8 RGB, turned by its EXIF orientation: the picture as people see it.
+    :raises ImageError: for a file that is missing, corrupt, cut short or too large.
     """
     place = shown(path)
     with _opened(_content(path), place) as image:
@@ -88,9 +88,9 @@ def read_image(path: Path) -> np.ndarray:
 
 def image_size(path: Path) -> tuple[int, int]:
     """
-    Return (height, width) of what `read_image` reads, from the head of the file alone.
+    Return (height, width) of what `read_image` reads, from the header of the file alone.
 
-    :raises ImageError: for a file that is missing, or whose head is damaged.
+    :raises ImageError: for a file that is missing, or whose header is corrupt.
     """
     with _explained(shown(path)), Image.open(BytesIO(_content(path))) as image:
         height, width = _stored_size(image)
@@ -99,10 +99,10 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def stored_size(content: bytes, place: str) -> tuple[int, int]:
     """
-    Return the (height, width) of an image file before its EXIF turns it, from its head alone.
+    Return the (height, width) of an image file before its EXIF turns it, from its header alone.
 
     :param place: where it comes from, for the error.
-    :raises ImageError: for a file whose head is damaged.
+    :raises ImageError: for a file whose header is corrupt.
     """
     with _explained(place), Image.open(BytesIO(content)) as image:
         return _stored_size(image)
@@ -119,9 +119,9 @@ def decode_label(content: bytes, place: str) -> np.ndarray:
 
     :param content: PNG, BMP or TIFF of 1 to 16 bits of grey or palette a pixel.
     :param place: where it comes from, for the error.
-    :return: (H, W) uint8, as stored: neither scaled to 255 nor taken through the palette.
+    :return: (H, W) uint8, as stored: neither scaled to 255 nor mapped by the palette.
     :raises LabelError: for a lossy file, colours, or ids beyond 255.
-    :raises ImageError: for a damaged file.
+    :raises ImageError: for a corrupt file.
     """
     with _lossless(content, place) as image:
         step = _step(image, content)
@@ -142,7 +142,7 @@ def read_label_colors(path: Path) -> np.ndarray:
 
     :return: (H, W, 3) uint8 RGB.
     :raises LabelError: for a lossy file, or one without colours.
-    :raises ImageError: for a damaged file.
+    :raises ImageError: for a corrupt file.
     """
     place = shown(path)
     with _lossless(_content(path), place) as image:
@@ -219,7 +219,7 @@ def _lossless(content: bytes, place: str) -> Iterator[Image.Image]:
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
-    if image.format == 'TIFF':  # which newer versions of Pillow have turned already
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # newer versions of Pillow turn its size
         return image.tag_v2[TIFF_HEIGHT], image.tag_v2[TIFF_WIDTH]
     return image.size[::-1]
 
@@ -229,7 +229,7 @@ def _step(image: Image.Image, content: bytes) -> int:
     bits = 8
     if image.format == 'PNG' and image.mode == 'L':
         bits = content[24]  # of the header, which comes first
-    elif image.format == 'TIFF' and image.mode == 'L':
+    elif isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode == 'L':
         bits = image.tag_v2[TIFF_BITS][0]
     return 255 // (2 ** bits - 1)
 
@@ -241,8 +241,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(EXIF_ORIENTATION, AS_STORED)
-    except Exception:  # damaged EXIF, of which Pillow raises anything, leaves the pixels sound
+        return int(image.getexif().get(EXIF_ORIENTATION, AS_STORED))
+    except Exception:  # corrupt EXIF, for which Pillow raises anything, leaves the pixels sound
         return AS_STORED
 
 
@@ -252,7 +252,7 @@ def _rgb(image: Image.Image, place: str) -> np.ndarray:
     if image.mode == 'F':
         raise ImageError('an image of fractions', 'its range is not known: write 8 or 16 bits',
                          place)
-    image.info.pop('transparency', None)  # which convert would mix in, or warn of
+    image.info.pop('transparency', None)  # which convert would blend in, or warn about
     return np.array(image if image.mode == 'RGB' else image.convert('RGB'))
 
 

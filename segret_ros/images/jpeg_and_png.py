@@ -13,9 +13,9 @@ JPEG_START = b'\xff\xd8\xff'
 PNG_START = b'\x89PNG\r\n\x1a\n'
 PNG_END = b'\0\0\0\0IEND\xaeB`\x82'
 WAY_OUT = 'send whole JPEG or PNG files'
-MOST_PARTS = 100_000  # segments or chunks: a file of small ones would take seconds
+MOST_PARTS = 100_000  # segments or chunks; a file of many small ones would take seconds
 
-# The next marker but for those within a scan: stuffed bytes, filling bytes and restarts.
+# The next marker except those within a scan: stuffed bytes, fill bytes and restarts.
 MARKER = re.compile(rb'\xff[^\x00\x01\xd0-\xd7\xff]')
 END_OF_IMAGE, START_OF_SCAN = 0xd9, 0xda
 START_OF_FRAME = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
@@ -25,9 +25,9 @@ WITHIN_PICTURE = frozenset((0xc4, 0xcc, 0xda, 0xdb, 0xdc, 0xdd, 0xfe, *range(0xe
 
 class Extent(NamedTuple):
     """
-    What a file takes.
+    The size of an image and of its file.
 
-    :param length: bytes to the file's end; what follows is not the file's.
+    :param length: bytes up to the end of the file; what follows does not belong to it.
     """
 
     width: int
@@ -37,10 +37,10 @@ class Extent(NamedTuple):
 
 def file_extent(content: memoryview) -> Extent | None:
     """
-    Return the size and end of a JPEG or PNG file, or None where the content is neither.
+    Return the size and end of a JPEG or PNG file, or None if the content is neither.
 
-    :param content: the file, of format B, and whatever lies behind its end.
-    :raises ImageError: for a file that is cut, or whose head is damaged.
+    :param content: the file, of format B, and whatever follows its end.
+    :raises ImageError: for a file that is cut short, or whose header is corrupt.
     """
     if content[:len(JPEG_START)] == JPEG_START:
         return _jpeg_extent(content)

@@ -72,6 +72,11 @@ class Segmenter:
         self.engine = open_engine(self.model, device) if engine is None else engine
         self._confidence = confidence
 
+    @property
+    def device(self) -> str:
+        """Return the device that the model runs on now."""
+        return self.engine.device
+
     def __call__(self, image_rgb: np.ndarray, min_confidence: float = 0.0,
                  on_label: Callable[[np.ndarray], None] = lambda label: None) -> Segmentation:
         """

@@ -4,11 +4,11 @@
 """The SegRet network in PyTorch and its checkpoints."""
 
 from segret_ros.network.checkpoint import (
-                                           CheckpointError,
-                                           load_backbone,
-                                           load_checkpoint,
-                                           save_backbone,
-                                           save_checkpoint,
+    CheckpointError,
+    load_backbone,
+    load_checkpoint,
+    save_backbone,
+    save_checkpoint,
 )
 from segret_ros.network.segret import MEAN, SegRet, STD
 from segret_ros.network.variants import VARIANTS

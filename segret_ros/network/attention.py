@@ -4,7 +4,7 @@
 """
 Attention with spatial decay over a grid of cells: PyTorch's fused one, the decay as its bias.
 
-Every function takes queries, keys and values of (B, H, W, heads, dim) and gives the attended
+Every function takes queries, keys and values of (B, H, W, heads, dim) and returns the attended
 cells, (B, H, W, heads, dim).
 """
 
@@ -23,10 +23,10 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def attention_over(grid: tuple[int, int], decay: ManhattanDecay, decomposed: bool) -> Attention:
     """
-    Give the attention for a grid of cells, on the device of its decay.
+    Return the attention for a grid of cells, on the device of its decay.
 
-    The bias is held of cells by cells while that is small, for it is the fastest, and read through
-    a window of a small table where it would be large.
+    A small bias is held for all pairs of cells, which is fastest; where that would be large, it is
+    read through a window of a small table.
 
     :param grid: (height, width).
     :param decomposed: along rows, then along columns, instead of over all cells.
@@ -42,10 +42,10 @@ def attention_over(grid: tuple[int, int], decay: ManhattanDecay, decomposed: boo
 
 def biased(bias: Tensor) -> Attention:
     """
-    Give PyTorch's fused attention with a bias on the logits.
+    Return PyTorch's fused attention with a bias on the logits.
 
     :param bias: (heads, cells, cells).
-    :return: takes and gives (B, heads, cells, dim).
+    :return: takes and returns (B, heads, cells, dim).
     """
     return partial(scaled_dot_product_attention, attn_mask=bias[None])
 
@@ -69,7 +69,7 @@ def attend_from_each_row(query: Tensor, key: Tensor, value: Tensor, bias: Tensor
     attended = [
         scaled_dot_product_attention(
             rows.transpose(1, 2),  # (H, heads, W, dim): a row is an item of the batch
-            *(tensor.expand(height, -1, -1, -1) for tensor in (keys, values)), attn_mask=bias)
+            keys.expand(height, -1, -1, -1), values.expand(height, -1, -1, -1), attn_mask=bias)
         for rows, keys, values in zip(query, key, value)]  # (H, heads, W, dim) each
     return torch.stack(attended).transpose(2, 3)
 
@@ -78,8 +78,8 @@ def attend_along_rows_then_columns(query: Tensor, key: Tensor, value: Tensor,
                                    row_kernel: Attention, column_kernel: Attention) -> Tensor:
     """Attend along each row; its result is the value of attention along each column."""
     value = _attend_along_rows(query, key, value, row_kernel)
-    columns = (tensor.transpose(1, 2) for tensor in (query, key, value))  # (B, W, H, heads, dim)
-    return _attend_along_rows(*columns, column_kernel).transpose(1, 2)
+    query, key, value = (cells.transpose(1, 2) for cells in (query, key, value))
+    return _attend_along_rows(query, key, value, column_kernel).transpose(1, 2)
 
 
 def _attend_along_rows(query: Tensor, key: Tensor, value: Tensor, kernel: Attention) -> Tensor:

@@ -35,7 +35,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """
-        Give the four stages' outputs, each before its downsampling.
+        Compute the four stages' outputs, each before its downsampling.
 
         :param x: (B, 3, H, W).
         :return: four (B, C, H / stride, W / stride), rounded up.
@@ -51,9 +51,9 @@ class Backbone(nn.Module):
 
 
 def stem(channels: int) -> FoldingSequential:
-    """Give the four 3x3 convolutions to stride 4, (B, 3, H, W) to (B, channels, H/4, W/4)."""
+    """Return the four 3x3 convolutions to stride 4, (B, 3, H, W) to (B, channels, H/4, W/4)."""
     half = channels // 2
-    layers = []
+    layers: list[nn.Module] = []
     for inputs, outputs, stride in ((3, half, 2), (half, half, 1),
                                     (half, channels, 2), (channels, channels, 1)):
         layers += [nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.BatchNorm2d(outputs),
@@ -62,7 +62,7 @@ def stem(channels: int) -> FoldingSequential:
 
 
 def downsample(inputs: int, outputs: int) -> FoldingSequential:
-    """Give the 3x3 convolution of stride 2 between two stages."""
+    """Return the 3x3 convolution of stride 2 between two stages."""
     return FoldingSequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
                              nn.BatchNorm2d(outputs))
 
@@ -86,12 +86,13 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """
-        Give the stage's cells.
+        Run the blocks in turn.
 
         :param x: (B, H, W, C).
         :return: (B, H, W, C).
         """
-        attend = attention_over(x.shape[1:3], self.decay, self.decomposed)
+        height, width = x.shape[1:3]
+        attend = attention_over((height, width), self.decay, self.decomposed)
         for block in self.blocks:
             x = block(x, attend)
         return x
@@ -103,8 +104,8 @@ class RetentionBlock(nn.Module):
 
     :param channels: C.
     :param ffn_ratio: hidden width over C.
-    :param layer_scale: learned scale per channel on the two latter residuals.
-    :param drop_path: chance of leaving out a residual of an image while training.
+    :param layer_scale: learned scale per channel on the last two residuals.
+    :param drop_path: chance of dropping an image's residual in training.
     """
 
     def __init__(self, channels: int, heads: int, ffn_ratio: int, layer_scale: bool,
@@ -114,20 +115,21 @@ class RetentionBlock(nn.Module):
         self.retention_norm = nn.LayerNorm(channels, eps=1e-6)
         self.retention = Retention(channels, heads)
         self.ffn_norm = nn.LayerNorm(channels, eps=1e-6)
-        self.ffn = nn.Sequential(nn.Linear(channels, ffn_ratio * channels), nn.GELU(),
-                                 nn.Linear(ffn_ratio * channels, channels))
+        widen = nn.Linear(channels, ffn_ratio * channels)
+        narrow = nn.Linear(ffn_ratio * channels, channels)
+        self.ffn = nn.Sequential(widen, nn.GELU(), narrow)
         self.retention_scale = self.ffn_scale = None
         if layer_scale:
             self.retention_scale = nn.Parameter(torch.full((channels,), LAYER_SCALE_INITIAL))
             self.ffn_scale = nn.Parameter(torch.full((channels,), LAYER_SCALE_INITIAL))
         self.drop_path = drop_path
-        for linear in (self.ffn[0], self.ffn[2]):
+        for linear in (widen, narrow):
             nn.init.trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor, attend: Attention) -> Tensor:
         """
-        Give the block's cells.
+        Run the block.
 
         :param x: (B, H, W, C).
         :param attend: see `Retention`.

@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Reading and writing SegRet weights, strictly: every key fits or the file is refused.
+SegRet weights from and to files, strictly: every key fits or the file is refused.
 
 Our own files are safetensors whose metadata rebuilds the network. The authors' are PyTorch files
 of an mmsegmentation EncoderDecoder; they are read without executing pickled code.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 import json
 from pathlib import Path
 import re
-from typing import Iterator
+from typing import Any
 import zipfile
 
 from safetensors import safe_open, SafetensorError
@@ -54,7 +55,7 @@ RENAMES = (
 )
 # In the authors' files, but no part of the function that the network computes.
 UNUSED = re.compile(r'^decode_head\.conv_seg\.|\.Relpos\.(angle|decay)$')
-# How torch.save began its files up to 1.5: a number of its own, pickled.
+# The first bytes of what torch.save wrote up to 1.5: its magic number, pickled.
 OLD_FORMAT = b'\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.'
 CLASSIFIER = re.compile(r'^(norm|head)\.')  # of ImageNet, in the authors' backbones
 BACKBONE = 'backbone.'
@@ -70,25 +71,25 @@ class Checkpoint:
     What a checkpoint file holds.
 
     :param state: weights by our names.
-    :param class_names: in id order, or empty where the file does not tell.
+    :param class_names: in id order, or empty where the file has none.
     :param palette: RGB 0..255 of each class, or empty.
-    :param training: how the weights were made, as the trainer told it; JSON values.
+    :param training: how the weights were made, as the trainer recorded it; JSON values.
     """
 
     state: dict[str, Tensor]
     class_names: list[str]
     palette: list[list[int]]
-    training: dict
+    training: dict[str, Any]
 
 
 def load_checkpoint(path: str | Path) -> SegRet:
     """
-    Give the network of a checkpoint, on the CPU and in evaluation mode.
+    Load the network of a checkpoint, on the CPU and in evaluation mode.
 
-    Its attributes `class_names`, `palette` and `training_record` hold what the file tells.
+    Its attributes `class_names`, `palette` and `training_record` come from the file.
 
     :param path: our `.safetensors` or the authors' `.pth`.
-    :raises CheckpointError: for a foreign, damaged or incomplete file.
+    :raises CheckpointError: for a foreign, corrupt or incomplete file.
     :raises FileNotFoundError: when there is none.
     """
     checkpoint = read_checkpoint(path)
@@ -102,12 +103,12 @@ def load_checkpoint(path: str | Path) -> SegRet:
 
 def load_backbone(network: SegRet, path: str | Path) -> None:
     """
-    Put the backbone of a file into a network, whose decoder stays as it is.
+    Load the backbone of a file into a network, whose decoder stays as it is.
 
     :param network: of the file's variant.
     :param path: a backbone or a whole checkpoint: our `.safetensors` or the authors' `.pth`, of
         which ImageNet backbones are read without their classifier.
-    :raises CheckpointError: for a foreign, damaged or incomplete file, or another variant.
+    :raises CheckpointError: for a foreign, corrupt or incomplete file, or another variant.
     :raises FileNotFoundError: when there is none.
     """
     state = {key: value for key, value in read_checkpoint(path).state.items()
@@ -122,7 +123,7 @@ def load_backbone(network: SegRet, path: str | Path) -> None:
     network.load_state_dict(state, strict=False)  # every key of the backbone is there
 
 
-def save_backbone(network: SegRet, path: str | Path, training: dict) -> None:
+def save_backbone(network: SegRet, path: str | Path, training: dict[str, Any]) -> None:
     """
     Write a network's backbone as safetensors, for `load_backbone`, atomically.
 
@@ -135,7 +136,7 @@ def save_backbone(network: SegRet, path: str | Path, training: dict) -> None:
 
 
 def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
-                    palette: list[list[int]], training: dict) -> None:
+                    palette: list[list[int]], training: dict[str, Any]) -> None:
     """
     Write a network as safetensors with what rebuilds it, atomically.
 
@@ -152,17 +153,17 @@ def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
 
 
 def _metadata(network: SegRet, class_names: list[str], palette: list[list[int]],
-              training: dict) -> dict[str, str]:
+              training: dict[str, Any]) -> dict[str, str]:
     return {'format': FORMAT, 'variant': network.variant, 'class_names': json.dumps(class_names),
             'palette': json.dumps(palette), 'training': json.dumps(training)}
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """
-    Give the content of a checkpoint under our names.
+    Read a checkpoint, its weights by our names.
 
     :param path: our `.safetensors` or the authors' `.pth`.
-    :raises CheckpointError: for a foreign or damaged file.
+    :raises CheckpointError: for a foreign or corrupt file.
     :raises FileNotFoundError: when there is none.
     """
     path = Path(path)
@@ -193,7 +194,7 @@ def _read_ours(path: Path) -> Checkpoint:
         names, palette, training = (json.loads(metadata[key])
                                     for key in ('class_names', 'palette', 'training'))
     except (KeyError, ValueError) as error:
-        raise CheckpointError(f'{path}: its metadata is damaged ({error}); '
+        raise CheckpointError(f'{path}: its metadata is corrupt ({error}); '
                               'copy or train it again') from error
     return Checkpoint(state, _names(names), _colors(palette), _dict(training))
 
@@ -201,8 +202,8 @@ def _read_ours(path: Path) -> Checkpoint:
 def _read_authors(path: Path) -> Checkpoint:
     try:
         content = _load_inert(path)
-    except Exception as error:  # torch.load raises a dozen types for foreign and damaged files
-        # The first sentence alone: PyTorch goes on to advise loading without any protection.
+    except Exception as error:  # torch.load raises a dozen types for foreign and corrupt files
+        # Only the first sentence: PyTorch goes on to advise loading without any protection.
         first = reason(error).partition('. ')[0]
         way_out = 'download it again, or keep only its state_dict and meta'
         if _is_old(path):
@@ -245,7 +246,7 @@ def _is_old(path: Path) -> bool:
 
 def _load_inert(path: Path) -> object:
     """
-    Give what torch.save wrote, without importing or running anything that the file names.
+    Read what torch.save wrote, without importing or running anything that the file names.
 
     mmengine's files hold objects of its own beside the weights (running means, numpy scalars);
     those become `_Inert`, which is thrown away with them.
@@ -256,7 +257,7 @@ def _load_inert(path: Path) -> object:
 
 
 class _Inert:
-    """Stands for an object of any class that is not PyTorch's; holds and does nothing."""
+    """Stands in for an object of any class that is not PyTorch's; holds and does nothing."""
 
     def __init__(self, *arguments: object) -> None:
         pass
@@ -264,15 +265,15 @@ class _Inert:
     def __setstate__(self, state: object) -> None:
         pass
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Any]:
         return iter(())
 
 
-def _dict(value: object) -> dict:
+def _dict(value: object) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _lower_keys(value: object) -> dict:
+def _lower_keys(value: object) -> dict[str, Any]:
     return {str(key).lower(): entry for key, entry in _dict(value).items()}
 
 
@@ -292,12 +293,12 @@ def _rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _level_from_one(match: re.Match) -> str:
+def _level_from_one(match: re.Match[str]) -> str:
     return f'decoder.levels.{int(match[1]) - 1}'  # the authors count the levels from 1
 
 
 def _build(state: dict[str, Tensor], path: str | Path) -> SegRet:
-    """Give a network of the state's variant, width and classes, whose keys and shapes all fit."""
+    """Return a network of the state's variant, width and classes; all keys and shapes must fit."""
     classifier = state.get('decoder.classify.weight')
     if classifier is None or classifier.ndim != 4:
         raise CheckpointError(f"{path}: has no decoder.classify.weight (the authors' "
@@ -311,7 +312,7 @@ def _build(state: dict[str, Tensor], path: str | Path) -> SegRet:
 
 def _refuse_misfits(state: dict[str, Tensor], expected: dict[str, Tensor], path: str | Path,
                     what: str) -> None:
-    """Raise an error unless the keys and shapes of a state are those expected."""
+    """Raise unless the keys and shapes of a state are those expected."""
     missing = sorted(expected.keys() - state.keys())
     unexpected = sorted(state.keys() - expected.keys())
     misfits = [f'{key} is {tuple(state[key].shape)}, not {tuple(expected[key].shape)}'

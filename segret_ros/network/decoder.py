@@ -28,11 +28,11 @@ class Decoder(nn.Module):
         self.classify = nn.Conv2d(width, num_classes, 1)
         nn.init.kaiming_normal_(self.fuse.weight, nonlinearity='relu')
         nn.init.normal_(self.classify.weight, std=0.01)
-        nn.init.zeros_(self.classify.bias)
+        nn.init.zeros_(self.classify.get_parameter('bias'))
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """
-        Give the logits.
+        Compute the logits.
 
         :param features: four (B, C, H / stride, W / stride), strides 4 to 32.
         :return: (B, classes, H / 4, W / 4).
@@ -67,12 +67,12 @@ class Level(nn.Module):
         self.linear = nn.Linear(channels, width)
         self.residual = nn.Conv2d(channels, width, 1)
         self.residual_norm = nn.BatchNorm2d(width)
-        nn.init.zeros_(self.residual.weight)  # so that the level starts as its linear layer alone
-        nn.init.zeros_(self.residual.bias)
+        for parameter in self.residual.parameters():  # the level starts as its linear layer alone
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """
-        Give the level in the decoder's width.
+        Project the level to the decoder's width.
 
         :param x: (B, C, H, W).
         :return: (B, E, H, W).
@@ -83,6 +83,6 @@ class Level(nn.Module):
         return functional.conv2d(x, *self.merged()).relu_()
 
     def merged(self) -> tuple[Tensor, Tensor]:
-        """Give the one linear layer that both paths are at evaluation: (E, C, 1, 1) and (E,)."""
+        """Return the linear layer that both paths are at evaluation: (E, C, 1, 1) and (E,)."""
         weight, bias = folded(self.residual.weight, self.residual.bias, self.residual_norm)
         return weight + self.linear.weight[:, :, None, None], bias + self.linear.bias

@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The network as engines run it fastest: the same function with folded weights, for one image.
+The network in the form that engines run fastest: the same function, weights folded, one image.
 
-Cells are rows of a matrix, (H W, C), so no engine can take their order for an image's. What
-follows a norm takes in its scale and offset, the positional convolution its residual, the key its
-scale and the output its layer scale. Each level meets the fusing convolution at its own stride.
+Cells are rows of a matrix, (H W, C), so no engine can mistake their order for an image's. Scales
+and offsets of a norm are folded into the layers after it, the residual into the positional
+convolution, the scale of the attention into the key and the layer scale into the output. Each
+level meets the fusing convolution at its own stride.
 
-With parameters of float16 (`to_half`) it computes in float16, but for what loses by it: the
+With float16 parameters (`to_half`) it computes in float16, except where that costs accuracy: the
 normalisation of the image, LayerNorm, the decay and the softmax stay in float32. The casts are
-operators, so an engine that takes a graph's types at their word does so too.
+operators of the graph, so that engines of strict types follow them.
 """
+
+from typing import Any
 
 from segret_ros.network import MEAN, SegRet, STD
 from segret_ros.network.backbone import RetentionBlock, Stage
@@ -30,9 +33,12 @@ class DeployedSegRet(nn.Module):
     :param network: in evaluation mode; its weights are copied.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, network: SegRet) -> None:
         super().__init__()
-        backbone = network.backbone
+        backbone: Any = network.backbone  # PyTorch's lists do not know the types of their modules
         self.register_buffer('mean', torch.tensor(MEAN), persistent=False)
         self.register_buffer('scale', 1 / torch.tensor(STD), persistent=False)
         self.stem = nn.Sequential(*(
@@ -44,13 +50,13 @@ class DeployedSegRet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """
-        Give the logits of an image.
+        Compute the logits of an image.
 
         :param image: (1, H, W, 3) uint8 RGB.
         :return: (1, classes, H / 4, W / 4) float32, rounded up.
         """
         x = ((image.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
-        x = x.to(self.stem[0].weight.dtype)
+        x = x.to(next(self.parameters()).dtype)
         for index, convolution in enumerate(self.stem):
             x = convolution(functional.gelu(x) if index > 0 else x)
         features = []
@@ -73,10 +79,12 @@ class DeployedStage(nn.Module):
         super().__init__()
         self.decay = stage.decay
         self.decomposed = stage.decomposed
-        self.blocks = nn.ModuleList(map(DeployedBlock, stage.blocks))
+        blocks: Any = stage.blocks
+        self.blocks = nn.ModuleList(map(DeployedBlock, blocks))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the stage's cells, (1, C, H, W)."""
+        """Run the blocks in turn on (1, C, H, W)."""
+        biases: tuple[Tensor, ...]
         grid = height, width = x.shape[2:]
         if self.decomposed:
             biases = (self.decay.line(width), self.decay.line(height))
@@ -107,12 +115,13 @@ class DeployedBlock(nn.Module):
         self.key = after_norm(block.retention_norm, retention.key, key_scale)
         self.value = after_norm(block.retention_norm, retention.value)
         self.output = scaled(retention.output, block.retention_scale)
-        self.widen = after_norm(block.ffn_norm, block.ffn[0])
-        self.narrow = scaled(block.ffn[2], block.ffn_scale)
+        ffn: Any = block.ffn
+        self.widen = after_norm(block.ffn_norm, ffn[0])
+        self.narrow = scaled(ffn[2], block.ffn_scale)
 
     def forward(self, x: Tensor, grid: tuple[int, int], biases: tuple[Tensor, ...]) -> Tensor:
         """
-        Give the block's cells.
+        Run the block.
 
         :param x: (H W, C).
         :param grid: (H, W).
@@ -134,14 +143,14 @@ class DeployedBlock(nn.Module):
 
     def _attend_to_all_cells(self, query: Tensor, key: Tensor, value: Tensor,
                              bias: Tensor) -> Tensor:
-        cells = (heads.flatten(0, 1)[None] for heads in (query, key, value))
-        return attention(*cells, bias)  # (1, H W, heads, dim)
+        query, key, value = (heads.flatten(0, 1)[None] for heads in (query, key, value))
+        return attention(query, key, value, bias)  # (1, H W, heads, dim)
 
     def _attend_to_lines(self, query: Tensor, key: Tensor, value: Tensor, row_bias: Tensor,
                          column_bias: Tensor) -> Tensor:
         value = attention(query, key, value, row_bias)  # (H, W, heads, dim)
-        columns = (transposed(cells) for cells in (query, key, value))  # (W, H, heads, dim)
-        return transposed(attention(*columns, column_bias))
+        query, key, value = map(transposed, (query, key, value))  # (W, H, heads, dim)
+        return transposed(attention(query, key, value, column_bias))
 
 
 class DeployedDecoder(nn.Module):
@@ -156,48 +165,48 @@ class DeployedDecoder(nn.Module):
         weight, bias = folded(decoder.fuse.weight, None, decoder.fuse_norm)
         weights = weight.flatten(1).chunk(len(decoder.levels), dim=1)[::-1]  # deepest first
         biases = [bias, *[torch.zeros_like(bias)] * 3]
-        self.levels = nn.ModuleList(linear(level_weight.flatten(1), level_bias) for
-                                    level_weight, level_bias in
-                                    (level.merged() for level in decoder.levels))
+        levels: Any = decoder.levels
+        merged = (level.merged() for level in levels)
+        self.levels = nn.ModuleList(linear(level_weight.flatten(1), level_bias)
+                                    for level_weight, level_bias in merged)
         self.fuse = nn.ModuleList(map(linear, weights, biases))
         self.classify = decoder.classify
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Give the logits, (1, classes, H, W), of four (1, C, H / n, W / n), n of 1, 2, 4, 8."""
+        """Compute logits, (1, classes, H, W), from four (1, C, H / n, W / n), n of 1, 2, 4, 8."""
         size = features[0].shape[2:]
-        fused = None
-        for x, level, fuse in zip(features, self.levels, self.fuse):
-            part = image_of(fuse(functional.relu(level(cells_of(x)))), x.shape[2:])
-            if fused is not None:
-                part = fused + functional.interpolate(part, size, mode='bilinear',
-                                                      align_corners=False)
-            fused = part
+        parts = (image_of(fuse(functional.relu(level(cells_of(x)))), x.shape[2:])
+                 for x, level, fuse in zip(features, self.levels, self.fuse))
+        fused = next(parts)
+        for part in parts:
+            fused = fused + functional.interpolate(part, size, mode='bilinear',
+                                                   align_corners=False)
         return self.classify(functional.relu(fused))
 
 
 def to_half(network: DeployedSegRet) -> None:
-    """Make parameters float16, in place: the network must share them with no other."""
+    """Convert the parameters to float16, in place: no other network may share them."""
     for parameter in network.parameters():
         parameter.data = parameter.data.half()  # not the buffers: mean, scale and decay
 
 
 def cells_of(image: Tensor) -> Tensor:
-    """Give (H W, C) of (1, C, H, W)."""
+    """Reshape (1, C, H, W) to (H W, C)."""
     return image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
 
 
-def image_of(cells: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Give (1, C, H, W) of (H W, C)."""
+def image_of(cells: Tensor, grid: tuple[int, ...]) -> Tensor:
+    """Reshape (H W, C) to (1, C, H, W)."""
     return cells.view(1, *grid, -1).permute(0, 3, 1, 2)
 
 
 def transposed(cells: Tensor) -> Tensor:
-    """Give (W, H, heads, dim) of (H, W, heads, dim), moving whole cells."""
+    """Transpose (H, W, heads, dim) to (W, H, heads, dim), moving whole cells."""
     return cells.flatten(2).permute(1, 0, 2).reshape(*cells.shape[1::-1], *cells.shape[2:])
 
 
 def convolve(convolution: DepthwiseConv2d, cells: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Give a depthwise convolution of cells, (H W, C)."""
+    """Convolve cells, (H W, C), depthwise."""
     return convolution(cells.view(1, *grid, -1)).reshape(cells.shape)
 
 
@@ -205,9 +214,9 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor
     """
     Attend along the second axis.
 
-    Written out, for engines fuse these very operations into one kernel. Whatever else is moved
-    about stays outside: OpenVINO 2026.4 took a swap of lines and cells into the kernel and gave
-    wrong numbers where a grid was as high as it had heads.
+    Written out, for engines fuse exactly these operations into one kernel. No other permutation
+    comes between them: OpenVINO 2026.4 fused a swap of lines and cells into the kernel and
+    computed wrong numbers where a grid was as high as it had heads.
 
     :param query, key, value: (lines, cells, heads, dim).
     :param bias: (heads, cells, cells).
@@ -219,16 +228,16 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor
 
 
 def deployed_convolution(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Give one convolution that does what a convolution and its norm do."""
+    """Return one convolution equal to a convolution and its norm."""
     weight, bias = folded(convolution.weight, convolution.bias, norm)
-    result = nn.Conv2d(weight.shape[1], len(weight), weight.shape[2:], convolution.stride,
-                       convolution.padding)
+    sizes: Any = weight.shape[2:], convolution.stride, convolution.padding
+    result = nn.Conv2d(weight.shape[1], len(weight), *sizes)
     result.load_state_dict({'weight': weight, 'bias': bias})
     return result
 
 
 def with_residual(convolution: DepthwiseConv2d) -> DepthwiseConv2d:
-    """Give a depthwise convolution that adds its input."""
+    """Return a depthwise convolution that adds its input."""
     weight, bias = convolution.weight.clone(), convolution.bias
     middle = weight.shape[2] // 2
     weight[:, :, middle, middle] += 1
@@ -238,20 +247,20 @@ def with_residual(convolution: DepthwiseConv2d) -> DepthwiseConv2d:
 
 
 def after_norm(norm: nn.LayerNorm, layer: nn.Linear, scale: float = 1.0) -> nn.Linear:
-    """Give a linear layer, times a scale, that takes what a norm gives without its weights."""
+    """Return a linear layer, times a scale, that has taken in the weights of the norm before."""
     return linear(layer.weight * norm.weight * scale,
                   (layer.bias + layer.weight @ norm.bias) * scale)
 
 
 def scaled(layer: nn.Linear, scale: Tensor | None) -> nn.Linear:
-    """Give a linear layer times a scale of each output."""
+    """Return a linear layer times a scale of each output."""
     if scale is None:
         return layer
     return linear(layer.weight * scale[:, None], layer.bias * scale)
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    """Give the linear layer of (outputs, inputs) and (outputs,)."""
+    """Return the linear layer of (outputs, inputs) and (outputs,)."""
     result = nn.Linear(weight.shape[1], len(weight))
     result.load_state_dict({'weight': weight, 'bias': bias})
     return result

@@ -1,7 +1,10 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""BatchNorm at evaluation: a scale and an offset that the layer before can take in."""
+"""BatchNorm at evaluation: a scale and an offset, folded into the layer before."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn, Tensor
@@ -12,8 +15,8 @@ class FoldingSequential(nn.Sequential):
     """Layers in order; a convolution and its BatchNorm are one pass at evaluation."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the last layer's result, (B, C, H, W)."""
-        layers = iter(self)
+        """Return the last layer's output, (B, C, H, W)."""
+        layers: Iterator[Any] = iter(self)
         for layer in layers:
             if isinstance(layer, nn.Conv2d):
                 x = conv_and_norm(x, layer, next(layers))
@@ -23,7 +26,7 @@ class FoldingSequential(nn.Sequential):
 
 
 def conv_and_norm(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    """Give norm(conv(x)), (B, C, H, W); at evaluation in one pass over x."""
+    """Return norm(conv(x)), (B, C, H, W); at evaluation in one pass over x."""
     if norm.training:
         return norm(conv(x))
     weight, bias = folded(conv.weight, conv.bias, norm)
@@ -32,11 +35,12 @@ def conv_and_norm(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
 
 def folded(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """
-    Give the weight and bias of one layer that does what a layer and its norm do at evaluation.
+    Return the weight and bias of one layer equal to a layer and its norm at evaluation.
 
     :param weight: (outputs, ...).
     :param bias: (outputs,), or None for zeros.
     """
+    assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # (outputs,)
     offset = norm.bias - norm.running_mean * scale
     if bias is not None:

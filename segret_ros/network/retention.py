@@ -25,7 +25,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """
-        Give the convolved cells.
+        Convolve the cells.
 
         :param x: (B, H, W, C).
         :return: (B, H, W, C).
@@ -56,7 +56,7 @@ class Retention(nn.Module):
 
     def forward(self, x: Tensor, attend: Attention) -> Tensor:
         """
-        Give the attended cells.
+        Attend to the cells.
 
         :param x: (B, H, W, C).
         :param attend: of `attention_over`, for the grid of these cells.

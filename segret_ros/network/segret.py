@@ -3,6 +3,8 @@
 
 """The SegRet network: backbone and decoder (Li, Chang, Wu: SegRet, arXiv 2502.14014)."""
 
+from typing import Any
+
 from segret_ros.network.backbone import Backbone
 from segret_ros.network.decoder import Decoder
 from segret_ros.network.variants import VARIANTS
@@ -20,7 +22,7 @@ class SegRet(nn.Module):
 
     :param variant: a key of `VARIANTS`.
     :param num_classes: 1..255; 255 itself stands for unknown.
-    :param decoder_channels: decoder width E; the variant's own if left out.
+    :param decoder_channels: decoder width E; the variant's own by default.
     :raises ValueError: for a variant, class count or width that does not exist.
     """
 
@@ -36,9 +38,9 @@ class SegRet(nn.Module):
         if decoder_channels < 1:
             raise ValueError(f'decoder_channels is {decoder_channels}: it must be at least 1')
         self.variant = variant
-        self.class_names: list[str] = []  # in id order, where a checkpoint tells them
+        self.class_names: list[str] = []  # in id order, where a checkpoint has them
         self.palette: list[list[int]] = []  # RGB 0..255 of each class
-        self.training_record: dict = {}  # how the weights were made
+        self.training_record: dict[str, Any] = {}  # how the weights were made
         self.num_classes = num_classes
         self.decoder_channels = decoder_channels
         self.backbone = Backbone(VARIANTS[variant])
@@ -46,7 +48,7 @@ class SegRet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """
-        Give class logits at stride 4.
+        Compute class logits at stride 4.
 
         :param x: (B, 3, H, W) float, RGB, normalised by `MEAN` and `STD`; sides of at least 32.
         :return: (B, classes, H / 4, W / 4), rounded up.

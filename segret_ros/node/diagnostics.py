@@ -1,14 +1,12 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the node tells of itself on /diagnostics."""
+"""The diagnostics of the node, its engine, its cameras and single images."""
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from segret_ros.inference import Model
 from segret_ros.inference.serving.supervisor import EngineStatus, Health
-from segret_ros.node.camera import Camera
-from segret_ros.node.history import COUNTS
-from segret_ros.node.messages import key_values
+from segret_ros.node.history import COUNTS, History
 from segret_ros.node.parameters import Parameters
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -22,7 +20,7 @@ def node_status(name: str, model: Model | None, engine: EngineStatus | None, act
     :param model, engine: None while the node is not configured.
     :param problem: why its last transition failed, or empty.
     """
-    status = DiagnosticStatus(name=f'{name}: node')
+    status = DiagnosticStatus(name=name)
     status.level, status.message = _node_summary(engine, active, problem)
     if model is not None and engine is not None:
         status.hardware_id = model.name
@@ -34,20 +32,19 @@ def node_status(name: str, model: Model | None, engine: EngineStatus | None, act
     return status
 
 
-def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameters,
+def camera_status(name: str, topic: str, history: History, parameters: Parameters,
                   active: bool) -> DiagnosticStatus:
     """
-    Give the state of a camera: its level, what to do about it, and its numbers.
+    Return the state of a camera: its level, what to do about it, and its numbers.
 
-    :param dropped: images that a newer one took the place of.
+    :param topic: full name of that of its images.
     """
-    history = camera.watch.history
     allowed = parameters.max_allowed_processing_time_ms
     in_range = not allowed or history.last_processing_ms <= allowed
-    status = DiagnosticStatus(name=f'{name}: camera {camera.name}'.rstrip())
-    status.level, status.message = _camera_summary(camera, parameters, active, in_range)
+    status = DiagnosticStatus(name=name)
+    status.level, status.message = _camera_summary(topic, history, parameters, active, in_range)
     status.values = key_values({
-        **{count: history.counts[count] for count in COUNTS}, 'dropped': dropped,
+        **{count: history.counts[count] for count in COUNTS},
         'received_hz': history.received.rate(), 'processed_hz': history.latency_ms.rate(),
         'processing_time_ms': history.last_processing_ms,
         'is_processing_time_ms_in_expected_range': in_range,
@@ -55,8 +52,26 @@ def camera_status(name: str, camera: Camera, dropped: int, parameters: Parameter
         'rejected_for': '; '.join(f'{count} x {kind}' for kind, count in
                                   history.rejections.most_common()),
         'last_problem': history.last_problem, 'qos_problem': history.qos_problem,
-        'stamp_problem': history.stamp_problem, 'topic': camera.image.name})
+        'stamp_problem': history.stamp_problem, 'topic': topic})
     return status
+
+
+def image_status(name: str, model: str, problem: str, values: dict[str, object]
+                 ) -> DiagnosticStatus:
+    """
+    Return how the result of an image came about.
+
+    :param problem: why the result is not to be trusted, or empty.
+    """
+    return DiagnosticStatus(
+        level=WARN if problem else OK, hardware_id=model, name=name, message=problem or 'valid',
+        values=key_values({'valid': str(not problem).lower(), 'reason': problem, **values}))
+
+
+def key_values(values: dict[str, object]) -> list[KeyValue]:
+    """Return diagnostic values; floats have three decimals."""
+    return [KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
+            for key, value in values.items()]
 
 
 def _node_summary(engine: EngineStatus | None, active: bool, problem: str) -> tuple[bytes, str]:
@@ -78,9 +93,8 @@ def _node_summary(engine: EngineStatus | None, active: bool, problem: str) -> tu
     return OK, 'active'
 
 
-def _camera_summary(camera: Camera, parameters: Parameters, active: bool,
+def _camera_summary(topic: str, history: History, parameters: Parameters, active: bool,
                     in_range: bool) -> tuple[bytes, str]:
-    history, topic = camera.watch.history, camera.image.name
     silence_s = history.silence_s()
     reason = f': {history.silence.reason}' if history.silence else ''
     if not active:

@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from functools import partial, wraps
 import traceback
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -35,13 +36,13 @@ DIAGNOSTICS_PERIOD_S = 1.0
 Transition = Callable[['SegretNode', LifecycleState], TransitionCallbackReturn]
 
 
-def told(failed: str) -> Callable[[Transition], Transition]:
+def reported(failed: str) -> Callable[[Transition], Transition]:
     """
-    Return a decorator of a transition that logs and keeps what it raises, for rclpy drops it.
+    Return a decorator for transitions that logs and keeps their errors, which rclpy drops.
 
-    The transition then ends in an error, and `on_error` undoes the half of it that was done.
+    A transition that raises ends in an error, and `on_error` undoes what it had done.
 
-    :param failed: what to call a node whose transition failed.
+    :param failed: state of a node whose transition failed.
     """
     def decorate(transition: Transition) -> Transition:
         @wraps(transition)
@@ -62,8 +63,8 @@ class SegretNode(ManagedNode):
     """
     Labels the newest image of each camera.
 
-    configure loads the model and makes the publishers, activate subscribes and starts the worker
-    thread, deactivate and cleanup undo both. Inference runs in the worker, so the executor answers
+    Configure loads the model and creates the publishers, activate subscribes and starts the worker
+    thread; deactivate and cleanup undo both. Inference runs in the worker, so the executor answers
     services and transitions meanwhile.
     """
 
@@ -75,20 +76,20 @@ class SegretNode(ManagedNode):
         self._configured: Parameters | None = None  # those in force, once configured
         self._supervisor: Supervisor | None = None
         self._segmenter: Segmenter | None = None
-        self._cameras: dict[str, Camera] = {}
+        self._cameras: list[Camera] = []
         self._worker: Worker | None = None
-        self._dropped: dict[str, int] = {}
         self.problem = ''  # why the last transition failed
         self._finalized = False
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # By the steady clock: a simulated one may stand still, and then most of all it matters.
+        # By the steady clock: diagnostics matter most when a simulated clock stands still.
         self._diagnostics_timer = self.create_timer(
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
-        """Set parameters, as all of rclpy's ways do in the end; see `as_declared`."""
+    def set_parameters_atomically(self, parameter_list: 'list[Parameter[Any]]'
+                                  ) -> SetParametersResult:
+        """Set parameters, each `as_declared`; all of rclpy's ways to set them end here."""
         try:
             parameters = [as_declared(item) for item in parameter_list]
         except ValueError as error:
@@ -96,7 +97,7 @@ class SegretNode(ManagedNode):
         return super().set_parameters_atomically(parameters)
 
     def start(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
-        """Configure and activate, if the parameter `autostart` says so and nobody stops it."""
+        """Configure and activate if the parameter `autostart` is true, unless stopped."""
         if is_stopped():
             return
         if not self.get_parameter('autostart').value:
@@ -108,7 +109,7 @@ class SegretNode(ManagedNode):
             self.trigger_activate()
 
     def finalize(self) -> None:
-        """Shut down, unless somebody's lifecycle service has done so already."""
+        """Shut down, unless a lifecycle service call has done so already."""
         if not self._finalized:
             self.trigger_shutdown()
 
@@ -118,9 +119,9 @@ class SegretNode(ManagedNode):
         self.get_logger().error(self.problem)
         self.get_logger().debug(traceback.format_exc())
 
-    @told('not configured')
+    @reported('not configured')
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the parameters, load the model and make the publishers."""
+        """Read the parameters, load the model and create the publishers."""
         try:
             parameters = read_parameters(self)
             self._check_topics(parameters)
@@ -130,9 +131,9 @@ class SegretNode(ManagedNode):
             self._segmenter = Segmenter(model, engine=self._supervisor)
             self._segmenter.warm_up()
             for name in parameters.cameras:
-                self._cameras[name] = Camera(self, name, parameters, self._segmenter.info)
-                self._cameras[name].advertise()
-        except Exception as error:  # as of a wrong model: it may be set right and tried again
+                self._cameras.append(Camera(self, name, parameters, model.info))
+                self._cameras[-1].advertise()
+        except Exception as error:  # such as a wrong model, to be corrected and tried again
             self._release()
             self.note_problem('not configured', error)
             return TransitionCallbackReturn.FAILURE
@@ -142,33 +143,34 @@ class SegretNode(ManagedNode):
             f'({self._supervisor.name}), {len(model.info.labels)} classes')
         return TransitionCallbackReturn.SUCCESS
 
-    @told('not activated')
+    @reported('not activated')
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Latch the labels' meaning, start the worker and listen to the cameras."""
+        """Publish the label info, start the worker and subscribe to the cameras."""
         super().on_activate(state)
-        self._worker = Worker(self, self._cameras, self._segmenter, lambda: self._configured)
+        assert self._segmenter is not None and self._configured is not None
+        self._worker = Worker(self, self._segmenter, self._configured)
         self._worker.wait_until_warm()
-        for camera in self._cameras.values():
+        for camera in self._cameras:
             camera.publish_label_info(self._segmenter.info)
-            camera.subscribe(partial(self._worker.put, camera))
+            camera.subscribe(partial(self._worker.on_image, camera))
             self.get_logger().info(f'active: {camera.route}')
         return TransitionCallbackReturn.SUCCESS
 
-    @told('not deactivated')
+    @reported('not deactivated')
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening and let the worker end its frame."""
+        """Unsubscribe from the cameras and let the worker finish its frame."""
         self._stop()
         self.get_logger().info('inactive: listens to no camera')
         return super().on_deactivate(state)
 
-    @told('not cleaned up')
+    @reported('not cleaned up')
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take the publishers down and let go of the model."""
+        """Destroy the publishers and release the model."""
         self._release()
         self.get_logger().info('unconfigured: without model and publishers')
         return TransitionCallbackReturn.SUCCESS
 
-    @told('not shut down')
+    @reported('not shut down')
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Undo everything, from any state."""
         self._stop()
@@ -178,7 +180,7 @@ class SegretNode(ManagedNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Undo everything, so that configure can be tried again; the problem stays to be told."""
+        """Undo everything, so that configure can be tried again; `problem` remains."""
         try:
             self._stop()
             self._release()
@@ -189,17 +191,16 @@ class SegretNode(ManagedNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _stop(self) -> None:
-        for camera in self._cameras.values():
+        for camera in self._cameras:
             camera.unsubscribe()
         if self._worker is not None:
             self._worker.stop()
-            self._dropped = dict(self._worker.frames.dropped)
             self._worker = None
 
     def _release(self) -> None:
-        for camera in self._cameras.values():
+        for camera in self._cameras:
             camera.destroy()
-        self._cameras = {}
+        self._cameras = []
         if self._supervisor is not None:
             self._supervisor.close()
         self._supervisor = None
@@ -207,7 +208,7 @@ class SegretNode(ManagedNode):
         self._configured = None
 
     def _check_topics(self, parameters: Parameters) -> None:
-        """Raise a ValueError where two cameras have the same topics; warn of unused rules."""
+        """Raise a ValueError if two cameras share a topic; warn about unused rules."""
         owners: dict[str, str] = {}
         for name in parameters.cameras:
             label = f'{name}/segmentation/label' if name else 'segmentation/label'
@@ -223,8 +224,8 @@ class SegretNode(ManagedNode):
                 'image is remapped, but no camera has a topic of that name: remap '
                 + ' and '.join(f'{name}/image' for name in parameters.cameras))
 
-    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Refuse what can't change now; the rest is in force from the next image on."""
+    def _on_set_parameters(self, parameters: 'list[Parameter[Any]]') -> SetParametersResult:
+        """Reject what can't change now; the rest applies from the next image on."""
         if self._configured is None:
             return SetParametersResult(successful=True)
         try:
@@ -232,18 +233,24 @@ class SegretNode(ManagedNode):
                 self._configured, {item.name: item.value for item in parameters})
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        if self._worker is not None:
+            self._worker.parameters = self._configured
         return SetParametersResult(successful=True)
 
     def _publish_diagnostics(self) -> None:
-        name, active = self.get_fully_qualified_name(), self._worker is not None
-        for camera in self._cameras.values() if active else ():
-            camera.watch.check_silence(self._configured.camera_timeout)
-        dropped = self._worker.frames.dropped if active else self._dropped
+        name, parameters = self.get_fully_qualified_name(), self._configured
+        active = self._worker is not None
         model = self._segmenter.model if self._segmenter is not None else None
         engine = self._supervisor.status if self._supervisor is not None else None
-        array = DiagnosticArray(status=[
-            node_status(name, model, engine, active, self.problem),
-            *(camera_status(name, camera, dropped.get(camera.name, 0), self._configured, active)
-              for camera in self._cameras.values())])
+        array = DiagnosticArray(status=[node_status(f'{name}: node', model, engine, active,
+                                                    self.problem)])
+        if parameters is not None:
+            if active:
+                for camera in self._cameras:
+                    camera.watch.check_silence(parameters.camera_timeout)
+            array.status += [
+                camera_status(f'{name}: camera {camera.name}'.rstrip(), camera.image.name,
+                              camera.watch.history, parameters, active)
+                for camera in self._cameras]
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

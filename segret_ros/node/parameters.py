@@ -104,14 +104,14 @@ class Parameters:
         'manager.')
 
     def limits(self) -> Limits:
-        """Give what a camera's images are held against."""
+        """Return the limits of a camera's images."""
         return Limits(**{item.name: getattr(self, item.name) for item in fields(Limits)})
 
     def turns(self) -> dict[str, int]:
         """
-        Give the turns a round of each camera, 1 or more.
+        Return the turns of each camera in a round, 1 or more.
 
-        :raises ValueError: for a priority of an unknown camera or without a number from 1.
+        :raises ValueError: for a priority of an unknown camera, or a number that is not allowed.
         """
         turns = dict.fromkeys(self.cameras, 1)
         for text in filter(None, self.priorities):
@@ -127,7 +127,7 @@ class Parameters:
 
 
 def parameter_help() -> str:
-    """Give a text that explains every parameter."""
+    """Return a text that explains every parameter."""
     return '\n'.join(
         textwrap.fill(f'{item.name} ({getattr(Parameters(), item.name)!r}): '
                       f'{item.metadata["description"]}', 95, initial_indent='  ',
@@ -153,23 +153,23 @@ def declare_parameters(node: Node) -> None:
                     FloatingPointRange(from_value=low, to_value=high, step=0.0)]
         default = getattr(Parameters(), item.name)
         node.declare_parameter(item.name, default, descriptor, ignore_override=True)
-        # Set afterwards, as rclpy's own way ends the node for the 1 of `overlay_alpha:=1`.
+        # Set afterwards: an override of `overlay_alpha:=1`, an int, would end the node in rclpy.
         if given := node._parameter_overrides.get(item.name):
             result, = node.set_parameters([as_declared(given)])
             if not result.successful:
                 raise ValueError(result.reason)
 
 
-def as_declared(parameter: Parameter) -> Parameter:
+def as_declared(parameter: 'Parameter[Any]') -> 'Parameter[Any]':
     """
     Return a parameter in the type that it is declared with.
 
-    A whole number does for a double and the reverse, and names with commas for a list of texts.
+    A whole number also fits a double and vice versa, and names with commas a list of texts.
 
     :raises ValueError: for another type; names the parameter, its value and what it must be.
     """
     name, value = parameter.name, parameter.value
-    kind = next((item.type for item in fields(Parameters) if item.name == name), None)
+    kind: Any = next((item.type for item in fields(Parameters) if item.name == name), None)
     if kind is None or fits(value, kind):
         return parameter
     if kind is float and fits(value, int):
@@ -185,14 +185,14 @@ def as_declared(parameter: Parameter) -> Parameter:
 
 
 def fits(value: Any, kind: type) -> bool:
-    """Return whether a value is of a type; a bool is no int here."""
+    """Return whether a value is of a type; a bool is not an int here."""
     if kind == list[str]:
         return isinstance(value, list) and all(isinstance(part, str) for part in value)
     return type(value) is kind
 
 
 def unknown_parameters(node: Node) -> list[str]:
-    """Give a sentence for each value that a node was started with and has no parameter for."""
+    """Return a sentence on each value that a node was started with but has no parameter for."""
     own = [item.name for item in fields(Parameters)]
     sentences = []
     for name in node._parameter_overrides:  # rclpy shows them nowhere else
@@ -206,9 +206,9 @@ def unknown_parameters(node: Node) -> list[str]:
 
 def read_parameters(node: Node) -> Parameters:
     """
-    Give the node's values of the declared parameters.
+    Return the node's values of the declared parameters.
 
-    :raises ValueError: for a value that no rule allows; names the parameter and the rule.
+    :raises ValueError: for a value that is not allowed; names the parameter and the rule.
     """
     values = Parameters(**{item.name: node.get_parameter(item.name).value
                            for item in fields(Parameters)})
@@ -218,10 +218,10 @@ def read_parameters(node: Node) -> Parameters:
 
 def changed_parameters(current: Parameters, changes: dict[str, Any]) -> Parameters:
     """
-    Give the parameters of a configured node after a change.
+    Return the parameters of a configured node after a change.
 
-    :param changes: new values by name; names that are not of `Parameters` do not matter.
-    :raises ValueError: for a parameter that is read on configure, or a value that no rule allows.
+    :param changes: new values by name; names that are not in `Parameters` are ignored.
+    :raises ValueError: for a parameter that is read on configure, or a value that is not allowed.
     """
     own = {item.name: item for item in fields(Parameters) if item.name in changes}
     for name, item in own.items():
@@ -234,7 +234,7 @@ def changed_parameters(current: Parameters, changes: dict[str, Any]) -> Paramete
 
 
 def check_parameters(values: Parameters) -> None:
-    """Raise a ValueError for a value that no rule allows; it names the parameter and the rule."""
+    """Raise a ValueError that names the parameter and the rule for a value not allowed."""
     for item in fields(Parameters):
         choices, value = item.metadata['choices'], getattr(values, item.name)
         if choices and value not in choices:

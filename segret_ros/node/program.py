@@ -1,31 +1,32 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The program of `segret_node`: the node, from its arguments to the signal that ends it."""
+"""The program of `segret_node`, from its arguments to the signal that ends it."""
 
 import argparse
+import logging
 import signal
 import sys
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from segret_ros.command_line import FAILED, Parser
-from segret_ros.node.library_log import log_through
+from segret_ros.node.distribution import use_large_image_profile
 from segret_ros.node.lifecycle_node import SegretNode
 from segret_ros.node.parameters import parameter_help
-from segret_ros.node.transport import use_large_image_profile
 from segret_ros.reason import reason
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-SIGNAL_PERIOD_S = 0.1  # how long Ctrl-C may take to be seen
+SIGNAL_PERIOD_S = 0.1  # how long Ctrl-C may go unnoticed
 
 
 def main() -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code."""
-    stopped = []
+    stopped: list[bool] = []
     for number in STOPPING:
         signal.signal(number, lambda *_: stopped.append(True))
     try:
@@ -48,9 +49,41 @@ def main() -> int:
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
-    for number in STOPPING:  # Python's own last steps would let a second one end it badly
+    for number in STOPPING:  # a second one would interrupt Python's own shutdown
         signal.signal(number, signal.SIG_IGN)
     return 0
+
+
+class NodeHandler(logging.Handler):
+    """
+    Passes records of Python's logging to a node's logger: with its prefix, level and /rosout.
+
+    :param logger: of the node.
+    """
+
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record at its severity."""
+        text = self.format(record)
+        if record.levelno >= logging.ERROR:  # rclpy allows one severity per line of code
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        elif record.levelno >= logging.INFO:
+            self._logger.info(text)
+        else:
+            self._logger.debug(text)
+
+
+def log_through(logger: RcutilsLogger) -> None:
+    """Send what `segret_ros` logs to a node's logger, and nowhere else."""
+    library = logging.getLogger('segret_ros')
+    library.handlers = [NodeHandler(logger)]
+    library.setLevel(logging.INFO)
+    library.propagate = False
 
 
 def _argument_parser() -> Parser:

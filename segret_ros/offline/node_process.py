@@ -15,8 +15,7 @@ import signal
 import subprocess
 import sys
 
-from segret_ros.node.distribution import LOCALHOST
-from segret_ros.node.transport import use_large_image_profile
+from segret_ros.node.distribution import LOCALHOST, use_large_image_profile
 from segret_ros.offline.bags import BagError
 from segret_ros.offline.bags.cameras import CameraTopic
 

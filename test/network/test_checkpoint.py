@@ -261,7 +261,7 @@ def test_a_missing_key_of_the_authors_is_named(authors: dict[str, Tensor],
 def test_another_format_and_damaged_metadata_are_refused(ours: Path, change: dict) -> None:
     change_ours(ours, metadata=change)
     message = refusal(ours)
-    assert 'segret_ros checkpoint 9' in message or 'metadata is damaged' in message
+    assert 'segret_ros checkpoint 9' in message or 'metadata is corrupt' in message
 
 
 def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:

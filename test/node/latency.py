@@ -19,7 +19,7 @@ from builtin_interfaces.msg import Time
 import cv2
 import numpy as np
 from segret_ros.files.share import default_model
-from segret_ros.node.transport import use_large_image_profile
+from segret_ros.node.distribution import use_large_image_profile
 from segret_ros.offline.bench_measure import camera_frames
 
 STAGES = ('waiting', 'decode', 'check', 'resize', 'network', 'labels')

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from node_process import Diagnostics, image_message, Peer, running_node, street
 import pytest
 from rosgraph_msgs.msg import Clock
-from segret_ros.node.freshness import NO_CLOCK, staleness
+from segret_ros.node.stamps import NO_CLOCK, staleness
 from sensor_msgs.msg import Image
 
 PICTURE = street(45, 61)

@@ -10,8 +10,11 @@ from pathlib import Path
 from node_process import image_message, NodeProcess, Peer, running_node, street
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
-from segret_ros.node.transport import use_large_image_profile
+from segret_ros.node.distribution import (
+    profile_variable,
+    PROFILE_VARIABLES,
+    use_large_image_profile,
+)
 from sensor_msgs.msg import Image
 
 PICTURE = street(720, 1280)

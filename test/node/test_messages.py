@@ -17,7 +17,8 @@ from PIL import Image as PillowImage
 from pixel_layouts import BYTES_PER_PIXEL, LAYOUTS, PAIRED, PATTERNS, PLANAR
 import pytest
 from segret_ros.images.codec import decode_compressed, decode_image, ImageError
-from segret_ros.node.messages import encode_image, key_values
+from segret_ros.node.camera import encode_image
+from segret_ros.node.diagnostics import key_values
 from sensor_msgs.msg import CompressedImage, Image
 
 MAX_PIXELS = 320

@@ -11,7 +11,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from segret_ros.node.transport import use_large_image_profile
+from segret_ros.node.distribution import use_large_image_profile
 from segret_ros.offline.contract.observation import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
