@@ -6,8 +6,8 @@
 from importlib import import_module
 import sys
 
-from segret_ros import missing
 from segret_ros.command_line import FAILED, run_command
+from segret_ros.errors import NO_ONNXRUNTIME, remedy
 
 
 def node() -> int:
@@ -57,8 +57,8 @@ def run(name: str, module: str, extra: str, stopped: int | None = None) -> int:
     try:
         return run_command(name, lambda: import_module(module).main, stopped)
     except ModuleNotFoundError as error:
-        reason = missing.ONNXRUNTIME if error.name == 'onnxruntime' else (
-            f'needs the package {error.name}, which is not installed: {missing.remedy(extra)}')
+        reason = NO_ONNXRUNTIME if error.name == 'onnxruntime' else (
+            f'needs the package {error.name}, which is not installed: {remedy(extra)}')
     except ImportError as error:  # as of an ONNX Runtime in parts
         reason = str(error)
     print(f'{name}: {reason}', file=sys.stderr)

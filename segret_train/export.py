@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import onnx
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.errors import reason
 from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_file import claim_file, MODEL_MARK
 from segret_ros.inference import DeviceError, Model, ModelError, ModelInfo, Segmenter
@@ -26,7 +27,6 @@ from segret_ros.inference.parity_frames import compressed, decompressed, encode
 from segret_ros.inference.serving.parity import compare, LEAST_SHARE_EQUAL
 from segret_ros.labels.label_set import LabelSet, LabelSetError, load_label_set
 from segret_ros.network import load_checkpoint, SegRet
-from segret_ros.reason import reason
 from segret_train import calibration
 from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
 from segret_train.evaluation import label_of, logits_of, predict

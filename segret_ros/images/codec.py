@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from segret_ros.errors import reason
 from segret_ros.images.error import ImageError
 from segret_ros.images.jpeg_and_png import file_extent, WAY_OUT
-from segret_ros.reason import reason
 
 
 class Packed(NamedTuple):

@@ -14,8 +14,8 @@ import warnings
 import numpy as np
 import PIL
 from PIL import Image, ImageOps, TiffImagePlugin
+from segret_ros.errors import reason
 from segret_ros.images.error import ImageError
-from segret_ros.reason import reason
 
 ENDINGS = ('.avif', '.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 LOSSLESS = ('BMP', 'PNG', 'TIFF')  # formats of labels, by Pillow's names

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from segret_ros.reason import reason
+from segret_ros.errors import reason
 
 JPEG_QUALITY = 95
 

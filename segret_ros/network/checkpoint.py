@@ -18,10 +18,10 @@ import zipfile
 
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
+from segret_ros.errors import reason
 from segret_ros.files.atomic import atomic_path
 from segret_ros.network.segret import SegRet
 from segret_ros.network.variants import VARIANTS
-from segret_ros.reason import reason
 import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals

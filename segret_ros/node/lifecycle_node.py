@@ -13,6 +13,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from segret_ros.errors import reason
 from segret_ros.files.share import default_model
 from segret_ros.inference import Model, Segmenter
 from segret_ros.inference.serving.supervisor import Supervisor
@@ -29,7 +30,6 @@ from segret_ros.node.parameters import (
     unknown_parameters,
 )
 from segret_ros.node.worker import Worker
-from segret_ros.reason import reason
 
 DIAGNOSTICS_PERIOD_S = 1.0
 

@@ -15,10 +15,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.errors import reason
 from segret_ros.node.distribution import use_large_image_profile
 from segret_ros.node.lifecycle_node import SegretNode
 from segret_ros.node.parameters import parameter_help
-from segret_ros.reason import reason
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_PERIOD_S = 0.1  # how long Ctrl-C may go unnoticed

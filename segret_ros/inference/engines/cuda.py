@@ -11,6 +11,7 @@ of the network and of the heads; TensorRT has not been run yet.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from segret_ros.errors import reason
 from segret_ros.inference.engines.bound import BoundEngine, heads_on
 from segret_ros.inference.engines.device import DeviceError, number_of
 from segret_ros.inference.engines.devices import CUDA, refuse_what_lacks, TENSORRT
@@ -27,7 +28,6 @@ from segret_ros.inference.engines.onnx_runtime import (
 )
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError, ModelInfo
-from segret_ros.reason import reason
 
 BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 # Of the GPU's memory, at most. Whole attention over many cells takes gigabytes: a fixed limit

@@ -7,10 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 import re
 
-from segret_ros import missing
+from segret_ros.errors import INSTALL_ONNXRUNTIME, NO_ONNXRUNTIME, reason
 from segret_ros.inference import telemetry
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
-from segret_ros.reason import reason
 
 OLDEST = (1, 19)  # 1.17 refuses the model files' IR version, 1.18 aborts the process
 
@@ -26,7 +25,7 @@ def check_version() -> None:
     version = re.search(r"^__version__ = ['\"]((\d+)\.(\d+)[^'\"]*)", text, re.MULTILINE)
     if version and (int(version[2]), int(version[3])) < OLDEST:
         raise ImportError(f'ONNX Runtime {version[1]} is too old for the model files: '
-                          f'{missing.INSTALL_ONNXRUNTIME}')
+                          f'{INSTALL_ONNXRUNTIME}')
 
 
 check_version()
@@ -40,7 +39,7 @@ try:
             SessionOptions,
         )
 except ModuleNotFoundError as error:
-    raise ImportError(missing.ONNXRUNTIME, name='onnxruntime') from error
+    raise ImportError(NO_ONNXRUNTIME, name='onnxruntime') from error
 except ImportError as error:
     if error.name != 'onnxruntime':
         raise

@@ -8,12 +8,12 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
+from segret_ros.errors import reason
 from segret_ros.inference import telemetry
 from segret_ros.inference.engines.prediction import HostPrediction
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 from segret_ros.inference.processor import processor_facts, read_cpuinfo
-from segret_ros.reason import reason
 
 with telemetry.switched_off():
     import openvino

@@ -12,6 +12,7 @@ import time
 from typing import TypeVar
 
 import numpy as np
+from segret_ros.errors import reason
 from segret_ros.inference.engines.device import DeviceError
 from segret_ros.inference.engines.devices import devices_of_auto
 from segret_ros.inference.engines.engine import Engine, first_that_succeeds, needs_building
@@ -21,7 +22,6 @@ from segret_ros.inference.model_info import ModelError
 from segret_ros.inference.serving.background import BackgroundBuild
 from segret_ros.inference.serving.cache import EngineCache
 from segret_ros.inference.serving.validated import open_cached_engine, open_validated_engine
-from segret_ros.reason import reason
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import logging
 import time
 
+from segret_ros.errors import reason
 from segret_ros.inference.engines.device import DeviceError
 from segret_ros.inference.engines.engine import (
     build_engine,
@@ -20,7 +21,6 @@ from segret_ros.inference.parity_frames import ParityFrame
 from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry
 from segret_ros.inference.serving.key import key_of
 from segret_ros.inference.serving.parity import compare, frames_of, Parity
-from segret_ros.reason import reason
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionF
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
+from segret_ros.errors import reason
 from segret_ros.images import image_file
 from segret_ros.images.error import ImageError
 from segret_ros.offline.bags.compression import CompressionError, decompress, ZSTD_MAGIC
 from segret_ros.offline.bags.storage import BagError, Channel, ENCODINGS, Message, Report
-from segret_ros.reason import reason
 
 TYPESTORE = get_typestore(Stores.ROS2_HUMBLE)  # of the oldest distribution that is supported
 IDL_RULE = '=' * 80 + '\n'  # before each type of an IDL definition

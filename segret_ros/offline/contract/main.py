@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 import sys
 
-from segret_ros import missing
 from segret_ros.command_line import FAILED, Parser, REFUSED
+from segret_ros.errors import INSTALL_ROS, remedy
 from segret_ros.offline.contract.observation import (
     DEFAULT_LABEL,
     Finding,
@@ -68,13 +68,13 @@ def observe(arguments: argparse.Namespace) -> Observation:
         try:
             return observe_bag(arguments.bag, names)
         except ModuleNotFoundError as error:
-            raise ValueError(f'{error}: {missing.remedy("evaluate")}') from error
+            raise ValueError(f'{error}: {remedy("evaluate")}') from error
     if not arguments.seconds > 0:
         raise ValueError(f'--seconds is {arguments.seconds:g}: listen for longer than 0')
     try:
         from segret_ros.offline.contract.live import observe_graph
     except ModuleNotFoundError as error:
-        raise ValueError(f'{error}: {missing.ROS}; --bag needs neither') from error
+        raise ValueError(f'{error}: {INSTALL_ROS}; --bag needs neither') from error
     return observe_graph(names, arguments.seconds)
 
 

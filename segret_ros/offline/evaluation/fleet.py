@@ -6,7 +6,7 @@
 from collections.abc import Callable
 import socket
 
-from segret_ros import missing
+from segret_ros.errors import remedy
 from segret_ros.inference import telemetry
 from segret_ros.offline.evaluation.errors import EvaluationError
 from segret_ros.offline.evaluation.evaluate import Evaluator, Job, Options
@@ -47,7 +47,7 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
     try:
         import ray
     except ImportError as error:
-        raise EvaluationError(f'--ray needs Ray, which is not installed: {missing.remedy("ray")}'
+        raise EvaluationError(f'--ray needs Ray, which is not installed: {remedy("ray")}'
                               ) from error
     if address:
         _check_reachable(address)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 import sys
 
-from segret_ros import missing
 from segret_ros.command_line import FAILED, INTERRUPTED, Parser, REFUSED
+from segret_ros.errors import INSTALL_ROS
 from segret_ros.files.output_file import claim_file, PAGE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
@@ -144,7 +144,7 @@ def as_driven(run: Run) -> dict:
     try:
         from segret_ros.offline.evaluation.realtime import replay_realtime
     except ModuleNotFoundError as error:
-        raise EvaluationError(f'{error}: --realtime runs the node; {missing.ROS}') from error
+        raise EvaluationError(f'{error}: --realtime runs the node; {INSTALL_ROS}') from error
     (job,), options = run.jobs, run.options
     with open_bag(job.bag) as bag:
         cameras = bag_cameras(bag, list(options.topics))

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What to do without a package that only some commands need, or that comes as one of several."""
+"""What to tell the user: why something failed, and how to install what is missing."""
 
 from importlib import metadata
 import platform
@@ -9,23 +9,30 @@ import re
 import shlex
 
 # PyPI has no wheels with CUDA for ARM.
-FOR_A_GPU = ('for a Jetson the wheel that docs/jetson.md tells of'
+FOR_A_GPU = ('for a Jetson the wheel that docs/jetson.md names'
              if platform.machine() == 'aarch64' else
              "for an NVIDIA GPU pip install 'onnxruntime-gpu[cuda,cudnn]>=1.19'")
 INSTALL_ONNXRUNTIME = f"pip install 'onnxruntime>=1.19', or {FOR_A_GPU}"
-ONNXRUNTIME = f'ONNX Runtime is not installed: {INSTALL_ONNXRUNTIME}'
-ROS = "source a ROS 2 installation or pip install 'segret_ros[ros]'"
+NO_ONNXRUNTIME = f'ONNX Runtime is not installed: {INSTALL_ONNXRUNTIME}'
+INSTALL_ROS = "source a ROS 2 installation or pip install 'segret_ros[ros]'"
+PLACE = re.compile(r',? at \S+\.c(pp)?:\d+')  # in ROS 2's sources, as rcl and rmw append it
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's text that holds any, or its type's name."""
+    lines = (line.strip() for line in PLACE.sub('', str(error)).splitlines())
+    return next(filter(None, lines), '') or type(error).__name__
 
 
 def remedy(extra: str) -> str:
     """
-    Return what brings the packages of an extra.
+    Return how to install the packages of an extra.
 
     They are named one by one: `pip install 'segret_ros[...]'` would also bring its own OpenCV and
     NumPy, which hide those of a ROS 2 installation.
     """
     if extra == 'ros':
-        return ROS
+        return INSTALL_ROS
     wanted = f'extra == "{extra}"'
     try:
         requirements = metadata.requires('segret_ros') or []
