@@ -30,6 +30,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from segret_ros.files.share import default_model, share_directory
 from segret_ros.labels.label_set import load_label_set
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from waiting import wait_for
 import yaml
 
 WHY = 'needs the launch packages of a ROS 2 installation'
@@ -84,14 +85,12 @@ class Observer:
             self.node.destroy_client(client)
 
     def wait_until_active(self, name: str) -> None:
-        """Return once a lifecycle node is active; fail when it does not become so."""
-        deadline = time.monotonic() + START_S
-        label = None
-        while label != 'active' and time.monotonic() < deadline:
+        """Wait until a lifecycle node is active."""
+        def is_active() -> bool:
             response = self.call(GetState, f'{name}/get_state', GetState.Request())
-            label = response.current_state.label if response is not None else None
-            time.sleep(0.1)
-        assert label == 'active'
+            return response is not None and response.current_state.label == 'active'
+
+        wait_for(is_active, f'the active node {name}', START_S)
 
     def parameters(self, name: str, wanted: list[str]) -> dict[str, object]:
         """Give parameters of a node."""
@@ -101,14 +100,14 @@ class Observer:
 
     def send_until(self, publications: list[tuple], *received: list) -> None:
         """Publish the (publisher, message) pairs 10 times a second until every list has one."""
-        deadline = time.monotonic() + START_S
-        while not all(received) and time.monotonic() < deadline:
+        def publish_and_receive() -> None:
             for publisher, message in publications:
                 publisher.publish(message)
             end = time.monotonic() + 0.1
             while time.monotonic() < end:
                 self.executor.spin_once(timeout_sec=0.02)
-        assert all(received), f'nothing came within {START_S} s'
+
+        wait_for(lambda: all(received), 'messages', START_S, publish_and_receive)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -192,10 +191,7 @@ def test_a_node_that_died_is_started_anew(observer, respawned):
     _, process_ids = respawned
     observer.wait_until_active('/segret')
     os.kill(process_ids[0], signal.SIGKILL)
-    deadline = time.monotonic() + START_S
-    while len(process_ids) < 2:
-        assert time.monotonic() < deadline, 'no second process'
-        time.sleep(0.05)
+    wait_for(lambda: len(process_ids) > 1, 'a second process', START_S)
     observer.wait_until_active('/segret')
 
 
@@ -365,11 +361,11 @@ def loaded_nodes(folder: Path, *arguments: str) -> list[dict]:
         ['ros2', 'launch', 'segret_ros', 'depth_cloud.launch.py', *arguments], env=os.environ | {
             'LOADED': str(loaded),
             'AMENT_PREFIX_PATH': f'{folder}:{os.environ["AMENT_PREFIX_PATH"]}'})
-    deadline = time.monotonic() + START_S
-    while len(loaded.read_text().splitlines()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.wait(START_S)
+    try:
+        wait_for(lambda: len(loaded.read_text().splitlines()) > 1, 'two components', START_S)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(START_S)
     return [json.loads(line) for line in loaded.read_text().splitlines()]
 
 

@@ -35,6 +35,7 @@ def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
     :return: for each labelled frame `total` and `STAGES`, in ms; the number of frames sent.
     """
     from diagnostic_msgs.msg import DiagnosticArray
+    sys.path.append(str(Path(__file__).parents[1]))
     from node_process import image_message, Peer, running_node
     from sensor_msgs.msg import Image
     peer, arrived_ns, stages = Peer(), {}, {}

@@ -32,8 +32,8 @@ from rclpy.subscription import Subscription
 import segret_ros
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from waiting import wait_for, WAIT_S
 
-WAIT_S = 20.0  # longest wait for anything; a busy machine needs some of it
 PROBE_PERIOD_S = 0.1
 NODE = ('-m', 'segret_ros.node.main')
 LEVELS = {DiagnosticStatus.OK: 'ok', DiagnosticStatus.WARN: 'warn',
@@ -162,12 +162,8 @@ class Peer:
             self._executor.spin_once(timeout_sec=left)
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
-        """Receive until the condition holds and give its value; an error names `what`."""
-        end = time.monotonic() + WAIT_S
-        while not (value := condition()):
-            assert time.monotonic() < end, f'waited {WAIT_S} s in vain for {what}'
-            self._executor.spin_once(timeout_sec=0.05)
-        return value
+        """Receive until the condition holds and return its value; an error names `what`."""
+        return wait_for(condition, what, pause=lambda: self._executor.spin_once(timeout_sec=0.05))
 
     def listen(self, kind: type, topic: str, qos: QoSProfile = ALL) -> Inbox:
         """Give the inbox of a topic."""

@@ -34,6 +34,7 @@ WIDTH, HEIGHT, LEFT, TOP = 300, 220, 60, 90  # pixels, of a panel
 
 def pictures() -> list[bytes]:
     """Give encoded pictures of sensor noise over a street, no two the same."""
+    sys.path.append(str(Path(__file__).parents[1]))
     from node_process import street
     noise = np.random.default_rng(0)
     noisy = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)

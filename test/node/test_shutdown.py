@@ -3,15 +3,15 @@
 
 """Ctrl-C and SIGTERM end the program well in every state."""
 
-from collections.abc import Callable
 from pathlib import Path
 import signal
 import time
 
 from lifecycle_msgs.msg import Transition
-from node_process import image_message, Peer, running_node, street, WAIT_S, WAY_TO
+from node_process import image_message, Peer, running_node, street, WAY_TO
 import pytest
 from sensor_msgs.msg import Image
+from waiting import wait_for
 
 # What can be seen of the program as it starts: what it has imported, or what it has logged.
 MOMENTS = {
@@ -27,13 +27,6 @@ MOMENTS = {
 SHUTDOWN_FROM = {'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
                  'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
                  'active': Transition.TRANSITION_ACTIVE_SHUTDOWN}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as a condition holds."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end, f'waited {WAIT_S} s in vain'
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -77,7 +70,7 @@ def test_a_signal_ends_the_program_while_frames_flow(
 def test_a_signal_ends_the_program_well_while_it_starts(
         model_file: Path, tmp_path: Path, moment: str, number: int) -> None:
     with running_node(tmp_path, model=str(model_file), device='cpu') as node:
-        wait_until(lambda: MOMENTS[moment](node))
+        wait_for(lambda: MOMENTS[moment](node), moment, pause=lambda: None)
         node.interrupt(number)
         assert node.wait() == 0
         assert 'Traceback' not in node.log()
@@ -86,7 +79,7 @@ def test_a_signal_ends_the_program_well_while_it_starts(
 
 def test_signals_until_the_very_end_do_no_harm(model_file: Path, tmp_path: Path) -> None:
     with running_node(tmp_path, model=str(model_file), device='cpu') as node:
-        wait_until(lambda: ']: active: ' in node.log())
+        wait_for(lambda: ']: active: ' in node.log(), 'the active node')
         while not node.has_ended():
             node.interrupt(signal.SIGTERM)
             time.sleep(0.001)

@@ -21,6 +21,7 @@ from segret_ros.inference.serving.background import BackgroundBuild, CHILD
 from segret_ros.inference.serving.cache import EngineCache, Entry
 from segret_ros.inference.serving.supervisor import Supervisor
 from segret_ros.inference.serving.validated import ParityError
+from waiting import wait_for
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')
 
@@ -62,13 +63,6 @@ def use_child(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
 
 def arguments_of(path: Path, device: str, cache: EngineCache, spare: Path) -> list[str]:
     return [str(path), Model.load(path).sha256, device, str(cache.folder), str(spare)]
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end, 'waited in vain'
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -169,7 +163,7 @@ def test_a_model_replaced_during_the_build_is_not_taken(
     engine = Supervisor(Model.load(path), DEVICE, cache=cache, allow_unproven=True)
     shutil.copy(changed_file, path)
     gate.touch()
-    wait_for(lambda: engine.status.build_problem)
+    wait_for(lambda: engine.status.build_problem, 'the failed build')
     assert 'it was replaced since the node was configured' in engine.status.build_problem
     engine.run(np.zeros((64, 96, 3), np.uint8))
     assert engine.device == 'cpu'
