@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Models, large enough to be labelled with, and a ROS domain of the run's own."""
+"""Models that label, and a ROS domain of the run's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ LABELS = LabelSet(('road', 'car', 'tree'), ((128, 64, 128), (0, 0, 142), (107, 1
 
 
 def pytest_report_header() -> list[str]:
-    """Say at the top of a run what it leaves out."""
+    """Say at the top of a run what it skips."""
     return [f'no {module}: left out {", ".join(NEED[module])}' for module in MISSING]
 
 
@@ -57,7 +57,7 @@ def free_domain() -> Iterator[int]:
 def own_domain() -> Iterator[None]:
     """Keep this run's nodes apart from all others, on this machine."""
     with free_domain() as domain, pytest.MonkeyPatch.context() as patch:
-        if find_spec('rclpy'):  # for the camera's side, as docs/ros2.md tells
+        if find_spec('rclpy'):  # for the camera's side, see docs/ros2.md
             from segret_ros.node.distribution import PROFILE_VARIABLES, use_large_image_profile
             for name in PROFILE_VARIABLES.values():
                 patch.delenv(name, raising=False)
@@ -77,7 +77,7 @@ def own_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomeFolder:
-    """Start all processes meanwhile with an empty home folder."""
+    """Start all processes of a test with an empty home folder."""
     folder = tmp_path / 'home'
     folder.mkdir()
     home = HomeFolder(folder)
@@ -91,7 +91,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomeFolder:
 
 @pytest.fixture(scope='session')
 def network():
-    """Give a nano SegRet whose three classes all occur in most images; do not change it."""
+    """Return a nano SegRet that finds all three classes in most images; do not change it."""
     torch = pytest.importorskip('torch', reason='needs torch')
     from segret_ros.network import SegRet
     torch.manual_seed(0)
@@ -109,7 +109,7 @@ def network():
 
 @pytest.fixture(scope='session')
 def network_file(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the model file of `network`, for 64 x 96, as segret_export writes it."""
+    """Return the model file of `network`, for 64 x 96, as segret_export writes it."""
     from segret_train.onnx_model import save_model, to_onnx
     path = tmp_path_factory.mktemp('model') / 'segret_nano_random.onnx'
     info = ModelInfo(labels=LABELS, input_size=INPUT_SIZE, variant='nano',
@@ -127,7 +127,7 @@ def model_file() -> Path:
 
 @pytest.fixture(scope='session')
 def wrong_model() -> Path:
-    """Return that model with its classes mixed up, sealed anew: a file that looks sound."""
+    """Return that model with its classes mixed up and a new checksum: a file that looks sound."""
     return MODELS / 'wrong.onnx'
 
 

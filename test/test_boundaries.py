@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who imports what: the vehicle's code runs without torch, the library without ROS."""
+"""Who imports what: the runtime works without torch, the library without ROS."""
 
 import ast
 from pathlib import Path
@@ -21,7 +21,7 @@ TORCH_ENGINE = 'segret_ros/inference/engines/pytorch.py'
 
 
 def imports_of(path: Path) -> set[str]:
-    """Give the dotted names that a file imports, wherever in it."""
+    """Return the dotted names that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -33,7 +33,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def importers(names: set[str]) -> set[str]:
-    """Give the files, relative to the source tree, that import one of some packages."""
+    """Return the files, relative to the source tree, that import one of some packages."""
     files = [*ROOT.glob('segret_ros/**/*.py'), *ROOT.glob('segret_train/**/*.py')]
     assert len(files) > 20
     return {str(path.relative_to(ROOT)) for path in files
@@ -41,7 +41,7 @@ def importers(names: set[str]) -> set[str]:
 
 
 def outside(files: set[str], *folders: str) -> set[str]:
-    """Give the files that lie in none of some folders."""
+    """Return the files outside of some folders."""
     return {file for file in files if not file.startswith(folders)}
 
 

@@ -67,13 +67,13 @@ class Observer:
         rclpy.shutdown(context=self.context)
 
     def collect(self, kind: type, topic: str, qos: QoSProfile | int = 5) -> list:
-        """Give a list that fills with the messages of a topic."""
+        """Subscribe to a topic and return the list that its messages fill."""
         messages = []
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
 
     def call(self, kind: type, name: str, request: object) -> object:
-        """Give the response of a service, or None when it does not come in time."""
+        """Return the response of a service, or None if it does not come in time."""
         client = self.node.create_client(kind, name)
         try:
             if not client.wait_for_service(timeout_sec=START_S):
@@ -93,7 +93,7 @@ class Observer:
         wait_for(is_active, f'the active node {name}', START_S)
 
     def parameters(self, name: str, wanted: list[str]) -> dict[str, object]:
-        """Give parameters of a node."""
+        """Return parameters of a node."""
         response = self.call(GetParameters, f'{name}/get_parameters',
                              GetParameters.Request(names=wanted))
         return dict(zip(wanted, map(parameter_value_to_python, response.values)))
@@ -121,26 +121,26 @@ def own_domain():
 
 @pytest.fixture
 def observer():
-    """Give a node for one test."""
+    """Yield a node for one test."""
     made = Observer()
     yield made
     made.close()
 
 
 def picture() -> np.ndarray:
-    """Give (HEIGHT, WIDTH, 3) uint8 pixels."""
+    """Return (HEIGHT, WIDTH, 3) uint8 pixels."""
     return np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
 
 def stamped(message: object) -> object:
-    """Give the message with a frame and with a stamp that no clock of this machine shows."""
+    """Return the message with a frame and with a stamp that no clock of this machine shows."""
     message.header.frame_id = 'optical'
     message.header.stamp.sec, message.header.stamp.nanosec = 1700000000, 123456789
     return message
 
 
 def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
-    """Give segret.launch.py with arguments, and where the node's exit code will be."""
+    """Return segret.launch.py with arguments, and where the node's exit code will be."""
     exit_codes = []
     source = launch.launch_description_sources.PythonLaunchDescriptionSource(
         str(LAUNCH / 'segret.launch.py'))
@@ -154,7 +154,7 @@ def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
 
 @pytest.fixture
 def model_file(tmp_path):
-    """Give a model file of the user's own; made without torch, which is not there with ROS 2."""
+    """Return a model file of the user's own; made without torch, which is not there with ROS 2."""
     return Path(shutil.copy(default_model(), tmp_path / 'own.onnx'))
 
 
@@ -279,7 +279,7 @@ def expand(name: str, **arguments: str) -> tuple['launch.LaunchContext', list]:
 
 
 def text_of(context: 'launch.LaunchContext', substitutions) -> str:
-    """Give the text of one or several substitutions."""
+    """Return the text of one or several substitutions."""
     return launch.utilities.perform_substitutions(
         context, launch.utilities.normalize_to_list_of_substitutions(substitutions))
 
@@ -294,7 +294,7 @@ def bag_with(folder: Path, **types: str) -> Path:
 
 
 def started_programs(**arguments: str) -> list[tuple[str, str]]:
-    """Give (package, executable) of each node that segret.launch.py starts."""
+    """Return (package, executable) of each node that segret.launch.py starts."""
     context, nodes = expand('segret.launch.py', **arguments)
     return [(text_of(context, node.node_package), text_of(context, node.node_executable))
             for node in nodes if isinstance(node, ros_actions.Node)]

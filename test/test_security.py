@@ -19,13 +19,13 @@ NAME = re.compile(r'(~/|/)?[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*')
 
 @pytest.fixture(scope='module')
 def policy() -> ET.Element:
-    """Give the root of the policy."""
+    """Return the root of the policy."""
     return ET.parse(POLICY).getroot()
 
 
 @pytest.fixture(scope='module')
 def profile(policy: ET.Element) -> ET.Element:
-    """Give the profile of the node, after checking the way to it."""
+    """Return the profile of the node, after checking the way to it."""
     assert (policy.tag, policy.attrib) == ('policy', {'version': '0.2.0'})
     enclaves, = policy
     enclave, = enclaves

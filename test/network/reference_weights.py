@@ -21,19 +21,19 @@ LETTERS = {'tiny': 'T', 'small': 'S', 'base': 'B', 'large': 'L'}
 
 
 def reference_state(variant: str) -> dict[str, np.ndarray]:
-    """Give weights by the authors' names, 19 classes, without the position buffers."""
+    """Return weights by the authors' names, 19 classes, without the position buffers."""
     shapes = json.loads((REFERENCE / f'keys_{LETTERS[variant]}.json').read_text())
     return {key: _weights(key, shape) for key, shape in shapes.items() if '.Relpos.' not in key}
 
 
 def reference_results(variant: str) -> dict[str, np.ndarray]:
-    """Give `logits_HxW`, (1, 19, H / 4, W / 4), and `stages_HxW`, (4, 3), of some input sizes."""
+    """Return `logits_HxW`, (1, 19, H / 4, W / 4), and `stages_HxW`, (4, 3), of some sizes."""
     with np.load(REFERENCE / f'segret_{LETTERS[variant]}.npz') as results:
         return dict(results)
 
 
 def reference_image(height: int, width: int) -> np.ndarray:
-    """Give the normalised input, (1, 3, height, width) float32."""
+    """Return the normalised input, (1, 3, height, width) float32."""
     random = np.random.default_rng(height * 10_000 + width)
     return random.standard_normal((1, 3, height, width)).astype(np.float32)
 

@@ -18,19 +18,19 @@ HEADS = 2
 
 @pytest.fixture
 def decay() -> ManhattanDecay:
-    """Give a decay of two heads."""
+    """Return a decay of two heads."""
     return ManhattanDecay(HEADS, 4)
 
 
 def cells(grid: tuple[int, int], **options) -> list[Tensor]:
-    """Give queries, keys and values of two images, (2, H, W, heads, 16) each."""
+    """Return queries, keys and values of two images, (2, H, W, heads, 16) each."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(2, *grid, HEADS, 16, generator=generator, **options).requires_grad_()
             for _ in range(3)]
 
 
 def gradients(attend: Callable, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Give the gradients of a sum of squares of what is attended."""
+    """Return the gradients of a sum of squares of what is attended."""
     return torch.autograd.grad(attend(*tensors).square().sum(), tensors)
 
 

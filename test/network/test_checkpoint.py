@@ -36,20 +36,20 @@ GREYS = [[number, number, number] for number in range(19)]
 
 @pytest.fixture(scope='module')
 def authors() -> dict[str, Tensor]:
-    """Give weights of the tiny variant by the authors' names."""
+    """Return weights of the tiny variant by the authors' names."""
     return {key: torch.from_numpy(value) for key, value in reference_state('tiny').items()}
 
 
 @pytest.fixture
 def ours(network: SegRet, tmp_path: Path) -> Path:
-    """Give a checkpoint of ours."""
+    """Return a checkpoint of ours."""
     path = tmp_path / 'ours.safetensors'
     save_checkpoint(network, path, NAMES, PALETTE, {'data': 'none', 'steps': 0})
     return path
 
 
 def refusal(path: Path) -> str:
-    """Give the message with which a file is refused; it must name the file."""
+    """Return the message with which a file is refused; it must name the file."""
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     assert str(path) in str(caught.value)
@@ -118,7 +118,7 @@ def test_a_bare_state_dict_is_read_without_names(authors: dict[str, Tensor],
 
 @pytest.fixture
 def history_buffer() -> type:
-    """Give mmengine's class of running means, which is gone again when the file is read."""
+    """Return mmengine's class of running means, which is gone again when the file is read."""
 
     class HistoryBuffer:
 
@@ -308,7 +308,7 @@ def test_a_file_without_state_dict_is_refused(content: object, tmp_path: Path) -
 
 @pytest.fixture(scope='module')
 def imagenet(authors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the authors' backbone as they publish it: bare names and ImageNet's classifier."""
+    """Return the authors' backbone as they publish it: bare names and ImageNet's classifier."""
     backbone = {key.removeprefix('backbone.'): value for key, value in authors.items()
                 if key.startswith('backbone.')}
     return {**backbone, 'norm.weight': torch.ones(512), 'norm.bias': torch.ones(512),
@@ -316,7 +316,7 @@ def imagenet(authors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def backbone_refusal(network: SegRet, path: Path) -> str:
-    """Give the message with which a backbone is refused; it must leave the network as it was."""
+    """Return the message with which a backbone is refused; it must leave the network as it was."""
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(CheckpointError) as caught:
         load_backbone(network, path)

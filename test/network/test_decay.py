@@ -14,7 +14,7 @@ HEADS, DECAY_RANGE = 2, 4
 
 @pytest.fixture
 def decay() -> ManhattanDecay:
-    """Give a decay of two heads; its tables are not made yet."""
+    """Return a decay of two heads; its tables are not made yet."""
     cached.cache_clear()
     return ManhattanDecay(HEADS, DECAY_RANGE)
 

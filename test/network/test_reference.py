@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 
 
 def load_reference(variant: str, folder: Path) -> SegRet:
-    """Give a variant with the reference weights, read as the authors' checkpoint."""
+    """Return a variant with the reference weights, read as the authors' checkpoint."""
     state = {key: torch.from_numpy(value) for key, value in reference_state(variant).items()}
     path = folder / f'{variant}.pth'
     torch.save({'state_dict': state, 'meta': {}}, path)

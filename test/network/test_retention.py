@@ -19,7 +19,7 @@ GRIDS = [(3, 5), (4, 2), (1, 1)]
 
 def attend(query: Tensor, keys: list[Tensor], values: list[Tensor],
            distances: list[int], log_decay: float) -> Tensor:
-    """Give the values of some cells, weighted by the softmax of the decayed logits."""
+    """Return the values of some cells, weighted by the softmax of the decayed logits."""
     logits = [float(query @ key) / math.sqrt(len(query)) + log_decay * distance
               for key, distance in zip(keys, distances)]
     total = sum(map(math.exp, logits))
@@ -28,7 +28,7 @@ def attend(query: Tensor, keys: list[Tensor], values: list[Tensor],
 
 def naive_head(query: Tensor, key: Tensor, value: Tensor, log_decay: float,
                decomposed: bool) -> Tensor:
-    """Give one head's attention, (H, W, dim), in loops over the cells."""
+    """Return one head's attention, (H, W, dim), in loops over the cells."""
     height, width = query.shape[:2]
     cells = [(y, x) for y in range(height) for x in range(width)]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def images(count: int, height: int = 64, width: int = 64) -> Tensor:
-    """Give normalised noise, (count, 3, height, width)."""
+    """Return normalised noise, (count, 3, height, width)."""
     return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 

@@ -14,7 +14,7 @@ from segret_ros.inference import Segmenter
 
 @pytest.fixture(scope='module')
 def peer() -> Iterator[Peer]:
-    """Give the tests' own node."""
+    """Yield the tests' own node."""
     peer = Peer()
     yield peer
     peer.close()
@@ -22,7 +22,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def peer_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    """Return a peer in a domain of its own, where no other node is or was."""
+    """Yield a peer in a domain of its own, where no other node is or was."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(int(os.environ['ROS_DOMAIN_ID']) + 100))
     peer = Peer()
     yield peer
@@ -31,11 +31,11 @@ def peer_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
 
 @pytest.fixture(scope='module')
 def diagnostics(peer: Peer) -> Diagnostics:
-    """Give what the node tells on /diagnostics."""
+    """Return what the node publishes on /diagnostics."""
     return Diagnostics(peer)
 
 
 @pytest.fixture(scope='session')
 def segmenter(model_file: Path) -> Segmenter:
-    """Give the library's own way from an image to labels."""
+    """Return a Segmenter of the library, to compare with."""
     return Segmenter(model_file)

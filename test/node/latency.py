@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How long a frame takes from the camera's publish to its label in another process.
+Latency of a frame from the camera's publish to the receipt of its label.
 
-`python test/node/latency.py --model MODEL.onnx` runs the real node and prints what docs/latency.md
-tells: the median of each step. Camera and reader are this process, the node is another.
+`python test/node/latency.py --model MODEL.onnx` runs the real node and prints the table of
+docs/latency.md, the median of each step. Camera and reader are this process, the node another.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
 
 
 def table(frames: list[dict[str, float]]) -> str:
-    """Give the medians as text."""
+    """Return the medians as text."""
     total = np.array([frame['total'] for frame in frames])
     inside = {name: np.array([frame[name] for frame in frames]) for name in STAGES}
     rows = {**inside, 'DDS and rclpy, both ways': total - sum(inside.values()),
@@ -88,7 +88,7 @@ def table(frames: list[dict[str, float]]) -> str:
 
 
 def main() -> int:
-    """Measure and print; give the exit code."""
+    """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model', type=Path, default=default_model(), help='model file')
     parser.add_argument('--size', type=int, nargs=2, default=(720, 1280),

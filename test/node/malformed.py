@@ -29,7 +29,7 @@ PNG_END = b'\0\0\0\0IEND\xaeB`\x82'
 
 
 def malformed_images(seed: int) -> Iterator[Image]:
-    """Give images that no node with `MAX_PIXELS` can use, as many of each kind."""
+    """Yield images that no node with `MAX_PIXELS` can use, as many of each kind."""
     random = Random(seed)
     while True:
         for fault in random.sample(IMAGE_FAULTS, len(IMAGE_FAULTS)):
@@ -39,7 +39,7 @@ def malformed_images(seed: int) -> Iterator[Image]:
 
 
 def malformed_compressed(seed: int) -> Iterator[CompressedImage]:
-    """Give compressed images that no node with `MAX_PIXELS` can use, as many of each kind."""
+    """Yield compressed images that no node with `MAX_PIXELS` can use, as many of each kind."""
     random = Random(seed)
     while True:
         for fault in random.sample(COMPRESSED_FAULTS, len(COMPRESSED_FAULTS)):
@@ -48,7 +48,7 @@ def malformed_compressed(seed: int) -> Iterator[CompressedImage]:
 
 
 def good_image(random: Random) -> Image:
-    """Give a sound image of any encoding, byte order, padding and small, even size."""
+    """Return a sound image of any encoding, byte order, padding and small, even size."""
     encoding = random.choice(list(BYTES_PER_PIXEL))
     width, height = 2 * random.randint(1, 32), random.randint(1, 48)
     message = Image(header=new_header(), width=width, height=height, encoding=encoding,
@@ -59,7 +59,7 @@ def good_image(random: Random) -> Image:
 
 
 def fill(message: Image, random: Random, surplus: int = 0) -> None:
-    """Give an image as many bytes as its sizes say, and some more or less."""
+    """Return an image as many bytes as its sizes say, and some more or less."""
     message.data = array.array('B', random.randbytes(message.step * message.height + surplus))
 
 
@@ -193,19 +193,19 @@ COMPRESSED_FAULTS: list[Callable[[Random], bytes]] = [
 
 
 def jpeg_of_size(width: int, height: int) -> bytes:
-    """Give a JPEG file whose header claims a size."""
+    """Return a JPEG file whose header claims a size."""
     spot = JPEG.index(b'\xff\xc0') + 5  # of the frame header's height
     return JPEG[:spot] + struct.pack('>HH', height, width) + JPEG[spot + 4:]
 
 
 def png_of_size(width: int, height: int, rows: bytes) -> bytes:
-    """Give a PNG file of one bit a pixel, of sound chunks."""
+    """Return a PNG file of one bit a pixel, of sound chunks."""
     header = struct.pack('>IIBBBBB', width, height, 1, 0, 0, 0, 0)
     return PNG_START + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(rows)) + PNG_END
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
-    """Give a chunk of a PNG file."""
+    """Return a chunk of a PNG file."""
     return (struct.pack('>I', len(content)) + name + content
             + struct.pack('>I', zlib.crc32(name + content)))
 

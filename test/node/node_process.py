@@ -59,7 +59,7 @@ class NodeProcess:
 
     :param folder: for its logs.
     :param arguments: of its command line.
-    :param program: what Python runs; the executable `segret_node` unless given.
+    :param program: what Python runs; by default the executable `segret_node`.
     """
 
     def __init__(self, folder: Path, arguments: list[str],
@@ -74,15 +74,15 @@ class NodeProcess:
                 stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def log(self) -> str:
-        """Give all that the node has written so far."""
+        """Return what the node has written so far."""
         return self._log.read_text()
 
     def threads(self) -> int:
-        """Give the number of the node's threads."""
+        """Return the number of the node's threads."""
         return len(os.listdir(f'/proc/{self._process.pid}/task'))
 
     def memory_mb(self) -> float:
-        """Give the memory that the running node holds, MB of 10^6 bytes."""
+        """Return the resident memory of the running node, MB of 10^6 bytes."""
         status = Path(f'/proc/{self._process.pid}/status').read_text()
         return int(re.search(r'VmRSS:\s*(\d+) kB', status)[1]) * 1024 / 1e6
 
@@ -104,14 +104,14 @@ class NodeProcess:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """Give the exit code, once the process has ended."""
+        """Wait for the end of the process and return its exit code."""
         try:
             return self._process.wait(WAIT_S)
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f'the node still runs; its log:\n{self.log()}') from error
 
     def end(self) -> None:
-        """End the process, if it still runs; gently, for it shares memory with the tests."""
+        """End the process if it still runs; gently, for it shares memory with the tests."""
         self.interrupt()
         try:
             self._process.wait(WAIT_S)
@@ -134,12 +134,12 @@ class Inbox(list):
         self.append(message)
 
     def of(self, stamp: Time) -> list:
-        """Give the messages with a stamp."""
+        """Return the messages with a stamp."""
         return [message for message in self if message.header.stamp == stamp]
 
 
 class Peer:
-    """A node of the tests' own, which sees nothing of the node under test but its topics."""
+    """A node of the tests' own, which sees only the topics of the node under test."""
 
     def __init__(self) -> None:
         self._context = rclpy.Context()
@@ -166,7 +166,7 @@ class Peer:
         return wait_for(condition, what, pause=lambda: self._executor.spin_once(timeout_sec=0.05))
 
     def listen(self, kind: type, topic: str, qos: QoSProfile = ALL) -> Inbox:
-        """Give the inbox of a topic."""
+        """Subscribe to a topic and return its inbox."""
         inbox = Inbox()
         inbox.subscription = self.node.create_subscription(
             kind, topic, lambda message, info: inbox.receive(message, info), qos)
@@ -177,12 +177,12 @@ class Peer:
         self.node.destroy_subscription(inbox.subscription)
 
     def advertise(self, kind: type, topic: str, qos: QoSProfile = ALL) -> Publisher:
-        """Give a publisher."""
+        """Create a publisher."""
         return self.node.create_publisher(kind, topic, qos)
 
     def connect(self, publisher: Publisher, probe: Callable[[], Any], *inboxes: Inbox) -> int:
         """
-        Send probes until each inbox has got something, for discovery ends on both sides unseen.
+        Send probes until each inbox has a message: when discovery is complete, no side knows.
 
         :return: how many were sent.
         """
@@ -195,7 +195,7 @@ class Peer:
                              f'{[box.subscription.topic_name for box in inboxes if not box]}')
 
     def ask(self, publisher: Publisher, frame: Any, *inboxes: Inbox) -> list:
-        """Send a frame; give each inbox's message with the frame's stamp."""
+        """Send a frame and return each inbox's message with the frame's stamp."""
         publisher.publish(frame)
         stamp = frame.header.stamp
         return [self.wait_for(lambda: inbox.of(stamp),
@@ -208,7 +208,7 @@ class Peer:
         futures = []
 
         def answer() -> Any:
-            # The first may be lost: discovery ends on both sides unseen.
+            # The first may be lost: when discovery is complete, no side knows.
             futures.append(client.call_async(request))
             self.spin(PROBE_PERIOD_S, until=lambda: any(future.done() for future in futures))
             return next((future.result() for future in futures if future.done()), None)
@@ -248,7 +248,7 @@ class Peer:
                       'the end of the node')
 
     def wait_for_topics(self, publishers: int, subscriptions: int) -> None:
-        """Wait until the node's topics are offered and taken that often."""
+        """Wait until the node's topics have so many publishers and subscriptions."""
         self.wait_for(
             lambda: all(self.node.count_publishers(f'/segmentation/{output}') == publishers
                         for output in OUTPUTS) and
@@ -257,27 +257,27 @@ class Peer:
             f'{publishers} publishers of each output and {subscriptions} subscriptions')
 
     def set_parameters(self, **values: object) -> list[SetParametersResult]:
-        """Set parameters of the node; give the result of each."""
+        """Set parameters of the node and return the result of each."""
         return self.call(SetParameters, 'set_parameters', SetParameters.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg()
                         for name, value in values.items()])).results
 
 
 class Diagnostics:
-    """What the node tells on /diagnostics."""
+    """What the node publishes on /diagnostics."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._inbox = peer.listen(DiagnosticArray, '/diagnostics')
 
     def any_newest(self) -> DiagnosticArray:
-        """Give the next message, whatever its stamp."""
+        """Return the next message with the node's status, whatever its stamp."""
         self._inbox.clear()
         return self._peer.wait_for(lambda: [array for array in self._inbox if any(
             status.name == '/segret: node' for status in array.status)], '/diagnostics')[0]
 
     def newest(self, part: str) -> DiagnosticStatus:
-        """Give a status that is made from now on: of `node` or `camera NAME`."""
+        """Return the next status, made from now on, of `node` or `camera NAME`."""
         now = self._peer.node.get_clock().now()
         return self._peer.wait_for(
             lambda: [status for array in self._inbox
@@ -286,18 +286,18 @@ class Diagnostics:
             f'the diagnostics of {part}')[0]
 
     def counts(self, part: str) -> dict[str, int]:
-        """Give the counts of a camera's next status."""
+        """Return the counts of a camera's next status."""
         return {item.key: int(item.value) for item in self.newest(part).values
                 if item.value.isdecimal()}
 
     def values(self, part: str) -> dict[str, str]:
-        """Give the values of a part's next status, and its `level` and `message`."""
+        """Return the values of a part's next status, and its `level` and `message`."""
         status = self.newest(part)
         return {'level': LEVELS[status.level], 'message': status.message,
                 **{item.key: item.value for item in status.values}}
 
     def wait_for(self, part: str, condition: Callable[[dict[str, str]], Any]) -> dict[str, str]:
-        """Give the first values of a part, from now on, that the condition holds for."""
+        """Return the first values of a part, from now on, for which the condition holds."""
         return self._peer.wait_for(
             lambda: (now := self.values(part)) and condition(now) and now,
             f'diagnostics of {part}')
@@ -307,7 +307,7 @@ class Diagnostics:
 def running_node(folder: Path, program: tuple[str, ...] = NODE, remap: tuple[str, ...] = (),
                  **parameters: object) -> Iterator[NodeProcess]:
     """
-    Give a node with these parameters; it runs until the block ends.
+    Yield a node with these parameters; it runs until the block ends.
 
     :param program: see `NodeProcess`.
     :param remap: rules, as `from:=to`.
@@ -323,7 +323,7 @@ def running_node(folder: Path, program: tuple[str, ...] = NODE, remap: tuple[str
 
 
 def new_header() -> Header:
-    """Give a header with a stamp of its own, odd to the nanosecond."""
+    """Return a header with a stamp of its own, odd to the nanosecond."""
     number = next(_counter)
     return Header(frame_id=FRAME_ID, stamp=Time(
         sec=1_700_000_000 + number, nanosec=999_999_999 - 2 * number))
@@ -331,10 +331,10 @@ def new_header() -> Header:
 
 def image_message(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
     """
-    Give an image message with a new header.
+    Return an image message with a new header.
 
     :param pixels: (H, W) or (H, W, channels), uint8 or uint16; the latter as little endian.
-    :param padding: bytes at the end of each row, which are no part of the image.
+    :param padding: bytes at the end of each row that do not belong to the image.
     """
     height, width = pixels.shape[:2]
     rows = np.frombuffer(np.ascontiguousarray(pixels).tobytes(), np.uint8).reshape(height, -1)
@@ -344,14 +344,14 @@ def image_message(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
 
 
 def pixels_of(message: Image) -> np.ndarray:
-    """Give the (H, W) or (H, W, channels) uint8 pixels of an image message without padding."""
+    """Return the (H, W) or (H, W, channels) uint8 pixels of an image message without padding."""
     shape = (message.height, message.width, message.step // message.width)
     return np.frombuffer(message.data, np.uint8).reshape(
         shape if shape[2] > 1 else shape[:2])
 
 
 def street(height: int, width: int) -> np.ndarray:
-    """Give a small picture with edges and gradients, (H, W, 3) uint8 RGB."""
+    """Return a small picture with edges and gradients, (H, W, 3) uint8 RGB."""
     rows, columns = np.mgrid[:height, :width]
     picture = np.stack([255 * columns // width, 255 * rows // height,
                         128 + 0 * rows], axis=-1).astype(np.uint8)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A soak: four cameras at 30 Hz into a node that manages fewer, for as long as wanted.
+Soak test: four cameras at 30 Hz into a node that is slower, for as long as wanted.
 
 `make soak` runs it for 30 minutes and leaves numbers and a plot in out/soak. It exits with 1 where
 memory grows, a camera is served less than the others, or labels come later than two rounds.
@@ -22,7 +22,7 @@ from segret_ros.offline.svg import COLORS, FAINT, Picture
 CAMERAS = ('front', 'left', 'right', 'rear')
 RATE_HZ = 30
 SAMPLE_S = 10.0
-WARM_UP_S = 60.0  # of it nothing is judged
+WARM_UP_S = 60.0  # not judged
 MOST_GROWTH_MB = 1.0  # in 10 minutes, by a line through all samples
 MOST_UNFAIR = 0.1
 MOST_ROUNDS = 2  # from receipt to label, each as long as all cameras' turns take
@@ -33,7 +33,7 @@ WIDTH, HEIGHT, LEFT, TOP = 300, 220, 60, 90  # pixels, of a panel
 
 
 def pictures() -> list[bytes]:
-    """Give encoded pictures of sensor noise over a street, no two the same."""
+    """Return encoded pictures of sensor noise over a street, no two the same."""
     sys.path.append(str(Path(__file__).parents[1]))
     from node_process import street
     noise = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def pictures() -> list[bytes]:
 
 
 def run(minutes: float, folder: Path) -> list[dict]:
-    """Run the node and send images; give a sample each 10 s, once a camera."""
+    """Run the node and send images; return a sample per camera every 10 s."""
     from builtin_interfaces.msg import Time
     from node_process import Diagnostics, Peer, running_node
     from sensor_msgs.msg import CompressedImage
@@ -83,7 +83,7 @@ def run(minutes: float, folder: Path) -> list[dict]:
 
 
 def judge(samples: list[dict]) -> dict[str, float]:
-    """Give growth of memory, latency in rounds, and the least served camera's share."""
+    """Return growth of memory, latency in rounds, and the least served camera's share."""
     judged = [sample for sample in samples if sample['seconds'] > WARM_UP_S]
     last = samples[-len(CAMERAS):]
     served = [sample['processed'] for sample in last]
@@ -97,13 +97,13 @@ def judge(samples: list[dict]) -> dict[str, float]:
 
 
 def slope(samples: list[dict], key: str) -> float:
-    """Give the growth of a number in 10 minutes."""
+    """Return the growth of a number in 10 minutes."""
     seconds = [sample['seconds'] for sample in samples]
     return float(600 * np.polyfit(seconds, [sample[key] for sample in samples], 1)[0])
 
 
 def plot(samples: list[dict], verdict: dict[str, float]) -> Picture:
-    """Give the picture of a soak: a panel a number, a line a camera."""
+    """Plot a soak test: a panel per number, a line per camera."""
     picture = Picture(LEFT + len(PANELS) * (WIDTH + LEFT), TOP + HEIGHT + 60)
     picture.text(24, 36, f'Four cameras at {RATE_HZ} Hz for {samples[-1]["seconds"] / 60:.0f} '
                  f'minutes: {verdict["labels"]} labels', 18, bold=True)
@@ -127,7 +127,7 @@ def plot(samples: list[dict], verdict: dict[str, float]) -> Picture:
 
 
 def main() -> int:
-    """Run the soak; give the exit code."""
+    """Run the soak test; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--minutes', type=float, default=30, help='how long (30)')
     parser.add_argument('--output', type=Path, default=Path('out/soak'), help='folder')

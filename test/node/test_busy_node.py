@@ -23,7 +23,7 @@ _, SMALL_JPEG = cv2.imencode('.jpg', np.full((45, 61, 3), 90, np.uint8))
 
 
 def frame(jpeg: np.ndarray = LARGE_JPEG) -> CompressedImage:
-    """Give a frame with a new stamp."""
+    """Return a frame with a new stamp."""
     return CompressedImage(header=new_header(), format='jpeg', data=jpeg.tobytes())
 
 
@@ -37,13 +37,13 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope='module')
 def camera(peer: Peer) -> Publisher:
-    """Give the camera."""
+    """Return the camera."""
     return peer.advertise(CompressedImage, '/image/compressed')
 
 
 @pytest.fixture
 def status(peer: Peer, camera: Publisher) -> Iterator[Inbox]:
-    """Give the inbox of the statuses, one a labelled frame, after the first came."""
+    """Yield the inbox of the statuses, one a labelled frame, after the first came."""
     peer.go_to('active')
     status = peer.listen(DiagnosticArray, '/segmentation/status')
     peer.connect(camera, lambda: frame(SMALL_JPEG), status)

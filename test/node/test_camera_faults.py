@@ -26,18 +26,18 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def camera(peer: Peer) -> Publisher:
-    """Give a camera."""
+    """Return a camera."""
     return peer.advertise(Image, '/image')
 
 
 def lively(seed: int) -> np.ndarray:
-    """Give a picture with the noise that a sensor has."""
+    """Return a picture with the noise that a sensor has."""
     noise = np.random.default_rng(seed).integers(0, 9, (45, 61, 3))
     return np.clip(street(45, 61) + noise, 0, 255).astype(np.uint8)
 
 
 def ask(peer: Peer, camera: Publisher, picture: np.ndarray, policy: str) -> tuple:
-    """Give the label's pixels, or None, and the status of a picture under a policy."""
+    """Return the label's pixels, or None, and the status of a picture under a policy."""
     label = peer.listen(Image, '/segmentation/label')
     status = peer.listen(DiagnosticArray, '/segmentation/status')
     assert peer.set_parameters(invalid_images='publish')[0].successful

@@ -48,7 +48,7 @@ def image(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
 
 
 def frame() -> Image:
-    """Give a new frame."""
+    """Return a new frame."""
     return image_message(street(*SIZE), 'rgb8')
 
 
@@ -63,7 +63,7 @@ def cloud(header: object, height: int = SIZE[0], width: int = SIZE[1]) -> PointC
 def check_contract(peer: Peer, publish: Callable[[], None], *words: str,
                    until: Callable[[int, list[str]], bool]) -> tuple[int, list[str]]:
     """
-    Give the command's exit code and lines, while something is published.
+    Return the command's exit code and lines, while something is published.
 
     :param until: tells whether they are as expected; else the command listens again, for longer.
     """
@@ -276,7 +276,7 @@ def test_a_layer_that_comes_late_gets_the_names(image: Publisher, peer: Peer,
 
 
 def outputs(peer: Peer) -> dict[str, str]:
-    """Give the type of each topic that the node publishes for an image."""
+    """Return the type of each topic that the node publishes for an image."""
     prefix = '/segmentation/'
     return {name.removeprefix(prefix): types[0] for name, types in
             peer.node.get_publisher_names_and_types_by_node('segret', '/')
@@ -284,14 +284,14 @@ def outputs(peer: Peer) -> dict[str, str]:
 
 
 def message_type(name: str) -> type:
-    """Give the class of a type such as `sensor_msgs/msg/Image`."""
+    """Return the class of a type such as `sensor_msgs/msg/Image`."""
     package, _, kind = name.split('/')
     return getattr(import_module(f'{package}.msg'), kind)
 
 
 @pytest.fixture(scope='module')
 def all_outputs(image: Publisher, peer: Peer) -> dict[str, Inbox]:
-    """Give the inbox of every topic that the node publishes for an image."""
+    """Return the inbox of every topic that the node publishes for an image."""
     camera_info = peer.advertise(CameraInfo, '/camera_info', ALL)
     inboxes = {name: peer.listen(message_type(kind), f'/segmentation/{name}')
                for name, kind in outputs(peer).items()}

@@ -15,7 +15,7 @@ MOST_GROWTH_MB = 10
 
 
 def entities(peer: Peer) -> list[tuple[str, int, int]]:
-    """Give the publishers and subscriptions of each topic of the graph."""
+    """Return the publishers and subscriptions of each topic of the graph."""
     return sorted((name, peer.node.count_publishers(name), peer.node.count_subscribers(name))
                   for name, _ in peer.node.get_topic_names_and_types())
 

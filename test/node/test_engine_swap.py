@@ -33,7 +33,7 @@ FRAMES = 20  # of each engine, at least
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineCache:
-    """Give the empty cache of the nodes that a test starts."""
+    """Return the empty cache of the nodes that a test starts."""
     monkeypatch.setenv('SEGRET_ENGINE_CACHE', str(tmp_path / 'engines'))
     return EngineCache()
 

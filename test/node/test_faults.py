@@ -20,7 +20,7 @@ PROGRAM = str(Path(__file__).with_name('faulty_node.py'))
 
 @pytest.fixture
 def failing(tmp_path: Path) -> Path:
-    """Give the file that names the devices that fail."""
+    """Return the file that names the devices that fail."""
     path = tmp_path / 'failing'
     path.write_text('')
     return path
@@ -35,7 +35,7 @@ def node(model_file: Path, tmp_path: Path, failing: Path) -> Iterator[NodeProces
 
 
 def connected(peer: Peer, kind: type, output: str) -> tuple[Publisher, Inbox]:
-    """Give a camera of the node and the inbox of an output, once both are heard."""
+    """Return a camera of the node and the inbox of an output, once both are heard."""
     camera, inbox = peer.advertise(Image, '/image'), peer.listen(kind, f'/segmentation/{output}')
     peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), inbox)
     return camera, inbox

@@ -33,7 +33,7 @@ def test_staleness(age_s: float, now_s: float, max_age_s: float, said: str) -> N
 
 
 def frame(seconds: float) -> Image:
-    """Give a frame with a stamp in seconds, and some nanoseconds of its own."""
+    """Return a frame with a stamp in seconds, and some nanoseconds of its own."""
     message = image_message(PICTURE, 'rgb8')
     message.header.stamp = Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e6) * 1000
                                 + message.header.stamp.nanosec % 1000)
@@ -51,11 +51,11 @@ class Ages:
         self.fresh = self.now  # gives a stamp that is neither too old nor ahead
 
     def now(self) -> float:
-        """Give the peer's clock, in seconds."""
+        """Return the peer's clock, in seconds."""
         return self.peer.node.get_clock().now().nanoseconds / 1e9
 
     def ask(self, stamp_s: float) -> tuple[bool, str]:
-        """Tell of an image with a stamp whether it was labelled, and the status's message."""
+        """Send an image with a stamp; return whether it was labelled, and the status's message."""
         message = frame(stamp_s)
         array, = self.peer.ask(self.camera, message, self.status)
         return self.has_label(message), array.status[0].message

@@ -31,7 +31,7 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def frame() -> Image:
-    """Give a new frame."""
+    """Return a new frame."""
     return image_message(street(45, 61), 'rgb8')
 
 

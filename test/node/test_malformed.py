@@ -34,12 +34,12 @@ WARNING_PERIOD_S = 5.0
 
 
 def good_image(number: int) -> Image:
-    """Give a frame that is right, another for each number."""
+    """Return a frame that is right, another for each number."""
     return image_message(np.roll(street(120, 160), number, axis=1), 'rgb8')
 
 
 def good_compressed(number: int) -> CompressedImage:
-    """Give a frame that is right, another for each number; JPEG and PNG by turns."""
+    """Return a frame that is right, another for each number; JPEG and PNG by turns."""
     picture = np.roll(street(120, 160), number, axis=1)
     _, data = cv2.imencode(('.jpg', '.png')[number % 2], picture)
     return CompressedImage(header=new_header(), format='jpeg', data=data.tobytes())

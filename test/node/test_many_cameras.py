@@ -22,7 +22,7 @@ PROGRAM = Path(__file__).with_name('slow_engine_node.py')
 
 
 def jpegs() -> list[bytes]:
-    """Give encoded pictures, no two the same."""
+    """Return encoded pictures, no two the same."""
     noise = np.random.default_rng(0)
     pictures = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)
                 for _ in range(7))

@@ -28,23 +28,23 @@ UINT32 = strategies.integers(0, 2**32 - 1)
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
-    """Give random pixels, the same each time."""
+    """Return random pixels, the same each time."""
     return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
 def any_image(encoding: str, padding: int = 0) -> Image:
-    """Give a noisy 6 x 8 image of an encoding, its bytes below 128 to be legal everywhere."""
+    """Return a noisy 6 x 8 image of an encoding, its bytes below 128 to be legal everywhere."""
     pixels = noise(6, 8, BYTES_PER_PIXEL[encoding]) // 2
     return image_message(pixels, encoding, padding)
 
 
 def compressed(data: bytes | array.array) -> CompressedImage:
-    """Give a compressed image."""
+    """Return a compressed image."""
     return CompressedImage(format='jpeg', data=data)
 
 
 def file_of(picture: np.ndarray, suffix: str) -> bytes:
-    """Give the file of an RGB or grey picture."""
+    """Return the file of an RGB or grey picture."""
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(suffix, picture)[1].tobytes()
@@ -230,7 +230,7 @@ def test_a_long_file_of_filling_bytes_is_refused_soon() -> None:
 
 @strategies.composite
 def nearly_sound_images(draw: strategies.DrawFn) -> Image:
-    """Give images whose numbers fit, or are little or far off."""
+    """Return images whose numbers fit, or are little or far off."""
     encoding = draw(strategies.sampled_from(list(LAYOUTS)))
     width, height = draw(strategies.integers(0, 20)), draw(strategies.integers(0, 20))
     rows, row = rows_of(encoding, height, width)
@@ -288,7 +288,7 @@ def test_any_image_is_decoded_to_its_size_or_refused(message: Image) -> None:
 
 @strategies.composite
 def nearly_sound_files(draw: strategies.DrawFn) -> bytes:
-    """Give files with bytes changed, put in or left out."""
+    """Return files with bytes changed, put in or left out."""
     data = bytearray(draw(strategies.sampled_from((JPEG, PNG))))
     for _ in range(draw(strategies.integers(0, 3))):
         start = draw(strategies.integers(0, len(data)))

@@ -75,7 +75,7 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def right(node: NodeProcess, peer: Peer, model_file: Path) -> dict[str, object]:
-    """Give values that work, after bringing the unconfigured node to them."""
+    """Set the unconfigured node to values that work, and return them."""
     right = {**DEFAULTS, 'model': str(model_file), 'autostart': False}
     peer.go_to('unconfigured')
     assert all(result.successful for result in peer.set_parameters(**right))
@@ -83,7 +83,7 @@ def right(node: NodeProcess, peer: Peer, model_file: Path) -> dict[str, object]:
 
 
 def describe(peer: Peer) -> dict[str, ParameterDescriptor]:
-    """Give what the parameters tell of themselves."""
+    """Return the descriptors of the parameters."""
     return dict(zip(TYPES, peer.call(DescribeParameters, 'describe_parameters',
                                      DescribeParameters.Request(names=list(TYPES))).descriptors))
 

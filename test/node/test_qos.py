@@ -25,7 +25,7 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def frame() -> Image:
-    """Give a new frame."""
+    """Return a new frame."""
     return image_message(PICTURE, 'rgb8')
 
 

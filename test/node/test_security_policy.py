@@ -37,7 +37,7 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def granted(kind: str, right: str) -> set[str]:
-    """Give the full names of the topics or services that the policy grants a right to."""
+    """Return the full names of the topics or services that the policy grants a right to."""
     profile = ET.parse(share_directory() / 'config' / 'sros2_policy.xml').find('.//profile')
     own = f'{profile.get("ns").rstrip("/")}/'
     names = [entry.text for group in profile.findall(kind) if group.get(right) == 'ALLOW'
@@ -47,7 +47,7 @@ def granted(kind: str, right: str) -> set[str]:
 
 
 def on_the_graph(peer: Peer, what: str, expected: set[str]) -> set[str]:
-    """Give the names of the node's `what`, waiting for discovery until they are as expected."""
+    """Return the names of the node's `what`, waiting for discovery until they are as expected."""
     end = time.monotonic() + SETTLE_S
     found = None
     while found != expected and time.monotonic() < end:
@@ -76,7 +76,7 @@ def test_the_policy_grants_the_services_that_the_node_has(peer: Peer) -> None:
 
 
 class Watch:
-    """Tells whether any process has opened a file since it was last asked."""
+    """Watches whether any process opens a file."""
 
     def __init__(self, path: Path) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -84,7 +84,7 @@ class Watch:
         assert libc.inotify_add_watch(self._events, os.fsencode(path), IN_OPEN) > 0
 
     def opened(self) -> bool:
-        """Tell whether, and forget it."""
+        """Return whether the file was opened since the last call."""
         try:
             return bool(os.read(self._events, 4096))
         except BlockingIOError:
@@ -97,7 +97,7 @@ class Watch:
 
 @pytest.fixture
 def bait(model_file: Path, tmp_path: Path) -> Iterator[tuple[Path, Watch]]:
-    """Give a model file that the node is not configured with, and a watch over it."""
+    """Yield a model file that the node is not configured with, and a watch over it."""
     path = shutil.copy(model_file, tmp_path / 'bait.onnx')
     watch = Watch(path)
     yield path, watch
@@ -105,7 +105,7 @@ def bait(model_file: Path, tmp_path: Path) -> Iterator[tuple[Path, Watch]]:
 
 
 def message_that_names(kind: type, path: str) -> Image | CompressedImage:
-    """Give an image message with a path in each of its texts, and in its data."""
+    """Return an image message with a path in each of its texts, and in its data."""
     if kind is Image:
         message = image_message(street(8, 8), 'rgb8')
         message.encoding = path

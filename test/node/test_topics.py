@@ -52,14 +52,14 @@ class Topics:
     status: Inbox
 
     def ask(self, frame: Image, *outputs: str) -> list:
-        """Give the outputs with the frame's stamp."""
+        """Return the outputs with the frame's stamp."""
         return self.peer.ask(self.image, frame, *(getattr(self, name) for name in outputs))
 
 
 @pytest.fixture(scope='module')
 def topics(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
            peer: Peer) -> Iterator[Topics]:
-    """Give the topics of a node that runs and has answered on each once."""
+    """Yield the topics of a node that runs and has answered on each once."""
     with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), overlay_alpha=0.25):
         images = [peer.listen(Image, f'/segmentation/{name}')
                   for name in ('label', 'confidence', 'color', 'overlay')]

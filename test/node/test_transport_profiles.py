@@ -36,7 +36,7 @@ LARGE, LARGE_RATE_HZ, LARGE_FRAMES = (1080, 1920), 5.0, 5
 
 
 def strangers(element: ET.Element, space: str, known: dict[str, set[str]]) -> list[str]:
-    """Give what stands where the schema does not know it, `parent/name`, deeper ones too."""
+    """Return what stands where the schema does not know it, `parent/name`, deeper ones too."""
     parent = element.tag.removeprefix(space)
     names = [*(f'@{name}' for name in element.attrib), *(child.tag for child in element)]
     return [f'{parent}/{name}' for name in names
@@ -46,14 +46,14 @@ def strangers(element: ET.Element, space: str, known: dict[str, set[str]]) -> li
 
 
 def size_bytes(text: str) -> int:
-    """Give a size as Cyclone DDS reads it."""
+    """Return a size as Cyclone DDS reads it."""
     number = text.rstrip('BkKiM')
     return int(number) * UNITS[text[len(number):].strip()]
 
 
 @pytest.fixture(scope='module')
 def cyclone_dds() -> ET.Element:
-    """Give the root of Cyclone DDS's profile."""
+    """Return the root of Cyclone DDS's profile."""
     return ET.parse(CONFIG / 'cyclonedds.xml').getroot()
 
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-What the ways of the middleware take to bring an image from one process to another.
+Latency of an image from one process to another by transport of the middleware.
 
 `python test/node/transport.py` runs a publisher and a subscriber of rgb8 images as processes of
-their own for each way in turns, and prints what docs/transport.md tells. No network and no node of
-ours: rclpy and DDS alone.
+their own for each transport in turn, and prints the table of docs/transport.md. No network and no
+node of ours: rclpy and DDS alone.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WAYS = {
     'LARGE_DATA': {TRANSPORTS: 'LARGE_DATA'},
     'UDP only': {TRANSPORTS: 'UDPv4'},
 }
-# As docs/latency.md tells: what fresh memory costs a small process is not the middleware's.
+# See docs/latency.md: the cost of fresh memory in a small process is not the middleware's.
 HEAP = {'MALLOC_MMAP_THRESHOLD_': '33554432', 'MALLOC_TRIM_THRESHOLD_': '134217728'}
 WARM_UP_FRAMES = 5
 WAIT_S = 20.0
@@ -41,7 +41,7 @@ SIDES = ('publish', 'subscribe')
 
 @contextmanager
 def ros_node(name: str) -> Iterator:
-    """Give a node and what receives its messages for some time."""
+    """Yield a node and a function that spins it for some seconds."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     rclpy.init()
@@ -63,7 +63,7 @@ def ros_node(name: str) -> Iterator:
 
 
 def camera_qos():
-    """Give the QoS of a camera: what is lost is not sent again."""
+    """Return the QoS of a camera: best effort, depth 1."""
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -135,7 +135,7 @@ def subscribe(size: tuple[int, int], rate_hz: float, frames: int) -> dict:
 def measure(way: dict[str, str], size: tuple[int, int], rate_hz: float,
             frames: int) -> dict[str, float]:
     """
-    Give one run of a way: `median`, `p99` in ms, `lost` and `cpu` of the two processes, as shares.
+    Measure one run: `median` and `p99` in ms, `lost` and `cpu` of both processes as shares.
 
     :param way: environment of both processes.
     :param size: (height, width).
@@ -161,7 +161,7 @@ def measure(way: dict[str, str], size: tuple[int, int], rate_hz: float,
 
 
 def row(name: str, runs: list[dict[str, float]]) -> str:
-    """Give a line of the table: medians over the runs, and the median latency's least and most."""
+    """Return a line of the table: medians over the runs, and the range of the median latency."""
     runs = [run for run in runs if run['lost'] < 1] or runs
     middle = {key: np.median([run[key] for run in runs]) for key in runs[0]}
     medians = [run['median'] for run in runs]
@@ -170,7 +170,7 @@ def row(name: str, runs: list[dict[str, float]]) -> str:
 
 
 def arguments_parser() -> argparse.ArgumentParser:
-    """Give the parser of the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--size', type=int, nargs=2, default=(720, 1280),
                         metavar=('HEIGHT', 'WIDTH'), help='of the images (720 1280)')
@@ -185,7 +185,7 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Measure and print; give the exit code."""
+    """Measure and print; return the exit code."""
     arguments = arguments_parser().parse_args()
     what = tuple(arguments.size), arguments.rate, arguments.frames
     if arguments.side:
