@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bring a depth camera's image to the colour camera's pixels, as the cloud that Nav2 reads."""
+"""Register a depth image to the colour camera's pixels, as the point cloud that Nav2 reads."""
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -16,7 +16,7 @@ ARGUMENTS = {
     'depth': ('/camera/depth/image_rect_raw', 'Rectified depth image, 16UC1 mm or 32FC1 m.'),
     'depth_info': ('/camera/depth/camera_info', 'CameraInfo of the depth image.'),
     'image_info': ('/camera/camera_info', 'CameraInfo of the colour image that is labelled.'),
-    'cloud': ('/segmentation/points', 'The cloud, a point for each pixel of the colour image.'),
+    'cloud': ('/segmentation/points', 'The cloud, one point per pixel of the colour image.'),
     'namespace': ('', 'Namespace of the nodes and of their relative topics.'),
     'use_sim_time': ('false', 'true takes the time from /clock.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
@@ -25,7 +25,7 @@ ARGUMENTS = {
 
 def check(context: LaunchContext) -> None:
     """
-    Refuse what launch would pass over.
+    Refuse what launch would ignore.
 
     :raises ValueError: for an argument that is not declared.
     """
@@ -43,7 +43,7 @@ def component(name: str, plugin: str, remappings: dict[str, str | LaunchConfigur
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the arguments, and a container of depth_image_proc's two components."""
+    """Return the arguments, and a container with depth_image_proc's two components."""
     topic = {name: LaunchConfiguration(name) for name in ARGUMENTS}
     register = component(
         'register_depth', 'RegisterNode',

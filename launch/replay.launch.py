@@ -32,9 +32,9 @@ IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 def image_topics(bag: Path) -> list[str]:
     """
-    Return the names of the image topics that a bag's metadata lists; a lone file has none.
+    Return the names of the image topics in a bag's metadata; a single file has none.
 
-    :raises ValueError: for damaged metadata.
+    :raises ValueError: for corrupt metadata.
     """
     metadata = bag / 'metadata.yaml'
     if not metadata.is_file():
@@ -52,8 +52,8 @@ def camera_topic(bag: Path) -> str:
     """
     Return the camera topic of a bag.
 
-    :raises ValueError: when the bag has several image topics and none has the usual name, or
-        its metadata are damaged.
+    :raises ValueError: if the bag has several image topics and none has the usual name, or its
+        metadata is corrupt.
     """
     found = image_topics(bag)
     for topic in (*CAMERA_TOPICS, *(found if len(found) == 1 else ())):
@@ -67,9 +67,9 @@ def camera_topic(bag: Path) -> str:
 
 def set_bag_and_image(context: LaunchContext) -> list[SetLaunchConfiguration]:
     """
-    Return the path of the bag without ~, and the camera topic in it unless one is named.
+    Return the path of the bag without ~, and the camera topic in it unless one is given.
 
-    :raises FileNotFoundError: when there is no such bag.
+    :raises FileNotFoundError: if there is no such bag.
     """
     given = context.launch_configurations
     bag = Path(given['bag']).expanduser()
@@ -81,9 +81,9 @@ def set_bag_and_image(context: LaunchContext) -> list[SetLaunchConfiguration]:
 
 def check_player(context: LaunchContext) -> None:
     """
-    Return where `ros2 bag` is installed; the package does without it on a robot.
+    Check that `ros2 bag` is installed, which the package does not need on a robot.
 
-    :raises ModuleNotFoundError: elsewhere.
+    :raises ModuleNotFoundError: if it is not.
     """
     try:
         get_package_prefix('ros2bag')
@@ -115,7 +115,7 @@ def generate_launch_description() -> LaunchDescription:
             PythonLaunchDescriptionSource(
                 str(Path(get_package_share_directory('segret_ros')) / 'launch/segret.launch.py')),
             launch_arguments={'use_sim_time': 'true'}.items()),
-        # The bag stands first: `--clock` would take a path after it for its frequency.
+        # The bag comes first: `--clock` would take a path after it for its frequency.
         ExecuteProcess(
             cmd=['ros2', 'bag', 'play', LaunchConfiguration('bag'), '--clock', '100',
                  '--rate', LaunchConfiguration('rate'), '--delay', LaunchConfiguration('delay')],

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Start the segmentation node on one or several cameras, with RViz beside it when asked for."""
+"""Start the segmentation node on one or several cameras, optionally with RViz."""
 
 from pathlib import Path
 import tempfile
@@ -31,8 +31,8 @@ ARGUMENTS = [
         'image', default_value='',
         description='Camera topic; camera_info is taken from beside it. A name that ends in '
                     '/compressed is received compressed. With cameras, {camera} stands for the '
-                    'name of each: image:=/{camera}/image_raw. Empty: /camera/image_raw, with '
-                    'cameras NAME/image.'),
+                    'name of each: image:=/{camera}/image_raw. Empty: /camera/image_raw, or '
+                    'NAME/image with cameras.'),
     DeclareLaunchArgument('params_file', default_value=str(CONFIG / 'segret.yaml'),
                           description='ROS 2 parameter file of the node.'),
     *(DeclareLaunchArgument(name, default_value='',
@@ -44,7 +44,7 @@ ARGUMENTS = [
     DeclareLaunchArgument('log_level', default_value='info',
                           description='debug, info, warn, error or fatal.'),
     DeclareLaunchArgument('respawn', default_value='false',
-                          description='true starts the node anew 2 s after it has ended.'),
+                          description='true restarts the node 2 s after it has ended.'),
     DeclareLaunchArgument('rviz', default_value='false',
                           description='true opens RViz with camera, overlay and class colours.'),
 ]
@@ -61,7 +61,7 @@ def setting(context: LaunchContext, name: str) -> object:
 
 
 def find(settings: object, name: str) -> object:
-    """Return the value of a parameter in whichever section of a parameter file has it."""
+    """Return the value of a parameter from whichever section of a parameter file has it."""
     if not isinstance(settings, dict):
         return None
     if name in settings:
@@ -73,8 +73,8 @@ def image_topics(context: LaunchContext) -> dict[str, str]:
     """
     Return the camera topic to receive for each relative image topic of the node.
 
-    :raises ValueError: when image holds {camera} and there are no cameras to stand for, or is one
-        topic for several cameras.
+    :raises ValueError: if image contains {camera} but no cameras are given, or is one topic for
+        several cameras.
     """
     image, cameras = context.launch_configurations['image'], setting(context, 'cameras') or ''
     names = [name.strip() for name in
@@ -93,7 +93,7 @@ def image_topics(context: LaunchContext) -> dict[str, str]:
 
 def check(context: LaunchContext) -> None:
     """
-    Refuse what launch would pass over.
+    Refuse what launch would ignore.
 
     :raises ValueError: for an argument that is not declared.
     :raises FileNotFoundError: when there is no such params_file.
@@ -105,7 +105,7 @@ def check(context: LaunchContext) -> None:
 
 
 def segret(context: LaunchContext) -> list[Node]:
-    """Return the node; a function, since launch has no parameters and rules on a condition."""
+    """Return the node; a function, since launch has no conditional parameters and remappings."""
     overrides = {name: ParameterValue(LaunchConfiguration(name), value_type=kind)
                  for name, (kind, _) in OVERRIDES.items() if context.launch_configurations[name]}
     return [Node(
@@ -121,7 +121,7 @@ def rviz(context: LaunchContext) -> list[Node]:
     """
     Return RViz with a copy of the layout that shows the topics of the (first) camera.
 
-    A copy and not remappings: RViz tells a compressed topic by the name in its layout.
+    A copy, not remappings: RViz recognises a compressed topic by the name in its layout.
     """
     (relative, image), *_ = image_topics(context).items()
     if setting(context, 'image_transport') == 'compressed' and not image.endswith(COMPRESSED):
@@ -148,6 +148,6 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         *ARGUMENTS,
         OpaqueFunction(function=check),
-        # First: where rviz2 is missing launch ends at once, and would leave the node running.
+        # First: without rviz2 launch ends at once, and would leave the node running.
         OpaqueFunction(function=rviz, condition=IfCondition(LaunchConfiguration('rviz'))),
         OpaqueFunction(function=segret)])

@@ -84,8 +84,8 @@ def test_a_jetson_has_its_own_wheel() -> None:
 
 @pytest.mark.parametrize('version, refused', [
     ('1.17.3', True), ('1.18.1', True), ('1.9.0', True), ('1.19.0', False), ('2.0.0rc1', False)])
-def test_an_onnxruntime_that_is_too_old_is_refused(tmp_path: Path, version: str, refused: bool
-                                                ) -> None:
+def test_an_onnxruntime_that_is_too_old_is_refused(
+        tmp_path: Path, version: str, refused: bool) -> None:
     """Without importing it: one built for NumPy 1 may end the process."""
     package = tmp_path / 'onnxruntime'
     package.mkdir()

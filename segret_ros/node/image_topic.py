@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The topics that a camera is received on, found as image_transport finds them."""
+"""The topics on which a camera is received, resolved as image_transport resolves them."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class ImageTopic:
     """
     Where a camera's images are received.
 
-    :param base: what a user remaps to have them from another topic.
-    :param subscribed: the name to subscribe to, which remapping makes the full one.
-    :param name: the full name.
+    :param base: the name that a user remaps to receive another topic.
+    :param subscribed: the name to subscribe to, before remapping.
+    :param name: the full name, after remapping.
     :param kind: type of the messages.
     """
 
@@ -45,7 +45,8 @@ def image_topic(node: Node, camera: str, parameters: Parameters) -> ImageTopic:
     Return where a camera's images are received.
 
     image_transport resolves the name of the raw topic and appends the transport's. An explicit
-    rule for `image/compressed` goes before it, and a name that ends so holds compressed images.
+    rule for `image/compressed` takes precedence, and a topic whose name ends in /compressed holds
+    compressed images.
     """
     base = input_name(node, camera, 'image', parameters)
     own = input_name(node, camera, f'image{COMPRESSED}', parameters)
@@ -65,7 +66,7 @@ def camera_info_topic(node: Node, camera: str, image: ImageTopic, parameters: Pa
     """
     Return the name to subscribe to for a camera's calibration.
 
-    An explicit rule goes before image_transport's, which takes it from beside the images.
+    An explicit rule takes precedence over image_transport, which takes it from beside the images.
     """
     own = input_name(node, camera, 'camera_info', parameters)
     if is_remapped(node, own):
@@ -75,9 +76,9 @@ def camera_info_topic(node: Node, camera: str, image: ImageTopic, parameters: Pa
 
 def input_name(node: Node, camera: str, topic: str, parameters: Parameters) -> str:
     """
-    Return the name, to be remapped, of a topic that the node receives for a camera.
+    Return the name, before remapping, of a topic that the node receives for a camera.
 
-    A rule for the name without the camera's prefix is meant for the only camera.
+    A single camera also takes the rule for the name without its prefix.
     """
     prefixed = f'{camera}/{topic}' if camera else topic
     alone = len(parameters.cameras) == 1

@@ -11,12 +11,12 @@ import sys
 
 def refuse_unknown_arguments(file: str, declared: Iterable[str]) -> None:
     """
-    Return when the command line gives a launch file only arguments that it declares.
+    Refuse arguments of the command line that a launch file does not declare; launch ignores them.
 
-    A file that another one includes isn't on the command line: the arguments are the other's.
+    A file that another one includes isn't on the command line: the arguments belong to the other.
 
     :param file: the launch file.
-    :raises ValueError: for another argument; names it and a similar one.
+    :raises ValueError: for an undeclared argument; names it and a similar one.
     """
     if not any(Path(word).name == Path(file).name for word in sys.argv):
         return

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The executable `segret_node`, which handles signals before it imports rclpy."""
+"""The executable `segret_node`; signals are handled before rclpy is imported."""
 
 import sys
 

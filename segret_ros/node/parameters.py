@@ -44,11 +44,11 @@ class Parameters:
         'package.')
     device: str = _parameter(
         'auto', 'Where the network runs: auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, '
-        'torch, torch:N or torch:cpu. A device asked for by name must be there; auto takes CUDA '
+        'torch, torch:N or torch:cpu. A device given by name must be present; auto takes CUDA '
         'where it works, else PyTorch on a GPU, else OpenVINO where it is installed, else a CPU.')
     allow_unproven_engine: bool = _parameter(
-        False, "Use an engine too whose labels are not the float32 network's on the frames that "
-        'travel with the model; the node refuses it otherwise.')
+        False, 'Also use an engine that fails the parity check, that is, whose labels of the '
+        "frames in the model file differ from the float32 network's; refused otherwise.")
     cameras: list[str] = _parameter(
         [''], 'Names of the cameras, which prefix the topics of each (front: front/image, '
         'front/segmentation/label); one empty name: a single camera without prefix.')
@@ -64,41 +64,41 @@ class Parameters:
         'gets one at least.')
     max_age: float = _parameter(
         0.0, 'Seconds. An image older than this, by its stamp and the clock of the node, is not '
-        'labelled, and labels that became older are marked invalid in segmentation/status; 0: '
-        'never.', bounds=(0.0, 3600.0), live=True)
+        'labelled, and labels that are older when published are marked invalid in '
+        'segmentation/status; 0: no limit.', bounds=(0.0, 3600.0), live=True)
     max_rate: float = _parameter(
-        0.0, 'Images a second that are labelled of each camera, at most; 0: all that the device '
-        'manages.', bounds=(0.0, 1000.0), live=True)
+        0.0, 'At most so many images a second of each camera are labelled; 0: as many as the '
+        'device manages.', bounds=(0.0, 1000.0), live=True)
     max_pixels: int = _parameter(
-        7680 * 4320, 'Images of more pixels are rejected before memory is taken for them.',
+        7680 * 4320, 'Larger images, in pixels, are rejected before memory is allocated for them.',
         bounds=(1, 2**31 - 1), live=True)
     min_confidence: float = _parameter(
         0.0, 'Pixels whose label is less probable than this become 255, unknown; 0: none.',
         bounds=(0.0, 1.0), live=True)
     invalid_images: str = _parameter(
-        'publish', 'What becomes of images of a frozen, black, overexposed or blurred camera: '
-        'publish (labels, marked invalid in segmentation/status), unknown (labels all 255) or '
-        'drop (the status alone).', choices=('publish', 'unknown', 'drop'), live=True)
+        'publish', 'What to do with images of a frozen, black, overexposed or blurred camera: '
+        'publish (labels, marked invalid in segmentation/status), unknown (all labels 255) or '
+        'drop (only the status).', choices=('publish', 'unknown', 'drop'), live=True)
     frozen_frames: int = _parameter(
-        Limits.frozen_frames, 'As many further images of the same content are a frozen camera; '
-        '0: not looked for.', bounds=(0, 10**6), live=True)
+        Limits.frozen_frames, 'A camera is frozen after so many further images of the same '
+        'content; 0: no check.', bounds=(0, 10**6), live=True)
     black_level: float = _parameter(
-        Limits.black_level, 'Brightness below which an image is black; 0: not looked for.',
+        Limits.black_level, 'Brightness below which an image is black; 0: no check.',
         bounds=(0.0, 1.0), live=True)
     overexposed_share: float = _parameter(
         Limits.overexposed_share, 'Share of white pixels above which an image is overexposed; '
-        '1: not looked for.', bounds=(0.0, 1.0), live=True)
+        '1: no check.', bounds=(0.0, 1.0), live=True)
     blur_level: float = _parameter(
-        Limits.blur_level, 'Sharpness below which an image is blurred beyond use; 0: not looked '
-        'for.', bounds=(0.0, 1.0), live=True)
+        Limits.blur_level, 'Sharpness below which an image is blurred beyond use; 0: no check.',
+        bounds=(0.0, 1.0), live=True)
     camera_timeout: float = _parameter(
         1.0, 'Seconds without an image after which a camera is stale on /diagnostics.',
         bounds=(0.01, 3600.0), live=True)
     max_allowed_processing_time_ms: float = _parameter(
-        0.0, 'Longer processing of an image is a warning on /diagnostics; 0: never.',
+        0.0, 'Processing an image for longer is a warning on /diagnostics; 0: never.',
         bounds=(0.0, 1e6), live=True)
     overlay_alpha: float = _parameter(
-        0.5, 'Share of the class colour in segmentation/overlay.', bounds=(0.0, 1.0), live=True)
+        0.5, 'Weight of the class colours in segmentation/overlay.', bounds=(0.0, 1.0), live=True)
     autostart: bool = _parameter(
         True, 'Configure and activate at start; false leaves the transitions to a lifecycle '
         'manager.')

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Why no image comes, as far as the ROS graph knows."""
+"""Why no image arrives, as far as the ROS graph shows."""
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -12,17 +12,17 @@ from segret_ros.node.distribution import profile_variable, TopicEndpointInfo
 from segret_ros.node.image_topic import COMPRESSED, COMPRESSED_IMAGE, IMAGE, ImageTopic
 
 MOST_NAMED = 4  # topics in a sentence
-# Transports whose messages have the type of compressed images, but another content.
+# Transports whose messages have the type of compressed images, but other content.
 OTHER_TRANSPORTS = ('/compressedDepth', '/zstd')
 
 
 @dataclass(frozen=True)
 class Silence:
     """
-    Why a camera's images do not come.
+    Why a camera's images do not arrive.
 
     :param reason: in one sentence, with what to do about it.
-    :param is_mismatch: there is a publisher, but it and the node do not fit together.
+    :param is_mismatch: there is a publisher, but it does not match the node's subscription.
     """
 
     reason: str
@@ -31,7 +31,7 @@ class Silence:
 
 def silence(node: Node, topic: ImageTopic, reliable: bool) -> Silence:
     """
-    Return why a camera's images do not come.
+    Return why a camera's images do not arrive.
 
     :param reliable: the node asks for a reliable publisher.
     """
@@ -79,7 +79,7 @@ def _nobody(node: Node, topic: ImageTopic) -> str:
 
 
 def _way_to(topic: ImageTopic, name: str, type_name: str) -> str:
-    """Return what to set for a topic of images to be received."""
+    """Return what to set to receive a topic of images."""
     if name == topic.name + COMPRESSED:
         return 'set image_transport to compressed'
     if topic.name == name + COMPRESSED:
@@ -93,10 +93,10 @@ def _way_to(topic: ImageTopic, name: str, type_name: str) -> str:
 
 def similar_topics(node: Node, topic: ImageTopic) -> list[tuple[str, str]]:
     """
-    Return name and type of the topics of images that no camera here takes, likeliest first.
+    Return name and type of the image topics that no camera of the node uses, likeliest first.
 
-    These are the same camera in the other transport, then those of the same type, then the rest,
-    each by how much of its name is the same.
+    First the same camera in the other transport, then topics of the same type, then the rest,
+    each group by the similarity of the names.
     """
     taken = [subscription.topic_name for subscription in node.subscriptions]
     found = [(name, kind) for name, kinds in node.get_topic_names_and_types() for kind in kinds
@@ -109,7 +109,7 @@ def similar_topics(node: Node, topic: ImageTopic) -> list[tuple[str, str]]:
 
 
 def _is_published(node: Node, name: str, kind: str) -> bool:
-    """Return whether another node than this one publishes a topic."""
+    """Return whether a node other than this one publishes a topic."""
     return any(full_name(item) != node.get_fully_qualified_name() and item.topic_type == kind
                for item in node.get_publishers_info_by_topic(name))
 
