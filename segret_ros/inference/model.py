@@ -34,7 +34,7 @@ class Model:
     """
 
     path: Path
-    content: bytes = field(repr=False)
+    content: bytes = field(repr=False, compare=False)  # the hash tells
     sha256: str
     info: ModelInfo
 

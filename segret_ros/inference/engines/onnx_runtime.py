@@ -28,8 +28,8 @@ def check_version() -> None:
                           f'{INSTALL_ONNXRUNTIME}')
 
 
-check_version()
 try:
+    check_version()
     with telemetry.switched_off():
         import onnxruntime
         from onnxruntime import (

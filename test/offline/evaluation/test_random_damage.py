@@ -12,7 +12,8 @@ import random
 import numpy as np
 import pytest
 from recordings import CAMERA, evaluate, restamped, sample_drive, TRUE_LABEL, write_bag
-from segret_ros.inference import Segmenter
+from segret_ros.inference import Model
+from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.offline.bags import Recorded, serialize
 from segret_ros.offline.evaluation import evaluate as loop
 
@@ -22,14 +23,14 @@ FRAMES = 3
 
 
 @pytest.fixture(autouse=True)
-def one_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load the model once."""
-    monkeypatch.setattr(loop, 'Segmenter', segmenter)
+def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open the model once."""
+    monkeypatch.setattr(loop, 'open_validated_engine', engine)
 
 
 @cache
-def segmenter(model: Path, device: str, **_: object) -> Segmenter:
-    return Segmenter(model, device)
+def engine(model: Model, device: str, streams: int | None) -> Engine:
+    return open_engine(model, device)
 
 
 def mutated(seed: int) -> Iterator[Recorded]:
