@@ -11,7 +11,7 @@ import sys
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PATHS = ['segret_ros', 'segret_train', 'test', 'launch', 'setup.py']
+PATHS = ['segret_ros', 'segret_train', 'test', 'tools', 'launch', 'setup.py']
 HEADER = '# Copyright 2026 The segret_ros developers\n# SPDX-License-Identifier: Apache-2.0\n\n'
 
 

@@ -13,8 +13,7 @@ from segret_ros.files.output_folder import OutputError, same
 MODEL_MARK = 'segret.format'  # in each such file, those of earlier versions too
 PAGE_MARK = '--accent: #2f6fbd;'
 PICTURE_MARK = 'font-family="system-ui, -apple-system, Segoe UI,'
-BENCH_MARK, SCORES_MARK, SCALING_MARK = ('"warm_up_runs":', '"share_equal_to_first":',
-                                         '"multiply_accumulates":')
+BENCH_MARK, SCORES_MARK = '"warm_up_runs":', '"share_equal_to_first":'
 
 
 def claim_file(path: Path | None, inputs: Iterable[str | Path | None], mark: str) -> None:

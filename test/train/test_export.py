@@ -301,12 +301,3 @@ def test_checkpoint_and_model_file_validate_alike(tmp_path: Path) -> None:
     scores = [[model['mean_iou'], *(found['iou'] for found in model['classes'])]
               for model in models]
     np.testing.assert_allclose(np.array(scores, float)[0], np.array(scores, float)[1], atol=1e-3)
-
-
-def test_the_sample_drive_is_stamped_by_frame_number(tmp_path: Path) -> None:
-    from segret_ros.offline.bags import read_bag, stamp_ns
-    subprocess.run([sys.executable, '-m', 'segret_train.sample_drive', '--data',
-                    camvid_tree(tmp_path / 'camvid'), '--output', tmp_path / 'drive'],
-                   check=True, capture_output=True)
-    recorded = list(read_bag(tmp_path / 'drive', ['/camera/image_raw/compressed']))
-    assert [stamp_ns(item.message().header) for item in recorded] == [1_000_000_000]

@@ -18,7 +18,7 @@ from segret_ros.inference.engines.onnx_runtime import (
 )
 from segret_ros.inference.engines.prediction import DevicePrediction
 
-LABEL_HEAD = Path(__file__).with_name('label_head.onnx')  # of segret_train/label_head.py
+LABEL_HEAD = Path(__file__).with_name('label_head.onnx')  # of tools/label_head.py
 CONFIDENCE_HEAD = Path(__file__).with_name('confidence_head.onnx')  # gives the labels too
 Place = tuple[str, int]  # of a tensor: `cpu` or `cuda`, and the number of the GPU
 

@@ -10,6 +10,7 @@ import tempfile
 from threading import Thread
 
 import cv2
+import label_head
 import numpy as np
 import onnx
 from onnxruntime import InferenceSession, SessionOptions
@@ -25,7 +26,6 @@ from segret_ros.inference.engines.devices import CUDA, lacks, TENSORRT
 from segret_ros.inference.engines.engine import build_engine, needs_building, open_engine
 from segret_ros.inference.labels import Blocks
 from segret_ros.offline.bags import read_bag
-from segret_train import label_head
 
 SIZES = [(360, 480), (270, 481), (45, 60), (77, 33), (1, 1)]
 without_gpu = pytest.mark.skipif(not lacks('cuda'), reason='this machine has CUDA')
@@ -136,7 +136,7 @@ def test_threads_share_bound_tensors(network_file: Path, images: int) -> None:
 
 def test_the_shipped_heads_are_what_makes_them() -> None:
     for path, content in label_head.files().items():
-        assert path.read_bytes() == content, f'{path}: run python -m segret_train.label_head'
+        assert path.read_bytes() == content, f'{path}: run python tools/label_head.py'
 
 
 @pytest.mark.parametrize('path', label_head.files(), ids=lambda path: path.stem)

@@ -1,11 +1,11 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Multiply-accumulates, counted from the configuration and by PyTorch."""
+"""The multiply-accumulates of docs/performance.md, against PyTorch's and the authors' count."""
 
+from cost import multiply_accumulates
 import pytest
 from segret_ros.network import SegRet, VARIANTS
-from segret_train.cost import multiply_accumulates
 import torch
 from torch.nn.attention import sdpa_kernel, SDPBackend
 from torch.utils.flop_counter import FlopCounterMode
@@ -35,7 +35,7 @@ def test_with_the_authors_decoder_it_is_the_authors_count(
     count = multiply_accumulates(config, size, classes)
     width, cells = config.decoder_channels, [size[0] * size[1] // stride ** 2
                                              for stride in (4, 8, 16, 32)]
-    # Two paths a level, not merged, and the fusing convolution at stride 4.
+    # Two unmerged paths per level, and the fusing convolution at stride 4.
     count['decoder'] = cells[0] * (4 * width ** 2 + classes * width) + sum(
         2 * n * channels * width for n, channels in zip(cells, config.channels))
     assert sum(count.values()) / 1e9 == pytest.approx(expected_g, rel=0.004)

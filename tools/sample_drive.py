@@ -1,25 +1,23 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Make the sample drive from CamVid's val split: `python -m segret_train.sample_drive --help`."""
+"""Write the sample drive, a bag of CamVid's val split."""
 
+import argparse
 from pathlib import Path
 import shutil
-import sys
 
 import cv2
 import numpy as np
-from segret_ros.command_line import FAILED, Parser
-from segret_ros.files.output_folder import OutputError
 from segret_ros.files.share import share_directory
 from segret_ros.offline.bags import BagWriter, serialize, TYPESTORE
 from segret_ros.offline.label_names import CLASSES
 from segret_train.datasets import open_data_set, Sample
 from tqdm import tqdm
 
-VIDEO_HZ = 30  # of the recording whose frame numbers the file names hold
+VIDEO_HZ = 30  # of the recording whose frame numbers are in the file names
 FRAME_ID = 'camera_optical'
-# Not published for CamVid's camera; a pinhole of this horizontal view is close to what it shows.
+# CamVid's calibration is not published; a pinhole of this horizontal view comes close.
 FIELD_OF_VIEW_DEGREES = 50
 
 Header = TYPESTORE.types['std_msgs/msg/Header']
@@ -34,10 +32,7 @@ def write_drive(samples: list[Sample], bag: Path) -> None:
     Write frames, labels and camera info as a bag, stamped by the frames' numbers.
 
     :param bag: folder of the MCAP bag, which must not exist yet.
-    :raises OutputError: when it exists.
     """
-    if bag.exists():
-        raise OutputError(f'{bag} exists: move it away')
     with BagWriter(bag) as writer:
         for sample in tqdm(samples, unit='frame'):
             number = int(sample.name.rsplit('_', 1)[1])
@@ -54,7 +49,7 @@ def write_drive(samples: list[Sample], bag: Path) -> None:
 
 
 def camera_info(header, height: int, width: int):
-    """Give the camera info of a pinhole without distortion."""
+    """Return the camera info of a pinhole without distortion."""
     focal = width / 2 / np.tan(np.radians(FIELD_OF_VIEW_DEGREES / 2))
     k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
     p = np.insert(k.reshape(3, 3), 3, 0, axis=1).ravel()
@@ -63,23 +58,19 @@ def camera_info(header, height: int, width: int):
                       roi=RegionOfInterest(0, 0, 0, 0, False))
 
 
-def main() -> int:
-    """Run the command line; give its exit code."""
-    parser = Parser(
-        prog='python -m segret_train.sample_drive',
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
         description="Write CamVid's val drive as an MCAP bag: camera (JPEG), label (PNG of class "
-                    'ids, 255 unknown) and camera info at 15 Hz, stamped since the drive began.')
+                    'ids, 255 unknown) and camera info at 15 Hz; stamps count from its start.')
     parser.add_argument('--data', type=Path, required=True, help='folder of CamVid')
     parser.add_argument('--output', type=Path, default=Path('data/sample_drive'),
                         help='folder of the bag, which must not exist yet (default: %(default)s)')
     arguments = parser.parse_args()
-    try:
-        write_drive(open_data_set('camvid', arguments.data).samples('val'), arguments.output)
-    except (ValueError, OSError) as error:
-        print(f'sample_drive: {error}', file=sys.stderr)
-        return FAILED
-    return 0
+    if arguments.output.exists():
+        parser.error(f'{arguments.output} exists: move it away')
+    write_drive(open_data_set('camvid', arguments.data).samples('val'), arguments.output)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

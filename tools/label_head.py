@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The graphs that label on a GPU: `python -m segret_train.label_head` writes them anew.
+Write the ONNX graphs that turn logits into labels on a GPU, which the package ships.
 
-They have operators of opset 11 alone: ONNX Runtime has kernels of those for CUDA in all versions,
-but got ArgMax of opset 13 with 1.21. One operator on the CPU would move a tensor of classes by
+They use operators of opset 11 only, for which every ONNX Runtime has CUDA kernels: ArgMax of
+opset 13 got one with 1.21 only. A single operator on the CPU would move a tensor of classes by
 camera pixels over the bus, twice.
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,14 @@ PIXELS = ['height', 'width']
 
 def label_head(confidence: bool) -> onnx.ModelProto:
     """
-    Give a graph from logits at stride 4 to the class of each camera pixel.
+    Build a graph from logits at stride 4 to the class of each camera pixel.
 
     Inputs are `logits`, (1, classes, h, w) float32; `sizes`, (4,) int64: 1, classes and the
     camera's height and width; `temperature`, float32, which divides the logits. Outputs are
     `label`, (height, width) uint8, and `confidence`, the same: the label's probability times 255,
     rounded.
 
-    :param confidence: with that output; without, the graph has no `temperature`.
+    :param confidence: whether to have that output; without it there is no `temperature` either.
     """
     nodes = _scores('divided' if confidence else 'logits')
     inputs = [_value('logits', TensorProto.FLOAT, CELLS), _value('sizes', TensorProto.INT64, [4])]
@@ -43,10 +44,11 @@ def label_head(confidence: bool) -> onnx.ModelProto:
         inputs.append(_value('temperature', TensorProto.FLOAT, []))
         outputs.append(_value('confidence', TensorProto.UINT8, PIXELS))
         constants.append(numpy_helper.from_array(np.array(255, np.float32), 'certain'))
-    # Told to be of one shape, so that their memory is used again.
-    told = [_value(name, TensorProto.FLOAT, SCORES)
-            for name in ('scores', *(('below', 'odds') if confidence else ()))]
-    graph = helper.make_graph(nodes, 'label_head', inputs, outputs, constants, value_info=told)
+    # Declared to have one shape, so that their memory is reused.
+    declared = [_value(name, TensorProto.FLOAT, SCORES)
+                for name in ('scores', *(('below', 'odds') if confidence else ()))]
+    graph = helper.make_graph(nodes, 'label_head', inputs, outputs, constants,
+                              value_info=declared)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)],
                               ir_version=IR_VERSION, producer_name='segret_ros')
     onnx.checker.check_model(model)
@@ -54,7 +56,7 @@ def label_head(confidence: bool) -> onnx.ModelProto:
 
 
 def _scores(logits: str) -> list[onnx.NodeProto]:
-    """Give the nodes to `scores` at the camera's size and to the largest's `index` and `label`."""
+    """Return the nodes to `scores` at camera size, and to the `index` and `label` of the best."""
     return [
         helper.make_node('Resize', [logits, 'none', 'none', 'sizes'], ['scores'], mode='linear',
                          coordinate_transformation_mode='half_pixel'),
@@ -64,10 +66,10 @@ def _scores(logits: str) -> list[onnx.NodeProto]:
 
 
 def _probability() -> list[onnx.NodeProto]:
-    """Give the nodes to the softmax of the largest score."""
+    """Return the nodes to the softmax of the largest score."""
     return [
-        # Taken by its index, not as the maximum: so ArgMax is done with `scores` by then, and
-        # their memory is free after the subtraction.
+        # Gathered by index instead of a maximum: ArgMax is then done with `scores`, whose memory
+        # is free after the subtraction.
         helper.make_node('GatherElements', ['scores', 'index'], ['best'], axis=1),
         helper.make_node('Sub', ['scores', 'best'], ['below']),
         helper.make_node('Exp', ['below'], ['odds']),
@@ -82,11 +84,12 @@ def _value(name: str, dtype: int, shape: list[int | str]) -> onnx.ValueInfoProto
 
 
 def files() -> dict[Path, bytes]:
-    """Give the content of the files that the package ships."""
+    """Return the content of each file that the package ships."""
     return {path: label_head(confidence).SerializeToString(deterministic=True)
             for path, confidence in ((LABEL_HEAD, False), (CONFIDENCE_HEAD, True))}
 
 
 if __name__ == '__main__':
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for path, content in files().items():
         path.write_bytes(content)
