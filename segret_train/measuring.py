@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from segret_ros.labels.scores import Scores
+from segret_ros.labels.metrics import Scores
 from segret_train.datasets import Sample
 
 # Gives the (H, W) uint8 label of a (H, W, 3) uint8 RGB image and its confidence, of the same size

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from segret_ros.labels.scores import Scores
+from segret_ros.labels.metrics import Scores
 
 OVERALL = {'mean_iou': 'mean IoU', 'mean_accuracy': 'mean accuracy',
            'mean_boundary_f_score': 'boundary F-score', 'pixel_accuracy': 'pixel accuracy',

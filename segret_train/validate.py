@@ -15,7 +15,7 @@ from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_file import claim_file, SCORES_MARK
 from segret_ros.inference import DEVICES, Segmenter
-from segret_ros.labels.scores import Scores
+from segret_ros.labels.metrics import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
 from segret_train.measuring import score, Segment
 from segret_train.protocol import Protocol, segment

@@ -11,7 +11,7 @@ import numpy as np
 from segret_ros.files.share import share_directory
 from segret_ros.files.yaml_file import read_yaml, YamlFileError
 
-UNKNOWN = 255  # the id of a pixel without a class
+UNKNOWN = 255  # label id of a pixel without a class
 HOW_TO_WRITE = 'write a list `classes` of {name: road, color: [128, 64, 128]}'
 
 
@@ -22,10 +22,10 @@ class LabelSetError(ValueError):
 @dataclass(frozen=True)
 class LabelSet:
     """
-    The classes that a network tells apart, in id order.
+    The classes of a network, in id order.
 
-    :param names: one a class.
-    :param colors: RGB 0..255, one a class.
+    :param names: one for each class.
+    :param colors: RGB 0..255, one for each class.
     """
 
     names: tuple[str, ...]
@@ -34,11 +34,11 @@ class LabelSet:
     def __post_init__(self) -> None:
         if not self.names or len(self.names) != len(self.colors):
             raise LabelSetError(f'{len(self.names)} class names and {len(self.colors)} colours: '
-                                'a label set has one colour a class and at least one class')
+                                'a label set has at least one class, and one colour for each')
         if len(self.names) > UNKNOWN:
             raise LabelSetError(f'{len(self.names)} classes: ids are 0..254, {UNKNOWN} is unknown')
         if wrong := [name for name in self.names if not isinstance(name, str)]:
-            raise LabelSetError(f'class name {wrong[0]!r}: it must be a text')
+            raise LabelSetError(f'class name {wrong[0]!r}: it must be a string')
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise LabelSetError(f'class names occur twice: {", ".join(sorted(repeated))}')
@@ -51,14 +51,14 @@ class LabelSet:
         return len(self.names)
 
     def color_table(self) -> np.ndarray:
-        """Give (256, 3) uint8 RGB by label id; ids without a class are black."""
+        """Return (256, 3) uint8 RGB by label id; ids without a class are black."""
         table = np.zeros((256, 3), np.uint8)
         table[:len(self)] = self.colors
         return table
 
 
 def class_difference(there: Sequence[str], here: Sequence[str]) -> str:
-    """Return in a few words how two lists of class names differ; empty for equal ones."""
+    """Describe briefly how two lists of class names differ; empty if they are equal."""
     if len(there) != len(here):
         return f'{len(there)} there, {len(here)} here'
     return next((f'class {number} is {theirs!r} there, {ours!r} here'
@@ -67,7 +67,7 @@ def class_difference(there: Sequence[str], here: Sequence[str]) -> str:
 
 def load_label_set(name_or_path: str | Path) -> LabelSet:
     """
-    Give a label set of `config/label_sets` by its name, or any other by its path.
+    Load a label set of `config/label_sets` by name, or any other by path.
 
     :param name_or_path: `camvid`, `cityscapes`, `ade20k`, `coco_stuff`, `mapillary_vistas`, or a
         YAML file with a list `classes` of `name` and `color`.

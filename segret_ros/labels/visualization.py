@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Labels as colours that a person can read."""
+"""Labels drawn in colours."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ LEGEND_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def colorize(label: np.ndarray, color_table: np.ndarray) -> np.ndarray:
     """
-    Give each pixel its class's colour.
+    Colour each pixel by its class.
 
     :param label: (H, W) uint8.
     :param color_table: (256, 3) uint8 RGB, of `LabelSet.color_table`.
@@ -26,12 +26,12 @@ def colorize(label: np.ndarray, color_table: np.ndarray) -> np.ndarray:
 def overlay(image_rgb: np.ndarray, label: np.ndarray, color_table: np.ndarray,
             alpha: float) -> np.ndarray:
     """
-    Give the image with its classes' colours blended in; unknown pixels stay as they are.
+    Blend the colours of the classes into an image; unknown pixels stay unchanged.
 
     :param image_rgb: (H, W, 3) uint8.
     :param label: (H, W) uint8.
     :param color_table: (256, 3) uint8 RGB.
-    :param alpha: share of the colour, 0..1.
+    :param alpha: opacity of the colours, 0..1.
     :return: (H, W, 3) uint8 RGB.
     """
     blended = cv2.addWeighted(image_rgb, 1 - alpha, colorize(label, color_table), alpha, 0)
@@ -43,7 +43,7 @@ def overlay(image_rgb: np.ndarray, label: np.ndarray, color_table: np.ndarray,
 
 def legend(labels: LabelSet, width: int) -> np.ndarray:
     """
-    Give a strip of colour patches with their class names, in as many rows as they need.
+    Draw a strip of colour patches with their class names, in as many rows as needed.
 
     :param width: of the strip in pixels.
     :return: (rows, width, 3) uint8 RGB.

@@ -164,7 +164,7 @@ def test_a_model_without_metadata_is_refused(tmp_path: Path) -> None:
     ({'format': 'another model 2'}, "'another model 2', not 'segret_ros model 1'; make"),
     ({'palette': None}, "'segret.palette'"),
     ({'class_names': '["road", '}, 'corrupt'),
-    ({'class_names': '["road", "car", 3]'}, 'class name 3: it must be a text'),
+    ({'class_names': '["road", "car", 3]'}, 'class name 3: it must be a string'),
     ({'class_names': '[' * 10 ** 5}, 'corrupt'),
     ({'class_names': '["road", "car"]'}, '2 class names and 3 colours'),
     ({'class_names': '["road", "car", "car"]'}, 'twice: car'),

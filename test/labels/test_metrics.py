@@ -240,5 +240,5 @@ def test_parts_add_up_to_the_whole_in_any_order() -> None:
 
 def test_no_confidence_gives_nan() -> None:
     assert math.isnan(Calibration().error())
-    with pytest.raises(MetricError, match=r'shape \(3,\) and labels of \(2,\)'):
+    with pytest.raises(MetricError, match=r'shape \(3,\), labels of shape \(2,\)'):
         Calibration().add(np.zeros(3), np.zeros(2, bool))

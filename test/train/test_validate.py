@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.files.output_file import claim_file, SCORES_MARK
-from segret_ros.labels.scores import Scores
+from segret_ros.labels.metrics import Scores
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
 from segret_train.evaluation import predict
 from segret_train.protocol import Protocol, segment

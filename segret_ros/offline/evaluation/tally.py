@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from segret_ros.labels.scores import Scores
+from segret_ros.labels.metrics import Scores
 from segret_ros.offline.evaluation.stability import StabilityTally, Step
 
 CONFIDENCE_BARS = 20  # of the histogram, from 0 to 1

@@ -40,7 +40,7 @@ from recordings import (
 from segret_ros.files.share import default_model
 from segret_ros.inference import Segmenter
 from segret_ros.labels.label_set import load_label_set
-from segret_ros.labels.scores import Scores
+from segret_ros.labels.metrics import Scores
 from segret_ros.offline.bags import open_bag, serialize, stamp_ns
 from segret_ros.offline.evaluation import evaluate as loop
 from segret_ros.offline.evaluation.evaluate import Options
