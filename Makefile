@@ -22,7 +22,7 @@ develop: $(VENV)/everything
 # of ROS 2 that has wheels, and the rest in three parts.
 NODES := test/node $(addprefix test/offline/,demo test_player.py evaluation/test_realtime.py)
 MODELS := $(wildcard test/train/test_*.py)
-TRAINING := $(addprefix test/train/,datasets pretraining training)
+TRAINING := $(addprefix test/train/,datasets training)
 
 test: develop $(KILTED)/runtime
 	@echo 'Four processes test for some ten minutes; each shows its part when it has ended.'

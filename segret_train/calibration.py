@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A model file's temperature: `python -m segret_train.calibration MODEL.onnx --data CAMVID`."""
+"""Calibrate a model file: `python -m segret_train.calibration MODEL.onnx --data CAMVID`."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,16 +16,16 @@ from segret_ros.command_line import FAILED, Parser
 from segret_ros.inference import Model, ModelInfo
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
-from segret_ros.labels.label_set import LabelSet, UNKNOWN
+from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.metrics import Calibration
-from segret_train.datasets import DataSet, NAMES_HELP, open_data_set, Sample
+from segret_train.datasets import DataSet, IGNORE, NAMES_HELP, open_data_set, Sample
 from segret_train.onnx_model import save_model
 import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-PIXELS = 8192  # of each frame: 101 frames give 0.8 million, whose logits take 36 MB
+PIXELS = 8192  # of each frame: 0.8 million of 101 frames, whose logits take 36 MB
 BISECTIONS = 30  # leave 1e-8 of the temperature's range
 
 
@@ -35,13 +35,13 @@ class CalibrationError(ValueError):
 
 def calibrate(model: Path, data: DataSet) -> ModelInfo:
     """
-    Fit a model file's temperature and write it into the file, whose graph stays as it is.
+    Fit a model file's temperature and write it into the file, whose graph is unchanged.
 
-    Fitted and measured on the same pixels: up to `PIXELS` labelled ones of each frame, by chance,
-    with the logits that the file's engine gives in float32, resized to the label's size.
+    It is fitted and scored on the same pixels: up to `PIXELS` random labelled ones of each frame,
+    with the logits of the float32 engine, resized to the label's size.
 
-    :param data: whose val split the network was not trained on.
-    :return: what the file tells of itself now.
+    :param data: the network was not trained on its val split.
+    :return: the file's new metadata.
     :raises CalibrationError: for a model of other classes, or frames that no temperature fits.
     :raises DataError: for data that can't be read.
     """
@@ -60,10 +60,10 @@ def calibrate(model: Path, data: DataSet) -> ModelInfo:
 
 def refuse_other_classes(source: Path, labels: LabelSet, data: DataSet) -> None:
     """
-    Refuse data of other classes than a model's.
+    Check that data has the classes of a model.
 
     :param source: model file or checkpoint whose classes are `labels`, for the message.
-    :raises CalibrationError: for names that differ.
+    :raises CalibrationError: if names differ.
     """
     if labels.names != data.labels.names:
         ours, theirs = (', '.join(found.names[:3]) for found in (labels, data.labels))
@@ -74,7 +74,7 @@ def refuse_other_classes(source: Path, labels: LabelSet, data: DataSet) -> None:
 
 def labelled_logits(model: Model, samples: Iterable[Sample]) -> tuple[Tensor, Tensor]:
     """
-    Give the logits of labelled pixels, always the same ones.
+    Compute the logits of random labelled pixels, always the same ones.
 
     :return: (pixels, classes) float32; (pixels,) int64 classes.
     """
@@ -87,7 +87,7 @@ def labelled_logits(model: Model, samples: Iterable[Sample]) -> tuple[Tensor, Te
         label = sample.label()
         logits = functional.interpolate(torch.from_numpy(engine.run(resized))[None], label.shape,
                                         mode='bilinear', align_corners=False)[0].flatten(1)
-        labelled = np.flatnonzero(label != UNKNOWN)
+        labelled = np.flatnonzero(label != IGNORE)
         pixel = random.choice(labelled, min(PIXELS, len(labelled)), replace=False)
         parts.append((logits[:, pixel].T, torch.from_numpy(label.ravel()[pixel]).long()))
     logits, label = (torch.cat(part) for part in zip(*parts))
@@ -96,13 +96,13 @@ def labelled_logits(model: Model, samples: Iterable[Sample]) -> tuple[Tensor, Te
 
 def fit_temperature(logits: Tensor, label: Tensor) -> float:
     """
-    Give the temperature of the least negative log-likelihood (Guo et al., ICML 2017).
+    Find the temperature that minimises the negative log-likelihood (Guo et al., ICML 2017).
 
     It is convex in 1 / temperature, so bisection finds where its slope changes sign.
 
     :param logits: (pixels, classes) float32.
     :param label: (pixels,) int64 classes.
-    :raises CalibrationError: when no temperature within `TEMPERATURES` is the best.
+    :raises CalibrationError: if the minimum is not within `TEMPERATURES`.
     """
     true = logits.gather(1, label[:, None])[:, 0].mean(dtype=torch.float64)
 
@@ -111,10 +111,10 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
         return float(expected.mean(dtype=torch.float64) - true)
 
     lowest, highest = TEMPERATURES
-    if not slope(lowest) > 0 > slope(highest):  # true for NaN and for no pixels
+    if not slope(lowest) > 0 > slope(highest):  # also if NaN, or without pixels
         raise CalibrationError(f'no temperature of {lowest:g}..{highest:g} makes the confidence '
                                f'fit {len(label)} labelled pixels: check that images and labels '
-                               "belong together and are of the model's classes")
+                               "belong together and have the model's classes")
     for _ in range(BISECTIONS):
         middle = math.sqrt(lowest * highest)
         lowest, highest = (lowest, middle) if slope(middle) < 0 else (middle, highest)
@@ -123,19 +123,19 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
 
 def calibration_error(logits: Tensor, label: Tensor) -> float:
     """
-    Give the expected calibration error of the largest softmax, 0..1.
+    Compute the expected calibration error of the largest softmax, 0..1.
 
     :param logits: (pixels, classes) float32.
     :param label: (pixels,) int64 classes.
     """
-    confidence, found = logits.softmax(1).max(1)
+    confidence, predicted = logits.softmax(1).max(1)
     calibration = Calibration()
-    calibration.add(confidence.numpy(), (found == label).numpy())
+    calibration.add(confidence.numpy(), (predicted == label).numpy())
     return calibration.error()
 
 
 def report(info: ModelInfo) -> str:
-    """Give what a command says of a model's calibration."""
+    """Describe a model's calibration."""
     if info.calibration_error is None:
         return ('The confidence is not calibrated: --data CAMVID fits it to the val split of '
                 'CamVid, --dataset to another')
@@ -145,13 +145,13 @@ def report(info: ModelInfo) -> str:
 
 
 def main() -> int:
-    """Run the command line; give its exit code."""
+    """Run the command line and return its exit code."""
     parser = Parser(
         prog='python -m segret_train.calibration',
         description="Fit a model file's confidence to a data set's val split and write the "
-                    'temperature into the file; labels stay as they are. segret_export --data '
-                    'does the same.')
-    parser.add_argument('model', type=Path, help='.onnx, which is written again')
+                    'temperature into the file; labels do not change. segret_export --data does '
+                    'the same.')
+    parser.add_argument('model', type=Path, help='.onnx, which is rewritten')
     parser.add_argument('--data', type=Path, required=True, help='folder of the data set')
     parser.add_argument('--dataset', default='camvid', metavar='NAME',
                         help=f'{NAMES_HELP} (default: camvid)')

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a network to one self-explaining ONNX file."""
+"""From a network to one self-contained ONNX file."""
 
 from copy import deepcopy
 from importlib import metadata
@@ -22,14 +22,14 @@ from segret_ros.network.deployed import DeployedSegRet, to_half
 import torch
 
 OPSET = 20  # the first with Gelu; IR version 10, so ONNX Runtime 1.19 and later
-LARGEST_FOLDED = 256  # bytes or elements of a constant expression that is stored as its value
+LARGEST_FOLDED = 256  # bytes or elements of a constant expression that is replaced by its value
 SMALLEST_STORED_AS_HALF = 1024  # elements; norms and biases stay in float32
-TOOLS = ('segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx')  # what a graph's bytes depend on
+TOOLS = ('segret_ros', 'torch', 'onnxscript', 'onnx-ir', 'onnx')  # determine a graph's bytes
 
 
 def to_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
     """
-    Give the ONNX model of a network: input `image`, output `logits` (see `DeployedSegRet`).
+    Convert a network to ONNX: input `image`, output `logits` (see `DeployedSegRet`).
 
     :param input_size: (height, width).
     """
@@ -38,7 +38,7 @@ def to_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
 
 
 def to_half_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
-    """Give the ONNX model of a network that computes in float16, see `to_half`; as `to_onnx`."""
+    """Convert a network to ONNX that computes in float16 (see `to_half`); as `to_onnx`."""
     with torch.no_grad():
         deployed = DeployedSegRet(deepcopy(network).eval())
     to_half(deployed)
@@ -47,13 +47,13 @@ def to_half_onnx(network: SegRet, input_size: tuple[int, int]) -> onnx.ModelProt
 
 def _traced(deployed: DeployedSegRet, input_size: tuple[int, int]) -> onnx.ModelProto:
     image = torch.zeros(1, *input_size, 3, dtype=torch.uint8)
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # it warns of a missing torchvision
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # warns if torchvision is missing
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning)  # PyTorch's, of its own use of itself
+        warnings.simplefilter('ignore', FutureWarning)  # PyTorch warns about its own calls
         program = torch.onnx.export(deployed.eval(), (image,), dynamo=True,
                                     input_names=['image'], output_names=['logits'],
                                     opset_version=OPSET, optimize=False, verbose=False)
-    # The optimiser's own limits would fold the decay into a cells-by-cells constant.
+    # With its default limits, the optimizer would fold the decay into a cells-by-cells constant.
     optimizer.optimize_ir(program.model, input_size_limit=LARGEST_FOLDED,
                           output_size_limit=LARGEST_FOLDED)
     model = program.model_proto
@@ -63,7 +63,7 @@ def _traced(deployed: DeployedSegRet, input_size: tuple[int, int]) -> onnx.Model
 
 
 def clear_notes(graph: onnx.GraphProto) -> None:
-    """Take away what the exporter tells of its own work, such as the paths of source lines."""
+    """Remove the exporter's notes, such as the paths of source files."""
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
                  *graph.initializer):
         part.ClearField('doc_string')
@@ -72,16 +72,16 @@ def clear_notes(graph: onnx.GraphProto) -> None:
 
 def tool_versions() -> dict[str, str]:
     """
-    Give the versions of what makes a model file: packages by their names on PyPI, and OpenCV.
+    Return the versions of the tools that make a model file: packages by PyPI name, and OpenCV.
 
-    :raises ValueError: for one that is there without its metadata, as from a source tree.
+    :raises ValueError: for a package without metadata, as in a source tree.
     """
     try:
         versions = {name: metadata.version(name) for name in TOOLS}
     except metadata.PackageNotFoundError as error:
-        raise ValueError(f'the version of {error.name} is not known, and a model file tells it: '
+        raise ValueError(f'the version of {error.name} is not known, and a model file records it: '
                          'install the package with pip, as make develop does') from error
-    return {**versions, 'opencv': cv2.__version__}  # whichever package of it is installed
+    return {**versions, 'opencv': cv2.__version__}  # several packages provide it
 
 
 def store_as_half(model: onnx.ModelProto) -> None:
@@ -103,7 +103,7 @@ def store_as_half(model: onnx.ModelProto) -> None:
 def save_model(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
     """Write a model with its metadata and its checksum, atomically."""
     model.ClearField('metadata_props')
-    # The checksum first: a file that was cut has lost it, or does not fit it.
+    # The checksum comes first: a truncated file either has none or does not match it.
     for key, value in {checksum.KEY: checksum.UNKNOWN, **info.to_metadata()}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Command lines of typed values, such as those of a recipe, spelt as all other commands do."""
+"""Command lines of typed values, such as a recipe's, with the spelling of the other commands."""
 
 from argparse import Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from segret_ros.files.share import package_version
 
 
 class PlainHelp(DefaultHelpFormatter):
-    """Shows options with dashes, and no names of Python's types."""
+    """Help with dashes in options, and without the names of Python types."""
 
     def format_help(self) -> str:
-        """Return the help text; `_` and `-` are equally wide, so that its columns stay."""
+        """Format the help; `_` and `-` are equally wide, so columns stay aligned."""
         return with_dashes(super().format_help())
 
     def _get_help_string(self, action: Action) -> str:
@@ -25,7 +25,7 @@ class PlainHelp(DefaultHelpFormatter):
 
 
 class OptionParser(ArgumentParser):
-    """Takes `--batch-size` and `--batch_size` alike, and `--version`."""
+    """Parser that accepts `--batch-size` as well as `--batch_size`, and has `--version`."""
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(prog=prog, description=description, exit_on_error=False,
@@ -44,11 +44,11 @@ class OptionParser(ArgumentParser):
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:
-    """Return a command line whose options are spelt as the values' names in Python."""
+    """Spell the options of a command line like the names in Python."""
     return [re.sub('^--[^=]+', lambda option: '--' + option[0][2:].replace('-', '_'), argument)
             for argument in arguments]
 
 
 def with_dashes(text: str) -> str:
-    """Return a text whose options are spelt with dashes."""
+    """Spell the options in a text with dashes."""
     return re.sub('--[a-z_]+', lambda option: option[0].replace('_', '-'), text)

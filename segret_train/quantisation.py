@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Static quantisation after training: a graph whose linear layers multiply in int8.
+Post-training static quantisation: a graph whose linear layers multiply in int8.
 
-Weights have a scale for each output, inputs one scale for the whole tensor; both are symmetric,
-as TensorRT takes them. Biases and results stay in floats, and so does everything else: to quantise
-convolutions too changed three times as many labels and gained little (docs/precision.md).
+Weights have one scale for each output, inputs one scale for the tensor; both are symmetric, as
+TensorRT requires. Biases, results and everything else stay in floating point: quantising
+convolutions as well changed three times as many labels and gained little (docs/precision.md).
 
-Processors with AVX2 and without VNNI multiply unsigned inputs by signed weights and add each two
-neighbouring products in 16 bits, where larger sums are cut. Weights are scaled so that no such sum
-is larger, whatever the input: one file labels alike on all.
+Processors with AVX2 but without VNNI multiply unsigned inputs by signed weights and add pairs of
+neighbouring products in 16 bits, saturating larger sums. Weights are scaled so that no such sum
+saturates, whatever the input: a file gives the same labels on all processors.
 """
 
 from collections.abc import Iterable
@@ -21,32 +21,32 @@ from onnx import helper, NodeProto, numpy_helper, TensorProto
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 
 LARGEST = 127  # of int8, symmetric
-LARGEST_PAIR = (2 ** 15 - 1) // (2 ** 8 - 1)  # of two weights' sum: times an input it fits 16 bits
-PERCENTILE = 99.99  # of a frame's values that an input's range holds; larger ones are cut
+LARGEST_PAIR = (2 ** 15 - 1) // (2 ** 8 - 1)  # sum of two weights whose products fit 16 bits
+PERCENTILE = 99.99  # of a frame's values that an input's range covers; larger ones saturate
 SMALLEST_SCALE = float(np.finfo(np.float16).smallest_subnormal)  # for values that are all zero
 
 
 def linear_layers(graph: onnx.GraphProto) -> list[NodeProto]:
-    """Give the nodes of the linear layers, whose weights are (outputs, inputs), in order."""
+    """Return the nodes of the linear layers, whose weights are (outputs, inputs), in order."""
     return [node for node in graph.node if node.op_type == 'Gemm']
 
 
 def ranges_of(model: onnx.ModelProto, frames: Iterable[np.ndarray]) -> list[float]:
     """
-    Give how large the inputs of each linear layer become: the most of all frames' percentiles.
+    Measure the input range of each linear layer: the largest percentile of all frames.
 
     :param model: in float32.
     :param frames: (height, width, 3) uint8 RGB of the model's input size.
     """
     inputs = [node.input[0] for node in linear_layers(model.graph)]
     names = list(dict.fromkeys(inputs))
-    tapped = onnx.ModelProto()
-    tapped.CopyFrom(model)
-    tapped.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
-                               for name in names)
+    observed = onnx.ModelProto()
+    observed.CopyFrom(model)
+    observed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+                                 for name in names)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # so that the order of sums is not the machine's
-    session = onnxruntime.InferenceSession(tapped.SerializeToString(), options,
+    options.intra_op_num_threads = 1  # so that the order of sums does not depend on the machine
+    session = onnxruntime.InferenceSession(observed.SerializeToString(), options,
                                            providers=['CPUExecutionProvider'])
     largest = dict.fromkeys(names, 0.0)
     for frame in frames:
@@ -56,20 +56,20 @@ def ranges_of(model: onnx.ModelProto, frames: Iterable[np.ndarray]) -> list[floa
 
 
 def percentile(values: np.ndarray) -> float:
-    """Give the value that `PERCENTILE` of some values do not exceed."""
+    """Return the value that `PERCENTILE` percent of the values do not exceed."""
     place = int(PERCENTILE / 100 * (values.size - 1))
     return float(np.partition(values, place, axis=None)[place])
 
 
 def quantise(model: onnx.ModelProto, ranges: list[float]) -> None:
     """
-    Let the linear layers of a graph multiply in int8, in place.
+    Make the linear layers of a graph multiply in int8, in place.
 
-    Each has its own QuantizeLinear and DequantizeLinear at its input, for TensorRT does not let
-    layers share them. The weight `NAME` is stored as `NAME.int8` with `NAME.scale`.
+    Each input has its own QuantizeLinear and DequantizeLinear, since TensorRT does not let layers
+    share them. The weight `NAME` is stored as `NAME.int8` with `NAME.scale`.
 
-    :param model: in float16 or float32; the scales are of the same type.
-    :param ranges: of `ranges_of`.
+    :param model: in float16 or float32; scales have the same type.
+    :param ranges: from `ranges_of`.
     """
     graph, layers = model.graph, linear_layers(model.graph)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -81,7 +81,7 @@ def quantise(model: onnx.ModelProto, ranges: list[float]) -> None:
         if node.name in range_of:
             name = f'{node.name}.input'
             scale = np.array(max(range_of[node.name] / LARGEST, SMALLEST_SCALE), kind)
-            nodes += _rounded(graph, node.input[0], name, scale)
+            nodes += _rounding(graph, node.input[0], name, scale)
             node.input[0] = name
         nodes.append(node)
     graph.ClearField('node')
@@ -91,7 +91,7 @@ def quantise(model: onnx.ModelProto, ranges: list[float]) -> None:
 
 
 def _stored_weight(graph: onnx.GraphProto, tensor: TensorProto) -> NodeProto:
-    """Store a weight as int8, with a scale for each output; give the node that reads it."""
+    """Store a weight as int8 with a scale for each output, and return the node that reads it."""
     array = numpy_helper.to_array(tensor)
     scale = weight_scales(array)
     steps = np.round(array.astype(np.float64) / scale[:, None])
@@ -101,7 +101,7 @@ def _stored_weight(graph: onnx.GraphProto, tensor: TensorProto) -> NodeProto:
 
 def weight_scales(weight: np.ndarray) -> np.ndarray:
     """
-    Return the smallest scale of each output whose steps keep both limits.
+    Return the smallest scale of each output that keeps its steps within both limits.
 
     :param weight: (outputs, inputs) float16 or float32.
     :return: (outputs,), of the weight's type.
@@ -110,21 +110,21 @@ def weight_scales(weight: np.ndarray) -> np.ndarray:
     pairs = [part[:, :-1] + part[:, 1:] for part in (values.clip(min=0), (-values).clip(min=0))]
     largest_pair = np.max(pairs, axis=(0, 2), initial=0)
     scale = np.maximum(np.abs(values).max(axis=1) / LARGEST,
-                       largest_pair / (LARGEST_PAIR - 0.5))  # a half, for both are rounded
+                       largest_pair / (LARGEST_PAIR - 0.5))  # half, since both are rounded
     scale = np.maximum(scale, SMALLEST_SCALE)
     stored = scale.astype(weight.dtype)
     return np.where(stored < scale, np.nextafter(stored, weight.dtype.type(np.inf)), stored)
 
 
-def _rounded(graph: onnx.GraphProto, data: str, name: str, scale: np.ndarray) -> list[NodeProto]:
-    """Give the nodes that make of some data what int8 can hold of it, under a new name."""
+def _rounding(graph: onnx.GraphProto, data: str, name: str, scale: np.ndarray) -> list[NodeProto]:
+    """Return the nodes that round data to int8 and back, under a new name."""
     back = _dequantise(graph, f'{name}.int8', name, scale)
     return [helper.make_node('QuantizeLinear', [data, *back.input[1:]], [f'{name}.int8'],
                              name=f'{name}.quantise'), back]
 
 
 def _dequantise(graph: onnx.GraphProto, data: str, name: str, scale: np.ndarray) -> NodeProto:
-    """Give the node that makes floats of int8 data; of the first axis where scales are many."""
+    """Return the node that dequantises int8 data; with several scales, along the first axis."""
     _add(graph, f'{name}.scale', scale)
     _add(graph, f'{name}.zero', np.zeros(scale.shape, np.int8))
     return helper.make_node('DequantizeLinear', [data, f'{name}.scale', f'{name}.zero'], [name],

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a training run is made of: typed values, from YAML and from the command line."""
+"""Recipes: the typed values of a training run, from YAML and from the command line."""
 
 import argparse
 from collections.abc import Sequence
@@ -24,60 +24,60 @@ from segret_train.options import OptionParser, with_underscores
 import yaml
 
 FOLDER = Path(__file__).with_name('recipes')
-VARIANTS = 'variants'  # of a recipe file: what differs for each network size
+VARIANTS = 'variants'  # key of a recipe file, with what differs for each network size
 
 
 class RecipeError(ValueError):
-    """A recipe or command line that can't be followed; names the value and the rule."""
+    """A recipe or command line that can't be used; names the value and the rule."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    What a training run is made of, beside where its data lies.
+    All values of a training run, except where its data is.
 
     :param dataset: a known data set, or a YAML file of classes for a folder of your own.
-    :param variant: network size; efficientnet_lite2 is no SegRet, but a teacher for one.
+    :param variant: network size; efficientnet_lite2 is a teacher, not a SegRet.
     :param decoder_channels: decoder width E; the variant's own if null.
-    :param backbone: initial weights of the backbone: of segret_train, or the authors' ImageNet
+    :param backbone: initial weights of the backbone: from segret_train, or the authors' ImageNet
         .pth; random if null.
     :param grown_from: checkpoint of a variant of half the widths (nano for tiny), whose function
         the network starts with; none if null.
     :param drop_path: stochastic depth of the last block; the variant's own if null.
     :param dropout: of the decoder's channels.
-    :param iterations: optimiser steps.
-    :param batch_size: views that one process takes at once.
-    :param accumulate: batches of one process that make a step.
-    :param learning_rate: at its peak.
-    :param poly_power: of the fall to 0 at the last step.
-    :param warmup: steps of linear growth from 1e-6 of the learning rate.
-    :param muon_rate: learning rate of Muon, as a multiple of AdamW's; it then steps the weights of
-        linear layers and dense convolutions. 0 leaves all to AdamW.
-    :param weight_decay: of the optimiser.
+    :param iterations: optimizer steps.
+    :param batch_size: crops in a batch of one process.
+    :param accumulate: batches of one process in a step.
+    :param learning_rate: its peak.
+    :param poly_power: of its polynomial decay to 0 at the last step.
+    :param warmup: steps of linear increase from 1e-6 of the learning rate.
+    :param muon_rate: learning rate of Muon, as a multiple of AdamW's, for the weights of linear
+        layers and dense convolutions; 0 leaves all to AdamW.
+    :param weight_decay: of the optimizer.
     :param no_decay: parameters without decay; vectors are norms, biases and scales.
     :param backbone_rate: learning rate of the backbone, as a share of the decoder's.
     :param backbone_norm_rate: learning rate of the backbone's norms, as a share of the backbone's.
-    :param freeze_batch_norm: keep the running statistics as they are, for very small batches.
-    :param label_smoothing: share of the target that all classes get alike.
-    :param class_balance: weight of rare classes in the loss: a class of a hundredth of another's
+    :param freeze_batch_norm: keep the running statistics fixed, for very small batches.
+    :param label_smoothing: share of the target that is spread evenly over all classes.
+    :param class_balance: weight of rare classes in the loss: a class with a hundredth of another's
         pixels counts 100 ** class_balance times as much.
     :param ema: decay of the weights' moving average, which is then validated and saved; 0 is off.
-    :param teacher: checkpoint of a network of the same classes, to learn from too; none if null.
+    :param teacher: checkpoint of a network of the same classes to distil from; none if null.
     :param teacher_share: of the teacher in the loss.
-    :param crop: height and width of a view.
-    :param short_side: images are resized to it, for views and for validation (there to multiples
-        of 32); as they are if null.
-    :param scale_range: smallest and largest random scale of a view.
-    :param rare_class_crops: share of views around a pixel of a class that is drawn evenly from
-        those in the image, so that rare ones come up more often.
-    :param low_light: share of views that are darkened as at dusk.
+    :param crop: height and width of a crop.
+    :param short_side: images are resized to it, for crops and for validation (there to multiples
+        of 32); not resized if null.
+    :param scale_range: smallest and largest random scale of a crop.
+    :param rare_class_crops: share of crops around a pixel of a class that is drawn evenly from
+        those in the image, so that rare classes come up more often.
+    :param low_light: share of crops that are darkened as at dusk.
     :param gamma: 0.5 brightens and darkens by exponents of 1 / 1.5 to 1.5.
     :param white_balance: 0.2 scales each colour channel by 0.8 to 1.2.
     :param blur: largest standard deviation of a Gaussian blur in pixels.
     :param noise: largest standard deviation of grey noise, on 0..255.
-    :param precision: auto is bfloat16 on a GPU that has it, and float32 elsewhere.
+    :param precision: auto is bfloat16 on a GPU that has it, else float32.
     :param validate_every: steps between validations.
-    :param seed: of weights, views and dropout.
+    :param seed: of weights, crops and dropout.
     """
 
     dataset: str
@@ -118,22 +118,22 @@ class Recipe:
     seed: NonNegativeInt = 0
 
     def values(self) -> dict:
-        """Give the values as YAML and JSON hold them."""
+        """Return the values as YAML and JSON hold them."""
         return json.loads(json.dumps(asdict(self)))  # plain lists and numbers
 
     def save(self, path: Path) -> None:
-        """Write a YAML file that `--recipe` takes, atomically."""
+        """Write a YAML file for `--recipe`, atomically."""
         with atomic_path(path) as partial:
             partial.write_text(yaml.safe_dump(self.values(), sort_keys=False))
 
 
 def read_recipe(name_or_path: str, variant: str | None = None) -> dict:
     """
-    Give the values that a recipe file holds for a variant; those it leaves out have defaults.
+    Read the values of a recipe file for a variant; those it leaves out have defaults.
 
     :param name_or_path: a file of `segret_train/recipes`, or the path of a YAML file.
     :param variant: network size; the file's own if left out.
-    :raises RecipeError: for a file that is missing or no recipe.
+    :raises RecipeError: for a file that is missing or not a recipe.
     """
     path = Path(name_or_path)
     if path.suffix not in ('.yaml', '.yml'):
@@ -144,30 +144,31 @@ def read_recipe(name_or_path: str, variant: str | None = None) -> dict:
     try:
         values = read_yaml(path, texts=('dataset',))
     except (OSError, YamlFileError) as error:
-        raise RecipeError(f'{error}; write a value a line, as `iterations: 2800`') from error
+        raise RecipeError(f'{error}; write one value on each line, such as `iterations: 2800`'
+                          ) from error
     variants = values.pop(VARIANTS, None) or {}
     values['variant'] = variant or values.get('variant', 'tiny')
     try:
         values.update(variants.get(values['variant'], {}))
     except (AttributeError, TypeError, ValueError) as error:
-        raise RecipeError(f'{path}: {VARIANTS} holds the values of each network size, as '
-                          '`tiny: {iterations: 1100}`') from error
+        raise RecipeError(f'{path}: {VARIANTS} holds the values of each network size, such '
+                          'as `tiny: {iterations: 1100}`') from error
     unknown = values.keys() - {field.name for field in fields(Recipe)}
     if unknown:
-        raise RecipeError(f'{path}: {", ".join(sorted(map(str, unknown)))}: no value of a recipe; '
-                          'segret_train --help lists them')
+        raise RecipeError(f'{path}: {", ".join(sorted(map(str, unknown)))}: not a value of a '
+                          'recipe; segret_train --help lists them')
     return values
 
 
 def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, Namespace]:
     """
-    Give the recipe that a command line asks for, and the parser's other values.
+    Parse a command line into a recipe and the parser's other values.
 
-    The recipe's values are those of the dataclass, then of `--recipe`, then of its `--variant`,
-    then of the command line.
+    The command line overrides the recipe file's values for the variant, which override its general
+    values, which override the defaults.
 
-    :param parser: with options of its own; those of the recipe are added here.
-    :raises RecipeError: for a file or a value that is wrong.
+    :param parser: has options of its own; those of the recipe are added here.
+    :raises RecipeError: for a wrong file or value.
     """
     chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chosen.add_argument('--recipe', default='camvid')
@@ -186,7 +187,7 @@ def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, Names
 
 
 def plain(value: object) -> object:
-    """Give a parsed value without jsonargparse's number types, which no saved state could hold."""
+    """Convert jsonargparse's number types to Python's own, which a saved state can hold."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(plain, value))
     return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), value)
@@ -194,7 +195,7 @@ def plain(value: object) -> object:
 
 def checked(values: dict) -> dict:
     """
-    Give a recipe file's values in their types.
+    Convert a recipe file's values to their types.
 
     :raises ArgumentError: for a value of another type or range.
     """
@@ -204,5 +205,5 @@ def checked(values: dict) -> dict:
 
 
 def one_line(error: Exception) -> str:
-    """Give an error's message without line breaks."""
+    """Return an error's message without line breaks."""
     return ' '.join(str(error).split())

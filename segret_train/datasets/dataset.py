@@ -18,7 +18,7 @@ NAMES_SHOWN = 3  # of files that one error is about
 
 
 class DataError(ValueError):
-    """A data set that is not as it should be; names the first offender and the rule."""
+    """A malformed data set; names the first offender and the rule."""
 
 
 class UnreadableError(DataError):
@@ -26,20 +26,20 @@ class UnreadableError(DataError):
 
 
 class SizeError(DataError):
-    """A label that has not the size of its image."""
+    """A label whose size differs from its image's."""
 
 
 class IdError(DataError):
-    """A label of another kind, or with ids that the data set does not have."""
+    """A label in another format, or with ids that the data set does not have."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """
-    One labelled image, read whenever it is asked for.
+    One labelled image, read on demand.
 
     :param name: of the image within its split.
-    :param ids: what the numbers in the label's file mean.
+    :param ids: maps the values of the label's file to classes.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Sample:
         """
         Read the image, (H, W, 3) uint8 RGB.
 
-        :raises UnreadableError: when the file is none, damaged or cut.
+        :raises UnreadableError: if the file is missing, corrupt or truncated.
         """
         try:
             return read_image(self.image_path)
@@ -62,15 +62,15 @@ class Sample:
         """
         Read the label, (H, W) uint8 class ids, 255 where there is no class.
 
-        :raises UnreadableError: when one of the two files is none.
-        :raises SizeError: when it has not the image's size.
-        :raises IdError: when it is of another kind, or holds an id that means nothing.
+        :raises UnreadableError: if one of the two files can't be read.
+        :raises SizeError: if its size differs from the image's.
+        :raises IdError: if it is in another format, or contains an id without a meaning.
         """
         try:
             label = self.ids.read(self.label_path)
             size = image_size(self.image_path)
         except LabelError as error:
-            raise IdError(f'{error}; labels are of {self.ids}') from error
+            raise IdError(f'{error}; labels have {self.ids}') from error
         except ImageError as error:
             raise UnreadableError(str(error)) from error
         except ValueError as error:
@@ -85,10 +85,10 @@ class Sample:
 
 class Split(NamedTuple):
     """
-    A split as it was found.
+    The contents of a split.
 
-    :param samples: the labelled images, in the order of their names.
-    :param errors: what is missing or too much.
+    :param samples: the labelled images, ordered by name.
+    :param errors: for files that are missing or superfluous.
     :param left_out: files in the same folders that are neither images nor labels.
     """
 
@@ -102,9 +102,9 @@ class DataSet:
     """
     Labelled images of known classes.
 
-    :param name: as people write it.
+    :param name: for display.
     :param labels: the classes.
-    :param root: the folder that holds it.
+    :param root: its folder.
     """
 
     name: str
@@ -115,10 +115,10 @@ class DataSet:
 
     def samples(self, split: str) -> list[Sample]:
         """
-        Return the labelled images of a split, in the order of their names.
+        Return the labelled images of a split, ordered by name.
 
         :param split: `train` or `val`.
-        :raises DataError: when the folder, an image or a label is missing, or one is there twice.
+        :raises DataError: if the folder, an image or a label is missing, or one exists twice.
         """
         found = self.split(split)
         if found.errors:
@@ -144,14 +144,14 @@ class DataSet:
             yield DataError(f'{shown(path)}: missing{others}; {rule}')
         alone = [path for name, path in files.labels.items() if name not in files.images]
         if alone:
-            yield DataError(f'{len(alone)} labels without image: {_listed(alone)}; {rule}')
+            yield DataError(f'{len(alone)} labels without an image: {_listed(alone)}; {rule}')
         for first, second in files.doubles:
-            yield DataError(f'{shown(first)} and {shown(second)}: two files of one name; keep one '
-                            'of them')
+            yield DataError(f'{shown(first)} and {shown(second)}: two files of one name; keep '
+                            'only one')
 
 
 def _listed(paths: Sequence[Path]) -> str:
-    """Return the first of some paths, and how many more there are."""
+    """Format the first paths, and how many more there are."""
     names = ', '.join(map(shown, paths[:NAMES_SHOWN]))
     more = len(paths) - NAMES_SHOWN
     return f'{names} and {more} more' if more > 0 else names

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""From the numbers in label files to classes."""
+"""From the values in label files to classes."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,14 +11,15 @@ import numpy as np
 from segret_ros.images.image_file import read_label, read_label_colors
 from segret_ros.labels.label_set import UNKNOWN
 
+IGNORE = UNKNOWN  # label of pixels without a class, which training and scores ignore
 ABSENT = -1
 
 
 class IdTable:
     """
-    What each number of grey (or palette) label images means.
+    Maps the values of grey (or palette) label images to classes.
 
-    :param classes: the class of each number, 255 for none; other numbers do not occur.
+    :param classes: the class of each value, or `IGNORE`; other values are errors.
     """
 
     def __init__(self, classes: Mapping[int, int]) -> None:
@@ -30,15 +31,15 @@ class IdTable:
         """
         Read the class ids of a label image.
 
-        :return: (H, W) uint8, 255 where there is no class.
-        :raises ImageError: for a file that is no grey or palette image, or a lossy one.
-        :raises ValueError: for a number that has no meaning.
+        :return: (H, W) uint8, `IGNORE` where there is no class.
+        :raises ImageError: for a file that is not a lossless grey or palette image.
+        :raises ValueError: for a value without a meaning.
         """
         raw = read_label(path)
         found = cv2.LUT(raw, self._table)
         if found.min() == ABSENT:
             foreign = np.unique(raw[found == ABSENT]).tolist()
-            raise ValueError(f'holds id {", ".join(map(str, foreign))}; labels are of {self}')
+            raise ValueError(f'contains id {", ".join(map(str, foreign))}; labels have {self}')
         return found.astype(np.uint8)
 
     def __str__(self) -> str:
@@ -47,9 +48,9 @@ class IdTable:
 
 class ColorTable:
     """
-    What each colour of coloured label images means.
+    Maps the colours of coloured label images to classes.
 
-    :param classes: the class of each RGB colour, 255 for none; other colours do not occur.
+    :param classes: the class of each RGB colour, or `IGNORE`; other colours are errors.
     """
 
     def __init__(self, classes: Mapping[tuple[int, int, int], int]) -> None:
@@ -62,16 +63,16 @@ class ColorTable:
         """
         Read the class ids of a label image.
 
-        :return: (H, W) uint8, 255 where there is no class.
-        :raises ImageError: for a file that is no image of colours, or a lossy one.
-        :raises ValueError: for a colour that has no meaning.
+        :return: (H, W) uint8, `IGNORE` where there is no class.
+        :raises ImageError: for a file that is not a lossless colour image.
+        :raises ValueError: for a colour without a meaning.
         """
         raw = read_label_colors(path)
         codes = _codes(raw)
         place = np.searchsorted(self._codes[:-1], codes)
         foreign = self._codes[place] != codes
         if foreign.any():
-            raise ValueError(f'holds colour {raw[foreign][0].tolist()}; labels are of {self}')
+            raise ValueError(f'contains colour {raw[foreign][0].tolist()}; labels have {self}')
         return self._classes[place]
 
     def __str__(self) -> str:
@@ -80,23 +81,23 @@ class ColorTable:
 
 def consecutive(count: int, ignored: Iterable[int] = (), first: int = 0) -> IdTable:
     """
-    Give the table of classes numbered in order.
+    Return the table of classes with consecutive values.
 
-    :param ignored: numbers without a class.
-    :param first: number of the first class.
+    :param ignored: values without a class.
+    :param first: value of the first class.
     """
     return IdTable({**{first + class_id: class_id for class_id in range(count)},
-                    **dict.fromkeys(ignored, UNKNOWN)})
+                    **dict.fromkeys(ignored, IGNORE)})
 
 
 def _codes(rgb: np.ndarray) -> np.ndarray:
-    """Give one number a colour, (...) int32, of (..., 3) uint8."""
+    """Encode each colour as one number, (...) int32, from (..., 3) uint8."""
     red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
     return red << 16 | green << 8 | blue
 
 
 def _ranges(numbers: list[int]) -> str:
-    """Give sorted numbers as text, runs of them as `first..last`."""
+    """Format sorted numbers, runs of them as `first..last`."""
     starts = [number for number in numbers if number - 1 not in numbers]
     ends = [number for number in numbers if number + 1 not in numbers]
     return ', '.join(str(start) if start == end else f'{start}..{end}'

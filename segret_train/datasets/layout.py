@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the images and labels of a data set lie, and what is in those places."""
+"""Where the images and labels of a data set are, and which files are found there."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ class SplitFiles(NamedTuple):
     """
     The files of a split.
 
-    :param images: by name, in the order of the names.
+    :param images: by name, ordered by name.
     :param labels: likewise.
-    :param doubles: pairs of images, or of labels, that have one name.
+    :param doubles: pairs of images, or of labels, with the same name.
     :param left_out: files in the same folders that are neither.
     """
 
@@ -33,14 +33,14 @@ class SplitFiles(NamedTuple):
 @dataclass(frozen=True)
 class Layout:
     """
-    Where images and labels lie, as paths of `{split}` and `{name}` below the data set's folder.
+    Where images and labels are: paths of `{split}` and `{name}` below the data set's folder.
 
-    They may have other endings of images than these paths, in any case, unless both lie in one
-    folder.
+    Files may have other image extensions than these, in upper or lower case, unless images and
+    labels share a folder.
 
-    :param splits: the folder's name of `train` and of `val`.
-    :param example: a name as the data set has them; it may contain folders.
-    :param beside: how names end that lie among the labels and are none.
+    :param splits: folder names of `train` and `val`.
+    :param example: a typical name in the data set; it may contain folders.
+    :param beside: ending of names among the labels that are not labels.
     """
 
     images: str
@@ -55,13 +55,13 @@ class Layout:
                             for pattern in (self.images, self.labels))
 
     def files(self, root: Path, split: str) -> SplitFiles:
-        """Return what lies where a split's images and labels belong."""
-        image, label = (_Place.of(_filled(pattern, self.splits[split], '{name}'))
+        """Find the files in the places of a split's images and labels."""
+        image, label = (_Pattern.of(_filled(pattern, self.splits[split], '{name}'))
                         for pattern in (self.images, self.labels))
         shared = image.folder.startswith(label.folder) or label.folder.startswith(image.folder)
         images, other_images, doubles = image.files(root, any_ending=not shared)
         labels, other_labels, double_labels = label.files(root, any_ending=not shared)
-        if len(image.tail) < len(label.tail):  # the closer pattern has the file
+        if len(image.tail) < len(label.tail):  # the file belongs to the more specific pattern
             images = _without(images, labels)
         else:
             labels = _without(labels, images)
@@ -72,20 +72,20 @@ class Layout:
         return SplitFiles(images, labels, doubles + double_labels, sorted(left_out))
 
     def image_path(self, split: str) -> str:
-        """Return where the images of a split belong, below the data set's folder."""
+        """Return the pattern of a split's images, below the data set's folder."""
         return _filled(self.images, self.splits[split], '*')
 
     def label_path(self, root: Path, split: str, name: str) -> Path:
-        """Return where the label of an image belongs."""
+        """Return the path where the label of an image is expected."""
         return root / _filled(self.labels, self.splits[split], name)
 
 
-class _Place(NamedTuple):
+class _Pattern(NamedTuple):
     """
-    Where files of a pattern lie.
+    A pattern, split into its parts.
 
-    :param folder: above them, with its slash.
-    :param tail: what their names end with, before the ending.
+    :param folder: before the name, with its slash.
+    :param tail: between the name and the extension.
     """
 
     folder: str
@@ -93,14 +93,14 @@ class _Place(NamedTuple):
     ending: str
 
     @classmethod
-    def of(cls, pattern: str) -> '_Place':
+    def of(cls, pattern: str) -> '_Pattern':
         folder, after = pattern.split('{name}')
         tail, dot, ending = after.rpartition('.')
         return cls(folder, tail, f'{dot}{ending}')
 
     def files(self, root: Path, any_ending: bool
               ) -> tuple[dict[str, Path], list[Path], list[tuple[Path, Path]]]:
-        """Return the files by name, what else is there, and pairs of one name."""
+        """Return the files by name, other files there, and pairs with the same name."""
         folder, endings = root / self.folder, self._endings(any_ending)
         found, others, doubles = {}, [], []
         for path in files_in(folder, recursive=True):
@@ -127,7 +127,7 @@ def _without(files: dict[str, Path], others: dict[str, Path]) -> dict[str, Path]
 
 
 def _main(ending: str) -> str:
-    """Return the usual one of endings that mean the same."""
+    """Return the usual form of an extension."""
     return SAME_ENDINGS.get(ending.lower(), ending.lower())
 
 

@@ -1,34 +1,34 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A folder of one's own, described by a YAML file of its classes."""
+"""A custom data set: a folder, described by a YAML file of its classes."""
 
 import colorsys
 from pathlib import Path
 
 from segret_ros.files.yaml_file import read_yaml, YamlFileError
-from segret_ros.labels.label_set import HOW_TO_WRITE, LabelSet, UNKNOWN
+from segret_ros.labels.label_set import HOW_TO_WRITE, LabelSet
 from segret_train.datasets.dataset import DataError, DataSet
-from segret_train.datasets.ids import ColorTable, IdTable
+from segret_train.datasets.ids import ColorTable, IdTable, IGNORE
 from segret_train.datasets.layout import Layout
 
 KEYS = ('name', 'source', 'classes', 'images', 'labels', 'color_coded', 'ignored')
 CLASS_KEYS = ('name', 'color', 'id')
 TEXTS = ('name', 'source', 'images', 'labels')
-GOLDEN_RATIO = 0.618  # steps of this around the circle of hues never come close to each other
+GOLDEN_RATIO = 0.618  # hues at multiples of this stay well apart
 
 
 def read_own(path: Path, root: Path) -> DataSet:
     """
-    Give the data set that a YAML file describes.
+    Read the YAML file that describes a data set.
 
-    :param path: a list `classes` of `name`, `color` (RGB; one is made up if left out) and `id`
-        (the number, or list of numbers, in the label images; the place in the list if left out).
-        Beside it may stand `name` of the data set, `images` and `labels` (paths of `{split}` and
-        `{name}`), `ignored` (numbers without a class; 255 if left out), and `color_coded: true`
-        for label images of the classes' colours, where `ignored` is a list of colours.
-    :param root: the folder that holds the images and labels.
-    :raises DataError: when the file is missing or malformed.
+    :param path: has a list `classes` of `name`, `color` (RGB; generated if left out) and `id` (the
+        value, or list of values, in the label images; the index in the list if left out). Optional
+        are the `name` of the data set, `images` and `labels` (paths of `{split}` and `{name}`),
+        `ignored` (values without a class; 255 if left out), and `color_coded: true` for label
+        images in the classes' colours, where `ignored` is a list of colours.
+    :param root: the folder with the images and labels.
+    :raises DataError: if the file is missing or malformed.
     """
     try:
         described = read_yaml(path, TEXTS)
@@ -49,16 +49,16 @@ def read_own(path: Path, root: Path) -> DataSet:
 
 def _refuse_other_keys(entry: dict, keys: tuple[str, ...]) -> None:
     if other := [key for key in entry.keys() if key not in keys]:
-        raise ValueError(f'{other[0]!r} is none of the keys {", ".join(keys)}')
+        raise ValueError(f'{other[0]!r} is not one of the keys {", ".join(keys)}')
 
 
 def _labels(classes: list[dict]) -> LabelSet:
     return LabelSet(tuple(entry['name'] for entry in classes),
-                    tuple(tuple(entry.get('color', _made_up(number)))
+                    tuple(tuple(entry.get('color', _generated_color(number)))
                           for number, entry in enumerate(classes)))
 
 
-def _made_up(number: int) -> tuple[int, ...]:
+def _generated_color(number: int) -> tuple[int, ...]:
     color = colorsys.hsv_to_rgb(number * GOLDEN_RATIO % 1, 0.7, 0.9)
     return tuple(round(255 * part) for part in color)
 
@@ -69,8 +69,8 @@ def _ids(described: dict) -> IdTable:
         number = entry.get('id', class_id)
         for one in number if isinstance(number, list) else [number]:
             _add(meanings, one, class_id)
-    for number in described.get('ignored', [] if UNKNOWN in meanings else [UNKNOWN]):
-        _add(meanings, number, UNKNOWN)
+    for number in described.get('ignored', [] if IGNORE in meanings else [IGNORE]):
+        _add(meanings, number, IGNORE)
     if wrong := [number for number in meanings
                  if not isinstance(number, int) or not 0 <= number <= 255]:
         raise ValueError(f'id {wrong[0]!r}: ids in label images are 0..255')
@@ -82,8 +82,8 @@ def _colors(described: dict, labels: LabelSet) -> ColorTable:
     for class_id, color in enumerate(labels.colors):
         _add(meanings, color, class_id)
     for color in described.get('ignored', []):
-        LabelSet(('ignored',), (tuple(color),))  # holds it against the rules of a colour
-        _add(meanings, tuple(color), UNKNOWN)
+        LabelSet(('ignored',), (tuple(color),))  # checks the colour
+        _add(meanings, tuple(color), IGNORE)
     return ColorTable(meanings)
 
 
@@ -98,5 +98,5 @@ def _layout(described: dict) -> Layout:
                     described.get('labels', 'labels/{split}/{name}.png'))
     for pattern in (layout.images, layout.labels):
         if '{split}' not in pattern or pattern.count('/{name}') != 1:
-            raise ValueError(f'{pattern}: a path holds {{split}} and, after a /, {{name}} once')
+            raise ValueError(f'{pattern}: a path contains {{split}} and, after a /, {{name}} once')
     return layout

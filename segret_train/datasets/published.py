@@ -1,20 +1,20 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The published data sets, each as its publisher (or mmsegmentation) lays it out."""
+"""Published data sets, each in the layout of its publisher (or of mmsegmentation)."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from segret_ros.labels.label_set import load_label_set, UNKNOWN
+from segret_ros.labels.label_set import load_label_set
 from segret_train.datasets.dataset import DataError, DataSet
-from segret_train.datasets.ids import consecutive, IdTable
+from segret_train.datasets.ids import consecutive, IdTable, IGNORE
 from segret_train.datasets.layout import Layout
 from segret_train.datasets.own import read_own
 
-# The ids, in the order of the train ids, of those of Cityscapes' 34 classes that are evaluated.
+# Ids of the evaluated ones among Cityscapes' 34 classes, in the order of their train ids.
 CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-# Of COCO's 182 numbers, counted from 0, eleven were never given to a class.
+# Eleven of COCO's 182 ids, counted from 0, were never assigned to a class.
 COCO_GAPS = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
 COCO_IDS = [number for number in range(182) if number not in COCO_GAPS]
 
@@ -23,7 +23,7 @@ class Published(NamedTuple):
     """
     A published data set.
 
-    :param label_set: its name among the package's.
+    :param label_set: name of its label set in this package.
     """
 
     name: str
@@ -43,9 +43,9 @@ PUBLISHED = {
         Layout('leftImg8bit/{split}/{name}_leftImg8bit.png',
                'gtFine/{split}/{name}_gtFine_labelIds.png',
                example='aachen/aachen_000000_000019'),
-        IdTable({**dict.fromkeys(range(34), UNKNOWN),
+        IdTable({**dict.fromkeys(range(34), IGNORE),
                  **{number: class_id for class_id, number in enumerate(CITYSCAPES_IDS)}})),
-    'ade20k': Published(  # ADEChallengeData2016, whose 0 is what no class names
+    'ade20k': Published(  # ADEChallengeData2016, where 0 is no class
         'ADE20K', 'ade20k',
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
                {'train': 'training', 'val': 'validation'}, 'ADE_train_00000001'),
@@ -60,13 +60,13 @@ PUBLISHED = {
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}.png',
                {'train': 'train2017', 'val': 'val2017'}, '000000000009',
                beside='_labelTrainIds'),
-        IdTable({UNKNOWN: UNKNOWN,
+        IdTable({IGNORE: IGNORE,
                  **{number: class_id for class_id, number in enumerate(COCO_IDS)}})),
     'coco_stuff_164k_train_ids': Published(  # as mmsegmentation converts it
         'COCO-Stuff 164K', 'coco_stuff',
         Layout('images/{split}/{name}.jpg', 'annotations/{split}/{name}_labelTrainIds.png',
                {'train': 'train2017', 'val': 'val2017'}, '000000000009'),
-        consecutive(171, ignored=[UNKNOWN])),
+        consecutive(171, ignored=[IGNORE])),
     'mapillary_vistas': Published(  # version 1.2; id 65, Unlabeled, is not evaluated
         'Mapillary Vistas', 'mapillary_vistas',
         Layout('{split}/images/{name}.jpg', '{split}/v1.2/labels/{name}.png',
@@ -74,17 +74,17 @@ PUBLISHED = {
         consecutive(65, ignored=[65])),
 }
 
-NAMES_HELP = f'{", ".join(PUBLISHED)}, or the YAML file of your own (docs/your_own_data.md)'
+NAMES_HELP = f'{", ".join(PUBLISHED)}, or a YAML file of your own (docs/your_own_data.md)'
 
 
 def open_data_set(name_or_yaml: str, root: str | Path) -> DataSet:
     """
-    Give a data set.
+    Open a data set.
 
-    :param name_or_yaml: `camvid`, `cityscapes` or another name of `PUBLISHED`, or the path of a
-        YAML file that describes a folder of one's own (`docs/your_own_data.md`).
-    :param root: the folder that holds it.
-    :raises DataError: for a name that is not known, or a malformed file.
+    :param name_or_yaml: `camvid`, `cityscapes` or another name in `PUBLISHED`, or the path of a
+        YAML file that describes your own data (`docs/your_own_data.md`).
+    :param root: its folder.
+    :raises DataError: for an unknown name, or a malformed file.
     """
     if Path(name_or_yaml).suffix in ('.yaml', '.yml'):
         return read_own(Path(name_or_yaml), Path(root))

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Muon: momentum whose steps turn all directions of a weight matrix alike.
+Muon: momentum whose updates of weight matrices are orthogonalised.
 
-Source: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; its step is
-scaled to AdamW's as in Liu et al., Muon is scalable for LLM training, arXiv 2502.16982.
+Source: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; its update is
+scaled to that of AdamW as in Liu et al., Muon is scalable for LLM training, arXiv 2502.16982.
 """
 
 from itertools import groupby
@@ -16,16 +16,16 @@ from torch.optim import Optimizer
 
 COEFFICIENTS = (3.4445, -4.775, 2.0315)  # of the Newton-Schulz iteration
 ITERATIONS = 5
-ADAM_RMS = 0.2  # of a step of AdamW at learning rate 1
+ADAM_RMS = 0.2  # of an update of AdamW at learning rate 1
 
 
 class Muon(Optimizer):
     """
-    Muon in float32, for weights of two and more dimensions.
+    Muon in float32, for weights of two or more dimensions.
 
-    PyTorch's own iterates in bfloat16 alone, which is slower on a CPU, and needs PyTorch 2.9.
+    PyTorch's own iterates in bfloat16 only, which is slower on a CPU, and needs PyTorch 2.9.
 
-    :param groups: of parameters, as PyTorch's optimisers take them; weights (outputs, ...).
+    :param groups: of parameters, as PyTorch's optimizers take them; weights (outputs, ...).
     """
 
     def __init__(self, groups: list[dict], lr: float, weight_decay: float = 0.0,
@@ -34,7 +34,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Take one step along the gradients."""
+        """Update the weights along their gradients."""
         for group in self.param_groups:
             weights = sorted((weight for weight in group['params'] if weight.grad is not None),
                              key=_matrix_shape)
@@ -42,15 +42,15 @@ class Muon(Optimizer):
                 self._step(list(alike), group, ADAM_RMS * max(rows, columns) ** 0.5)
 
     def _step(self, weights: list[nn.Parameter], group: dict, scale: float) -> None:
-        """Take one step of weights that are matrices of one shape."""
+        """Update weights whose matrices have the same shape."""
         updates = torch.stack([self._update(weight, group['momentum']).flatten(1)
-                               for weight in weights])
+                               for weight in weights])  # (weights, rows, columns)
         torch._foreach_mul_(weights, 1 - group['lr'] * group['weight_decay'])
         for weight, update in zip(weights, orthogonalised(updates)):
             weight.add_(update.view(weight.shape), alpha=-group['lr'] * scale)
 
     def _update(self, weight: nn.Parameter, momentum: float) -> Tensor:
-        """Give the step's direction: Nesterov's momentum."""
+        """Return the direction of the update, with Nesterov momentum."""
         state = self.state[weight]
         if not state:
             state['average'] = torch.zeros_like(weight)
@@ -60,7 +60,7 @@ class Muon(Optimizer):
 
 def orthogonalised(matrices: Tensor) -> Tensor:
     """
-    Give the matrices with all their singular values near 1 (0.7 to 1.2).
+    Return matrices with all singular values near 1 (0.7 to 1.2).
 
     :param matrices: (..., rows, columns).
     """

@@ -1,54 +1,57 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a recipe's optimiser does to each parameter, and how fast at each step."""
+"""How a recipe updates each parameter: optimizers, learning rates and the moving average."""
 
+from segret_ros.network import SegRet
 from segret_train.recipe import Recipe
 from segret_train.training.muon import Muon
-from torch import nn
+import torch
+from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 NORMS = (_BatchNorm, nn.LayerNorm)
 FIRST_SHARE = 1e-6  # of the learning rate, at the first step of the warm-up
 
 
 class Optimizers:
-    """Optimisers, each of parameters of its own, that step as one."""
+    """Optimizers that step as one, each for parameters of its own."""
 
     def __init__(self, optimizers: list[Optimizer]) -> None:
         self.optimizers = optimizers
 
     @property
     def param_groups(self) -> list[dict]:
-        """Give the groups of all of them."""
+        """Return the parameter groups of all of them."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
 
     def step(self) -> None:
-        """Take one step along the gradients."""
+        """Update the parameters along their gradients."""
         for optimizer in self.optimizers:
             optimizer.step()
 
     def state_dict(self) -> dict:
-        """Give what `load_state_dict` takes up."""
+        """Return the state that `load_state_dict` restores."""
         return {'optimizers': [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on as the optimisers of a state would."""
+        """Restore a state."""
         for optimizer, own in zip(self.optimizers, state['optimizers'], strict=True):
             optimizer.load_state_dict(own)
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizers:
     """
-    Give AdamW, beside Muon where the recipe asks for it, with their groups.
+    Make AdamW, and Muon beside it where the recipe asks for it.
 
-    :param network: of a `backbone`, and a decoder or what else learns beside it.
+    :param network: has a `backbone`, and a decoder or other layers beside it.
     """
     groups = parameter_groups(network, recipe)
     optimizers = [AdamW([group for group in groups if not group['muon']],
@@ -61,9 +64,9 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizers:
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
     """
-    Give the groups: `params`, `weight_decay`, `rate` (share of the learning rate), `muon`.
+    Return groups of `params`, `weight_decay`, `rate` (share of the learning rate) and `muon`.
 
-    Parameters of equal treatment are one group, in the network's order.
+    Parameters that are treated alike form one group, in the network's order.
     """
     norms = {id(parameter) for module in network.modules() if isinstance(module, NORMS)
              for parameter in module.parameters()}
@@ -85,9 +88,9 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
 
 
 def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
-    """Give the weights of linear layers and dense convolutions, but for the last layers'."""
+    """Return the weights of linear layers and dense convolutions, except the last layers'."""
     hidden = [network.backbone]
-    if hasattr(network, 'decoder'):  # which a task of pretraining has not
+    if hasattr(network, 'decoder'):  # a pretraining task has none
         hidden += [network.decoder.levels, network.decoder.fuse]
     return [module.weight for part in hidden for module in part.modules()
             if isinstance(module, nn.Linear)
@@ -95,13 +98,31 @@ def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
 
 
 def learning_rate_at(recipe: Recipe, step: int) -> float:
-    """Give the learning rate of a step, 0..iterations - 1: poly, below it while warming up."""
+    """Return the learning rate of a step, 0..iterations - 1: polynomial decay after a warm-up."""
     poly = (1 - step / recipe.iterations) ** recipe.poly_power
     warm = min(1, step / recipe.warmup) if recipe.warmup else 1
     return recipe.learning_rate * poly * (FIRST_SHARE + (1 - FIRST_SHARE) * warm)
 
 
 def set_learning_rate(optimizer: Optimizers, rate: float) -> None:
-    """Give each group its share of a learning rate."""
+    """Set each group's share of a learning rate."""
     for group in optimizer.param_groups:
         group['lr'] = rate * group['rate']
+
+
+def make_average(network: SegRet, decay: float) -> AveragedModel:
+    """
+    Make the exponential moving average of a network, statistics included.
+
+    The decay starts at (1 + steps) / (10 + steps), so that the first weights are soon forgotten.
+    """
+    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
+        share = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, share)
+        else:  # numbers of batches
+            torch._foreach_copy_(averages, values)
+
+    average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+    average.module.eval()
+    return average.requires_grad_(False)

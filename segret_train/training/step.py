@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""One step of the optimiser."""
+"""One optimizer step."""
 
 from contextlib import nullcontext
 import math
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from segret_ros.network import MEAN, STD
 from segret_train.recipe import Recipe
-from segret_train.training.objective import Objective
+from segret_train.training.loss import Loss
 from segret_train.training.optimizer import Optimizers
-from segret_train.training.world import World
+from segret_train.training.process_group import ProcessGroup
 import torch
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -22,43 +22,43 @@ Batch = tuple[Tensor, Tensor]
 
 
 class NonFiniteLoss(FloatingPointError):
-    """A loss that is no number; the weights are those of before the step."""
+    """A loss that is NaN or infinite; the weights are those from before the step."""
 
 
-def train_step(network: nn.Module, optimizer: Optimizers, batches: list[Batch],
-               objective: Objective, world: World, autocast: bool = False) -> float:
+def train_step(network: nn.Module, optimizer: Optimizers, batches: list[Batch], loss: Loss,
+               group: ProcessGroup, autocast: bool = False) -> float:
     """
     Take one step, together with all processes.
 
     :param network: in training mode.
     :param batches: of this process: images (B, H, W, 3) uint8 RGB and targets (B, H, W) uint8.
-    :param autocast: run the network in bfloat16 where PyTorch holds it safe.
+    :param autocast: whether to run the network in bfloat16 where PyTorch considers it safe.
     :return: the loss of the whole step, equal on each process.
-    :raises NonFiniteLoss: on each process, and no process has changed its weights.
+    :raises NonFiniteLoss: on each process, before any changes its weights.
     """
-    batches = [(images.to(world.device, non_blocking=True),
-                targets.to(world.device, non_blocking=True)) for images, targets in batches]
-    labelled = world.sum_values(sum(objective.labelled(targets) for _, targets in batches))
-    views = world.size * sum(len(images) for images, _ in batches)
+    batches = [(images.to(group.device, non_blocking=True),
+                targets.to(group.device, non_blocking=True)) for images, targets in batches]
+    labelled = group.sum_values(sum(loss.labelled_weight(targets) for _, targets in batches))
+    crops = group.size * sum(len(images) for images, _ in batches)
     optimizer.zero_grad()
-    total = torch.zeros((), device=world.device)
+    total = torch.zeros((), device=group.device)
     for number, (images, targets) in enumerate(batches, 1):
-        with synchronised(network, number == len(batches)):
+        with _synchronised(network, number == len(batches)):
             inputs = normalised(images)
-            with torch.autocast(world.device.type, torch.bfloat16, enabled=autocast):
+            with torch.autocast(group.device.type, torch.bfloat16, enabled=autocast):
                 logits = network(inputs)
-            loss = objective(logits, inputs, targets, labelled, views)
-            (loss * world.size).backward()  # for the gradients' mean over processes is their sum
-        total += loss.detach()
-    value = float(world.sum_values(total))
+            part = loss(logits, inputs, targets, labelled, crops)
+            (part * group.size).backward()  # gradients are averaged over processes, not summed
+        total += part.detach()
+    value = float(group.sum_values(total))
     if not math.isfinite(value):
         raise NonFiniteLoss(f'the loss is {value}')
     optimizer.step()
     return value
 
 
-def synchronised(network: nn.Module, now: bool) -> nullcontext:
-    """Give the context of a backward pass, after which the processes' gradients are averaged."""
+def _synchronised(network: nn.Module, now: bool) -> nullcontext:
+    """Return a context whose backward pass averages gradients over the processes, or does not."""
     if now or not isinstance(network, DistributedDataParallel):
         return nullcontext()
     return network.no_sync()
@@ -66,7 +66,7 @@ def synchronised(network: nn.Module, now: bool) -> nullcontext:
 
 def normalised(images: Tensor) -> Tensor:
     """
-    Give the network's input, (B, 3, H, W) float32, channels last in memory.
+    Normalise images to network input, (B, 3, H, W) float32, channels last in memory.
 
     :param images: (B, H, W, 3) uint8 RGB.
     """
@@ -75,7 +75,7 @@ def normalised(images: Tensor) -> Tensor:
 
 
 def start_training_mode(network: nn.Module, recipe: Recipe) -> None:
-    """Put a network into training mode, but for statistics that the recipe freezes."""
+    """Put a network into training mode, except for statistics that the recipe freezes."""
     network.train()
     if recipe.freeze_batch_norm:
         for module in network.modules():
@@ -84,12 +84,12 @@ def start_training_mode(network: nn.Module, recipe: Recipe) -> None:
 
 
 def seed_step(recipe: Recipe, step: int, rank: int) -> None:
-    """Make dropout a function of the seed, the step and the process: resumed runs are whole."""
+    """Seed dropout by recipe, step and process, so that a resumed run equals a whole one."""
     words = np.random.SeedSequence((recipe.seed, step, rank)).generate_state(2, np.uint32)
     torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
 
 def save_batches(path: Path, batches: list[Batch], step: int) -> None:
-    """Write what a step was made of, for `torch.load`."""
+    """Write the crops of a step, for `torch.load`."""
     torch.save({'step': step, 'images': torch.cat([images for images, _ in batches]),
                 'targets': torch.cat([targets for _, targets in batches])}, path)

@@ -21,8 +21,8 @@ from segret_ros.inference.engines.devices import CUDA
 from segret_ros.inference.parity_frames import compressed, decode, decompressed, encode
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.network import SegRet
-from segret_train.evaluation import predict
 from segret_train.onnx_model import save_model, store_as_half, to_onnx
+from segret_train.protocol import predict
 
 SIZE = (96, 160)
 WAY_OUT = 'segret_export CHECKPOINT'

@@ -105,7 +105,7 @@ def test_the_file_tells_no_path_of_the_machine(checkpoint: Path,
 
 
 @pytest.mark.parametrize(('openvino_share', 'lines', 'said'), [
-    (None, 1, '99.9500% of labels'), (0.9991, 2, 'on OpenVINO, as this processor rounds, 99.91'),
+    (None, 1, '99.9500% of labels'), (0.9991, 2, 'rounding of this processor, 99.91'),
     (0.99, 3, 'less than 99.5%: run this model on device cpu')])
 def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: float | None,
                                                 lines: int, said: str) -> None:
@@ -127,7 +127,7 @@ def test_openvino_is_compared_too_where_it_is_installed(
 def test_a_file_that_openvino_cannot_load_is_written_all_the_same(
         exported: tuple[Path, Agreement], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip('openvino', reason='needs openvino, an extra')
-    from segret_ros.inference import openvino_engine
+    from segret_ros.inference.engines import openvino as openvino_engine
 
     def compile_model(*arguments) -> None:
         raise RuntimeError('no such instruction\nin a long story')
@@ -155,7 +155,7 @@ def test_labels_that_differ_are_not_written(
         return model
 
     monkeypatch.setattr(export_module, 'to_onnx', damaged)
-    with pytest.raises(ExportError, match=r'two.onnx: not written, for only \d+'):
+    with pytest.raises(ExportError, match=r'two.onnx: not written, because only \d+'):
         export(checkpoint, tmp_path / 'two.onnx', (64, 96), FRAMES)
     assert not list(tmp_path.iterdir())
 
@@ -230,13 +230,13 @@ def test_ranges_of_a_foreign_drive_are_told(exported: tuple[Path, Agreement]) ->
     (['missing.safetensors'], 'missing.safetensors: no such checkpoint file'),
     (['CHECKPOINT', '--labels', 'camvid'], 'has 2 classes, the label set 11'),
     (['CHECKPOINT', '--labels', 'mars'], 'no label set mars'),
-    (['COLOURLESS'], 'holds no usable class names and colours (2 class names and 0 colours'),
+    (['COLOURLESS'], 'has no usable class names and colours (2 class names and 0 colours'),
     (['CHECKPOINT', '--input-size', '31', '64'], 'both sides must be at least 32'),
     (['CHECKPOINT', '--input-size', '20000000', '20000000'],
      "--input-size is (20000000, 20000000): the network can't be run at it"),
     (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
     (['CHECKPOINT', '--dataset', 'cityscapes'], 'give --data FOLDER too, or leave it out'),
-    (['CHECKPOINT', '--frames', 'EMPTY'], 'is no folder of images'),
+    (['CHECKPOINT', '--frames', 'EMPTY'], 'is neither a folder of images'),
     (['CHECKPOINT', '--frames', 'DAMAGED'], 'image.jpg: not a readable image'),
 ])
 def test_a_users_mistake_is_one_line(

@@ -25,17 +25,17 @@ from segret_ros.inference.serving.parity import compare
 from segret_ros.network import save_checkpoint, SegRet
 from segret_ros.offline.bags import BagWriter, serialize, TYPESTORE
 from segret_train import export as export_module
-from segret_train.evaluation import predict
 from segret_train.export import export, ExportError
-from segret_train.frames import choose_frames, FramesError, SAMPLE_DRIVE
+from segret_train.frame_sampling import FramesError, SAMPLE_DRIVE, sample_frames
 from segret_train.onnx_model import save_model
+from segret_train.protocol import predict
 from segret_train.quantisation import LARGEST, LARGEST_PAIR, quantise, ranges_of, weight_scales
 import torch
 from torch import nn, Tensor
 
 SIZE = (120, 160)
 FLOATS = {TensorProto.FLOAT: 'float32', TensorProto.FLOAT16: 'float16'}
-FRAMES = list(choose_frames(SAMPLE_DRIVE, 4))
+FRAMES = list(sample_frames(SAMPLE_DRIVE, 4))
 
 
 def block_state(weights: dict[str, Tensor], name: str, heads: int) -> dict[str, Tensor]:
@@ -292,9 +292,9 @@ def test_the_file_names_what_its_ranges_were_measured_on(files: dict[str, Path])
 
 def test_ranges_measured_on_black_frames_are_refused(checkpoint: Path, black: Path,
                                                      tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r'int8.onnx: not written, for 9\d.\d+% of the labels.* '
-                                          'at least .* must be in int8. Its ranges were measured '
-                                          'on black, 2 frames: give images'):
+    with pytest.raises(ExportError, match=r'int8.onnx: not written, because 9\d.\d+% of the '
+                                          'labels.* at least .* must be in int8. Its ranges were '
+                                          'measured on black, 2 frames: give images'):
         export(checkpoint, tmp_path / 'int8.onnx', SIZE, FRAMES, precision='int8',
                quantise_on=black)
     assert not (tmp_path / 'int8.onnx').exists()
@@ -305,7 +305,7 @@ def test_the_gate_tells_a_wrong_calibration_from_a_right_one(
         files: dict[str, Path], black: Path, tmp_path: Path, device: str) -> None:
     if device == 'openvino':
         pytest.importorskip('openvino', reason='needs openvino, an extra')
-    ranges = ranges_of(onnx.load(default_model()), choose_frames(black, 2))
+    ranges = ranges_of(onnx.load(default_model()), sample_frames(black, 2))
     wrong = quantised(files, ranges, tmp_path)
     frames = decode(Model.load(wrong).info.parity_frames)
     right = compare(open_engine(Model.load(files['int8']), device), frames, 11, 'int8')
@@ -328,7 +328,7 @@ def quantised(files: dict[str, Path], ranges: list[float], folder: Path) -> Path
 
 
 def test_frames_are_chosen_evenly() -> None:
-    every = list(choose_frames(SAMPLE_DRIVE, 1000))
+    every = list(sample_frames(SAMPLE_DRIVE, 1000))
     assert len(every) == 101
     assert len(FRAMES) == 4
     for chosen, frame in zip(FRAMES, every[::26]):
@@ -336,20 +336,21 @@ def test_frames_are_chosen_evenly() -> None:
 
 
 def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FramesError, match='is no folder of images, and no bag'):
-        list(choose_frames(tmp_path, 4))
+    with pytest.raises(FramesError, match='is neither a folder of images nor a bag'):
+        list(sample_frames(tmp_path, 4))
 
 
 @pytest.mark.parametrize('name', ['a.JPG', 'a.jpeg', 'a.PNG'])
 def test_endings_of_images_are_many(tmp_path: Path, name: str) -> None:
     cv2.imwrite(str(tmp_path / name), np.zeros((4, 6, 3), np.uint8))
-    assert [image.shape for image in choose_frames(tmp_path, 4)] == [(4, 6, 3)]
+    assert [image.shape for image in sample_frames(tmp_path, 4)] == [(4, 6, 3)]
 
 
 def test_an_image_is_no_folder_of_images(tmp_path: Path) -> None:
     (tmp_path / 'a.jpg').touch()
-    with pytest.raises(FramesError, match='a.jpg: is no folder .*: give the folder of the images'):
-        list(choose_frames(tmp_path / 'a.jpg', 4))
+    with pytest.raises(FramesError, match='a.jpg: is neither a folder .*: give the folder of '
+                                          'the images'):
+        list(sample_frames(tmp_path / 'a.jpg', 4))
 
 
 def test_a_bag_without_cameras_is_named(tmp_path: Path) -> None:
@@ -357,19 +358,19 @@ def test_a_bag_without_cameras_is_named(tmp_path: Path) -> None:
         writer.write(serialize('/chatter', 1, TYPESTORE.types['std_msgs/msg/String']('hello')))
     with pytest.raises(FramesError, match='talk: the bag has no camera: it has /chatter .*; give '
                                           'a bag with a camera, or a folder of images'):
-        list(choose_frames(tmp_path / 'talk', 4))
+        list(sample_frames(tmp_path / 'talk', 4))
 
 
 def test_a_damaged_image_is_told(tmp_path: Path) -> None:
     (tmp_path / 'a.jpg').write_bytes(b'no image')
-    with pytest.raises(FramesError, match='a.jpg: not a readable image: .*PNG, or take it away'):
-        list(choose_frames(tmp_path, 4))
+    with pytest.raises(FramesError, match='a.jpg: not a readable image: .*PNG, or remove it'):
+        list(sample_frames(tmp_path, 4))
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--quantise-on', 'EMPTY'], '--quantise-on measures the ranges of int8: give --precision'),
-    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'is no folder of images'),
-    (['--precision', 'int8', '--quantise-on', 'MISSING'], 'and no bag')])
+    (['--precision', 'int8', '--quantise-on', 'EMPTY'], 'is neither a folder of images'),
+    (['--precision', 'int8', '--quantise-on', 'MISSING'], 'nor a bag')])
 def test_a_users_mistake_is_one_line(
         checkpoint: Path, tmp_path: Path, arguments: list[str], message: str,
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.network import MEAN, SegRet, STD
-from segret_train.evaluation import network_input, predict
-from segret_train.protocol import Protocol, segment
+from segret_train.protocol import network_input, predict, Protocol, segment
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -132,7 +131,7 @@ def test_a_diverged_network_is_told() -> None:
     network = SegRet('nano', 3).eval()
     network.decoder.classify.bias.data[1] = float('nan')
     for protocol in (Protocol(), Protocol(multi_scale=True)):
-        with pytest.raises(ValueError, match='infinite or undefined logits'):
+        with pytest.raises(ValueError, match='logits are NaN or infinite'):
             segment(network, IMAGE, protocol)
 
 

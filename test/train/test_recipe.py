@@ -98,13 +98,13 @@ def test_a_wrong_value_is_named(arguments: list[str], message: str) -> None:
 
 
 @pytest.mark.parametrize(('content', 'message'), [
-    ('dataset: camvid\niteration: 5\n', 'iteration: no value of a recipe'),
+    ('dataset: camvid\niteration: 5\n', 'iteration: not a value of a recipe'),
     ('dataset: camvid\nwarmup: soon\n', '"warmup".*soon'),
-    ('- 1\n', 'holds no `key: value`; write a value a line'),
+    ('- 1\n', 'holds no `key: value`; write one value on each line'),
     ('dataset: off\n', "mine.yaml: line 1: .* quote it, dataset: 'off'"),
     ('variants: 3\n', 'variants holds the values of each network size'),
     ('variants: {tiny: 3}\n', 'variants holds'), ('variant: [1]\nvariants: {}\n', 'variant'),
-    ('a: [', 'write a value a line'),
+    ('a: [', 'write one value on each line'),
 ])
 def test_a_wrong_file_is_named(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / 'mine.yaml'

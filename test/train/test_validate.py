@@ -14,8 +14,7 @@ import pytest
 from segret_ros.files.output_file import claim_file, SCORES_MARK
 from segret_ros.labels.metrics import Scores
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
-from segret_train.evaluation import predict
-from segret_train.protocol import Protocol, segment
+from segret_train.protocol import predict, Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.validate import open_model
 import yaml

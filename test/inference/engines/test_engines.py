@@ -19,7 +19,7 @@ from segret_ros.inference.engines import engine as engine_module
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.network import SegRet
 from segret_ros.offline.bags import read_bag
-from segret_train.evaluation import predict
+from segret_train.protocol import predict
 
 openvino = pytest.importorskip('openvino', reason='needs openvino, an extra')
 openvino_engine = pytest.importorskip('segret_ros.inference.engines.openvino')

@@ -68,7 +68,7 @@ def test_every_ending_in_any_case_is_read(camvid: DataSet) -> None:
 def test_labels_without_image_are_named(camvid: DataSet) -> None:
     for number in (1, 5):
         (camvid.root / f'images/train/{number:02}.jpg').unlink()
-    with pytest.raises(DataError, match='^2 labels without image: .*/labels/train/01.png, .*/'
+    with pytest.raises(DataError, match='^2 labels without an image: .*/labels/train/01.png, .*/'
                                         'labels/train/05.png; CamVid is laid out as images'):
         camvid.samples('train')
 
@@ -112,7 +112,7 @@ def test_hidden_files_are_no_images(camvid: DataSet) -> None:
 
 
 @pytest.mark.parametrize(('label', 'message'), [
-    (np.full((40, 48), 12, np.uint8), r'holds id 12; labels are of ids 0\.\.11'),
+    (np.full((40, 48), 12, np.uint8), r'contains id 12; labels have ids 0\.\.11'),
     (np.zeros((40, 48, 3), np.uint8), r'a label of colours.* of RGB, where one .*ids 0\.\.11'),
     (np.full((40, 48), 300, np.uint16), r'a label of too large ids: .*id 300.*ids 0\.\.11'),
     (np.zeros((40, 50), np.uint8), r'40 x 50, but its image .*images/val/01.jpg is 40 x 48'),

@@ -42,7 +42,7 @@ def test_frequencies(yard: DataSet) -> None:
     assert lines[:7] == [
         ['Yard,', 'train:', '6', 'images'], ['share', 'pixels', 'images'],
         ['ground', '37.50%', '3,456', '6'], ['obstacle', '41.67%', '3,840', '5'],
-        ['never', '0.00%', '0', '0'], ['no', 'class', '20.83%', '1,920', '5'], ['no', 'damage']]
+        ['never', '0.00%', '0', '0'], ['no', 'class', '20.83%', '1,920', '5'], ['no', 'errors']]
 
 
 def test_every_damage_is_found_and_the_first_of_each_kind_told(yard: DataSet) -> None:
@@ -63,9 +63,9 @@ def test_every_damage_is_found_and_the_first_of_each_kind_told(yard: DataSet) ->
     text = report(yard, checks)
     assert '3 x unreadable:' in text
     assert f'  {root}/labels/train/3.png: 32 x 48, but its image' in text
-    assert '1 x label with foreign ids or of another format:' in text
-    assert f'  {root}/labels/train/4.png: holds id 77; labels are of ids 0..2, 255' in text
-    assert 'no damage' not in text
+    assert '1 x label with foreign ids or in another format:' in text
+    assert f'  {root}/labels/train/4.png: contains id 77; labels have ids 0..2, 255' in text
+    assert 'no errors' not in text
 
 
 def test_many_offenders_are_counted(yard: DataSet) -> None:
@@ -76,8 +76,8 @@ def test_many_offenders_are_counted(yard: DataSet) -> None:
     assert '/2.png: an empty' in text and '/3.png: an' not in text and 'and 2 more' in text
 
 
-def test_a_missing_split_is_damage_and_a_missing_data_set_an_error(yard: DataSet,
-                                                                   tmp_path: Path) -> None:
+def test_a_missing_split_is_reported_and_a_missing_data_set_an_error(yard: DataSet,
+                                                                     tmp_path: Path) -> None:
     (yard.root / 'images/val/0.jpg').unlink()
     checks = check_data(yard)
     assert 'no images/val/*.jpg; Yard is laid out as' in report(yard, checks)
@@ -99,17 +99,17 @@ def test_what_is_left_out_is_counted_and_unpaired_files_do_not_hide_the_others(
     text = report(yard, checks)
     assert f'left out: 2 files that are neither images nor labels, such as {root}/images/' in text
     assert f'  {root}/labels/train/4.png: missing; ' in text
-    assert f'  1 labels without image: {root}/labels/train/3.png; Yard is laid out as' in text
+    assert f'  1 labels without an image: {root}/labels/train/3.png; Yard is laid out as' in text
 
 
 def test_labels_of_another_data_set_are_doubted(yard: DataSet) -> None:
     camvid = open_data_set('camvid', yard.root)
     text = report(camvid, check_data(camvid))
-    assert 'is this CamVid? 7 of 7 labels are not of its ids: name the data set' in text
+    assert 'is this CamVid? 7 of 7 labels have other ids: name the data set' in text
     for path in yard.root.glob('labels/*/*.png'):
         write_label(path, 0, 1)
     text = report(camvid, check_data(camvid))
-    assert text.count('no damage') == 2
+    assert text.count('no errors') == 2
     assert text.endswith('is this CamVid? 9 of its 11 classes never occur: name the data set, or '
                          'the YAML file of your own, with --dataset')
     assert 'is this' not in report(yard, check_data(yard))
@@ -137,7 +137,7 @@ def spoil(path: Path, other: Path, random: np.random.Generator) -> None:
         path.mkdir()
 
 
-def test_no_damage_is_more_than_a_line(yard: DataSet, tmp_path: Path) -> None:
+def test_each_error_is_one_line(yard: DataSet, tmp_path: Path) -> None:
     for number, ending in enumerate(('.png', '.tif', '.bmp', '.webp')):
         path = yard.root / f'images/train/{number}.jpg'
         cv2.imwrite(str(path.with_suffix(ending)), cv2.imread(str(path)))
@@ -164,11 +164,11 @@ def test_the_command(yard: DataSet, tmp_path: Path) -> None:
     yaml = yard.root / 'yard.yaml'
     sound = command('--data', yard.root, '--dataset', yaml)
     assert sound.returncode == 0, sound.stderr
-    assert sound.stdout.count('no damage') == 2
+    assert sound.stdout.count('no errors') == 2
     write_label(yard.root / 'labels/val/0.png', 7)
     damaged = command('--data', yard.root, '--dataset', yaml)
     assert damaged.returncode == 2
-    assert 'holds id 7' in damaged.stdout and 'Traceback' not in damaged.stderr
+    assert 'contains id 7' in damaged.stdout and 'Traceback' not in damaged.stderr
     wrong = command('--data', tmp_path / 'nowhere', '--dataset', 'cityscapes')
     assert wrong.returncode == 1
     assert len(wrong.stderr.splitlines()) == 1

@@ -86,7 +86,7 @@ def test_labels_of_colours(tmp_path: Path) -> None:
 
     label[5, 7] = (255, 255, 255)
     Image.fromarray(label).save(path)
-    with pytest.raises(DataError, match=rf'{path}: holds colour \[255, 255, 255\]; .*3 colours'):
+    with pytest.raises(DataError, match=rf'{path}: contains colour \[255, 255, 255\]; .*3 colour'):
         data.samples('val')[0].label()
     write_label(path, 0, 1)
     with pytest.raises(DataError, match=f'{path}: a label without colours: .* of L, where RGB'):
@@ -97,8 +97,8 @@ def test_labels_of_colours(tmp_path: Path) -> None:
     ('', 'no `key: value`'), ('[1]', 'no `key'), ('name: x', "'classes'"),
     ('classes: [', 'line 1'),
     ('classes: []', '0 class names'), ('classes: [ground]', "'str'"),
-    ('classes: [{name: a, colour: [1, 2, 3]}]', "'colour' is none of the keys name, color, id"),
-    (TWO + 'class: 3', "'class' is none of the keys name, source, classes"),
+    ('classes: [{name: a, colour: [1, 2, 3]}]', "'colour' is not one of the keys name, color, id"),
+    (TWO + 'class: 3', "'class' is not one of the keys name, source, classes"),
     ('classes: [{name: a, color: [1, 2, 300]}]', '300'),
     ('classes: [{name: a}, {name: a}]', 'twice: a'),
     ('classes: [{name: a, id: 1}, {name: b}]', '1 occurs twice'),

@@ -91,7 +91,7 @@ def test_an_id_that_the_data_set_does_not_have_is_named(published: str, tmp_path
     label, foreign = tmp_path / TREES[published][0][3], TREES[published][3]
     write_label(label, 1, foreign, 2)
     sample, = open_data_set(published, tmp_path).samples('val')
-    with pytest.raises(DataError, match=f'{label}: holds id {foreign}; labels are of ids '):
+    with pytest.raises(DataError, match=f'{label}: contains id {foreign}; labels have ids '):
         sample.label()
 
 

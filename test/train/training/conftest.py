@@ -5,18 +5,18 @@
 
 import pytest
 from segret_train.recipe import Recipe
-from segret_train.training.world import World
+from segret_train.training.process_group import ProcessGroup
 
 
 @pytest.fixture
 def recipe() -> Recipe:
-    """Give nano's recipe of 4 steps of 2 views of 32 x 32, with a moving average."""
+    """Return nano's recipe of 4 steps of 2 crops of 32 x 32, with a moving average."""
     return Recipe(dataset='camvid', variant='nano', iterations=4, batch_size=2, crop=(32, 32),
                   learning_rate=1e-3, warmup=2, no_decay='vectors', ema=0.9, validate_every=2,
                   seed=3)
 
 
 @pytest.fixture
-def world() -> World:
-    """Give this process alone, on the CPU."""
-    return World('cpu')
+def group() -> ProcessGroup:
+    """Return a group of this process only, on the CPU."""
+    return ProcessGroup('cpu')

@@ -12,8 +12,8 @@ import sys
 import numpy as np
 import pytest
 from segret_train.recipe import Recipe
-from segret_train.training.views import Batches
-from segret_train.training.world import World
+from segret_train.training.crops import BatchNumbers
+from segret_train.training.process_group import ProcessGroup
 import torch
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ STEPS = 20
 
 
 def train(data: Path, output: Path, processes: int, batch_size: int) -> None:
-    """Run 20 steps of 4 views, a record a step, without dropout and with frozen statistics."""
+    """Run 20 steps of 4 crops, each logged, without dropout and with frozen statistics."""
     launcher = [] if processes == 1 else ['-m', 'torch.distributed.run', '--standalone',
                                           '--nproc-per-node', str(processes)]
     command = [sys.executable, *launcher, str(Path(__file__).with_name('each_step.py')),
@@ -54,14 +54,14 @@ def test_two_processes_learn_as_one(camvid_tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('accumulate', [1, 3])
-def test_processes_share_the_views_of_one(recipe: Recipe, accumulate: int) -> None:
-    """All views of a step are those of a single process with as large a batch, each once."""
+def test_processes_share_the_crops_of_one(recipe: Recipe, accumulate: int) -> None:
+    """All crops of a step are those of a single process with as large a batch, each once."""
     shares = []
     for rank in range(2):
-        world = World('cpu')
-        world.rank, world.size = rank, 2
+        group = ProcessGroup('cpu')
+        group.rank, group.size = rank, 2
         values = Recipe(**{**recipe.values(), 'accumulate': accumulate, 'batch_size': 2})
-        shares.append(list(Batches(values, world, first_step=1)))
+        shares.append(list(BatchNumbers(values, group, first_step=1)))
     steps = [sorted(number for share in shares
                     for numbers in share[start:start + accumulate] for number in numbers)
              for start in range(0, len(shares[0]), accumulate)]

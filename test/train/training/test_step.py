@@ -10,32 +10,31 @@ from pathlib import Path
 import pytest
 from segret_ros.network import save_checkpoint, SegRet
 from segret_train.recipe import Recipe
-from segret_train.training.ema import make_average
-from segret_train.training.objective import Objective
-from segret_train.training.optimizer import make_optimizer
+from segret_train.training.loss import Loss
+from segret_train.training.optimizer import make_average, make_optimizer
+from segret_train.training.process_group import ProcessGroup
 from segret_train.training.step import seed_step, start_training_mode, train_step
-from segret_train.training.world import World
 import torch
 
 CPU = torch.device('cpu')
 
 
-def batch(views: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give images of chance and targets: class 2 above, unknown below."""
-    images = torch.randint(0, 256, (views, 32, 32, 3), dtype=torch.uint8)
-    targets = torch.full((views, 32, 32), 255, dtype=torch.uint8)
+def batch(crops: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return random images and targets: class 2 above, ignored below."""
+    images = torch.randint(0, 256, (crops, 32, 32, 3), dtype=torch.uint8)
+    targets = torch.full((crops, 32, 32), 255, dtype=torch.uint8)
     targets[:, :16] = 2
     return images, targets
 
 
 def loss_of(recipe: Recipe, logits: list[float], targets: list[int],
             weights: list[float] | None = None) -> float:
-    """Give the loss of pixels of equal logits, a row of them as one view."""
-    objective = Objective(recipe, len(logits), CPU, weights)
+    """Compute the loss of pixels of equal logits, in one row of one crop."""
+    loss = Loss(recipe, len(logits), CPU, weights)
     target = torch.tensor([[targets]], dtype=torch.uint8)  # (1, 1, pixels)
     scores = torch.tensor(logits)[None, :, None, None].expand(1, -1, 1, len(targets))
-    return float(objective(scores, torch.zeros(1, 3, 32, 32), target,
-                           objective.labelled(target), 1))
+    return float(loss(scores, torch.zeros(1, 3, 32, 32), target,
+                      loss.labelled_weight(target), 1))
 
 
 def test_the_loss_is_the_mean_over_labelled_pixels(recipe: Recipe) -> None:
@@ -67,38 +66,38 @@ def test_a_teacher_pulls_towards_its_answers(recipe: Recipe, tmp_path: Path) -> 
     save_checkpoint(teacher, path, ['a', 'b'], [[0, 0, 0], [1, 1, 1]], {})
     taught = replace(recipe, teacher=str(path), teacher_share=1.0)
     expected = 0.75 * math.log(0.75 / 0.25) + 0.25 * math.log(0.25 / 0.75)
-    objective = Objective(taught, 2, CPU)
+    loss = Loss(taught, 2, CPU)
     logits = torch.tensor([0.0, math.log(3)])[None, :, None, None].expand(5, 2, 8, 8)
     targets = torch.zeros(5, 32, 32, dtype=torch.uint8)
-    loss = objective(logits, torch.zeros(5, 3, 32, 32), targets, objective.labelled(targets), 10)
-    assert float(loss) == pytest.approx(expected / 2, rel=1e-5)  # 5 of the step's 10 views
-    with pytest.raises(ValueError, match='a teacher of 2 classes, not 3'):
-        Objective(taught, 3, CPU)
+    value = loss(logits, torch.zeros(5, 3, 32, 32), targets, loss.labelled_weight(targets), 10)
+    assert float(value) == pytest.approx(expected / 2, rel=1e-5)  # 5 of the step's 10 crops
+    with pytest.raises(ValueError, match='the teacher has 2 classes, not 3'):
+        Loss(taught, 3, CPU)
 
 
-def test_steps_follow_the_labels_and_ignore_255(recipe: Recipe, world: World) -> None:
+def test_steps_follow_the_labels_and_ignore_255(recipe: Recipe, group: ProcessGroup) -> None:
     torch.manual_seed(0)
     network = SegRet('nano', num_classes=3)
     optimizer = make_optimizer(network, recipe)
-    data, objective = batch(), Objective(recipe, 3, CPU)
+    data, loss = batch(), Loss(recipe, 3, CPU)
     start_training_mode(network, recipe)
-    losses = [train_step(network, optimizer, [data], objective, world) for _ in range(12)]
+    losses = [train_step(network, optimizer, [data], loss, group) for _ in range(12)]
     assert losses[0] == pytest.approx(math.log(3), abs=0.1)
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_a_batch_without_labels_teaches_nothing(recipe: Recipe, world: World) -> None:
+def test_a_batch_without_labels_teaches_nothing(recipe: Recipe, group: ProcessGroup) -> None:
     torch.manual_seed(0)
     network = SegRet('nano', num_classes=3)
     optimizer = make_optimizer(network, replace(recipe, weight_decay=0))
     images, targets = batch()
     before = network.decoder.classify.weight.clone()
     assert train_step(network, optimizer, [(images, torch.full_like(targets, 255))],
-                      Objective(recipe, 3, CPU), world) == 0
+                      Loss(recipe, 3, CPU), group) == 0
     assert torch.equal(network.decoder.classify.weight, before)
 
 
-def test_accumulated_batches_are_one_large_batch(recipe: Recipe, world: World) -> None:
+def test_accumulated_batches_are_one_large_batch(recipe: Recipe, group: ProcessGroup) -> None:
     """With statistics frozen, of batches with different numbers of labelled pixels."""
     recipe = replace(recipe, freeze_batch_norm=True)
     torch.manual_seed(1)
@@ -115,23 +114,23 @@ def test_accumulated_batches_are_one_large_batch(recipe: Recipe, world: World) -
                 block.drop_path = 0
         start_training_mode(network, recipe)
         losses.append(train_step(network, make_optimizer(network, recipe), batches,
-                                 Objective(recipe, 3, CPU), world))
+                                 Loss(recipe, 3, CPU), group))
         weights.append(network.decoder.fuse.weight.grad)
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-7)
 
 
-def test_a_cpu_trains_in_float32(world: World) -> None:
-    assert not world.autocasts('auto') and not world.autocasts('float32')
+def test_a_cpu_trains_in_float32(group: ProcessGroup) -> None:
+    assert not group.autocasts('auto') and not group.autocasts('float32')
 
 
-def test_frozen_statistics_stay(recipe: Recipe, world: World) -> None:
+def test_frozen_statistics_stay(recipe: Recipe, group: ProcessGroup) -> None:
     for frozen in (True, False):
         values = replace(recipe, freeze_batch_norm=frozen)
         network = SegRet('nano', num_classes=3)
         start_training_mode(network, values)
         train_step(network, make_optimizer(network, values), [batch()],
-                   Objective(values, 3, CPU), world)
+                   Loss(values, 3, CPU), group)
         untouched = torch.equal(network.decoder.fuse_norm.running_mean, torch.zeros(128))
         assert untouched == frozen
 

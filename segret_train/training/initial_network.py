@@ -2,33 +2,62 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-A larger network that starts as a trained smaller one.
+The network that a run starts with: random, with a trained backbone, or grown from a smaller one.
 
-Source: Chen, Goodfellow, Shlens: Net2Net, Accelerating learning via knowledge transfer, ICLR 2016.
+Growth is after Chen, Goodfellow, Shlens: Net2Net, Accelerating learning via knowledge transfer,
+ICLR 2016.
 """
 
 from pathlib import Path
 import re
 
-from segret_ros.network import load_checkpoint, SegRet
+from segret_ros.network import load_backbone, load_checkpoint, SegRet
 from segret_ros.network.backbone import RetentionBlock, Stage
+from segret_train.recipe import Recipe
+from segret_train.teacher import NAME, Teacher
 import torch
 from torch import nn, Tensor
 
-SPREAD = 0.25  # of the half that each of two copies has in what reads them: so they learn apart
+SPREAD = 0.25  # by which the halves of a shared weight differ at most, so that copies learn apart
+
+
+def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet | Teacher:
+    """
+    Make the network that a recipe starts with, on a device.
+
+    :raises CheckpointError: for a backbone that does not fit.
+    :raises ValueError: for a smaller network that can't grow into this one, or if the teacher's
+        packages are missing.
+    """
+    torch.manual_seed(recipe.seed)
+    if recipe.variant == NAME:
+        return Teacher(classes).to(device, memory_format=torch.channels_last)
+    network = SegRet(recipe.variant, classes, recipe.decoder_channels)
+    network.decoder.dropout.p = recipe.dropout
+    if recipe.drop_path is not None:
+        blocks = [block for stage in network.backbone.stages for block in stage.blocks]
+        for block, chance in zip(blocks, torch.linspace(0, recipe.drop_path, len(blocks))):
+            block.drop_path = float(chance)
+    if recipe.backbone:
+        load_backbone(network, recipe.backbone)
+    if recipe.grown_from:
+        grow(network, recipe.grown_from)
+    if device.type == 'cuda':  # not implemented on the CPU, nor needed by a single process
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return network.to(device, memory_format=torch.channels_last)
 
 
 def grow(network: SegRet, path: str | Path) -> None:
     """
-    Give a network the function of a smaller one: all channels twice, further blocks silent.
+    Make a network compute what a smaller one does: each channel twice, further blocks silent.
 
-    Copied heads have the nearest decay. A stage that attends over rows and columns in the one
-    network and over all cells in the other only starts near the smaller one's function.
+    Copied heads have the nearest decay. Where a stage attends over rows and columns in one network
+    and over all cells in the other, the function is only close to the smaller one's.
 
     :param network: changed in place.
-    :param path: checkpoint of the smaller one, of the same classes.
-    :raises ValueError: where classes differ, widths and heads are not twice the smaller one's, or
-        a stage has fewer blocks.
+    :param path: checkpoint of the smaller network, with the same classes.
+    :raises ValueError: unless classes are the same, widths and heads twice the smaller network's,
+        and no stage has fewer blocks.
     """
     small = load_checkpoint(path)
     pairs = list(zip(network.backbone.stages, small.backbone.stages))
@@ -38,7 +67,7 @@ def grow(network: SegRet, path: str | Path) -> None:
     if (any(_heads(own) != 2 * _heads(other) or len(own.blocks) < len(other.blocks)
             for own, other in pairs)
             or any(value.shape != shapes[key] for key, value in grown.items())):
-        raise ValueError(f'{path}: a {small.variant} of {small.num_classes} classes does not grow '
+        raise ValueError(f"{path}: a {small.variant} of {small.num_classes} classes can't grow "
                          f'into a {network.variant} of {network.num_classes}, which must have the '
                          'same classes, twice the widths and heads, and no fewer blocks')
     network.load_state_dict(grown, strict=False)
@@ -49,7 +78,7 @@ def grow(network: SegRet, path: str | Path) -> None:
 
 def _grown(key: str, weight: Tensor, shape: torch.Size, small: SegRet) -> Tensor:
     """
-    Give a parameter in twice its size, where its counterpart has that.
+    Double the dimensions of a parameter in which its counterpart is twice as large.
 
     :param shape: of the counterpart.
     """
@@ -71,13 +100,13 @@ def _heads(stage: Stage) -> int:
 
 
 def _side_by_side(first: Tensor, second: Tensor, dim: int, parts: int) -> Tensor:
-    """Give two tensors along a dimension, part by part: the first's, the second's, and so on."""
+    """Interleave two tensors along a dimension, part by part."""
     pairs = [tensor.unflatten(dim, (parts, -1)) for tensor in (first, second)]
     return torch.stack(pairs, dim + 1).flatten(dim, dim + 2)
 
 
 def _silence(block: RetentionBlock) -> None:
-    """Make a block give what it gets."""
+    """Make a block the identity."""
     for layer in (block.position, block.retention.output, block.ffn[-1]):
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)

@@ -15,15 +15,15 @@ from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
 from segret_train.datasets import DataError, DataSet, open_data_set
 from segret_train.recipe import Recipe
-from segret_train.training.run import Run
+from segret_train.training.process_group import ProcessGroup
 from segret_train.training.step import NonFiniteLoss
-from segret_train.training.world import World
+from segret_train.training.training_run import TrainingRun
 import torch
 
 
-def make_run(recipe: Recipe, data: DataSet, output: Path) -> Run:
-    """Give a run on the CPU that makes its views itself."""
-    return Run(recipe, data, output, World('cpu'), workers=0)
+def make_run(recipe: Recipe, data: DataSet, output: Path) -> TrainingRun:
+    """Give a run on the CPU that makes its crops itself."""
+    return TrainingRun(recipe, data, output, ProcessGroup('cpu'), workers=0)
 
 
 def assert_equal_states(one: Path, other: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_damaged_image_is_one_line(camvid: DataSet, tmp_path: Path, recipe: Re
                                      workers: int) -> None:
     for path in camvid.root.glob('images/train/*.jpg'):
         path.write_bytes(path.read_bytes()[:-100])
-    run = Run(recipe, camvid, tmp_path / 'run', World('cpu'), workers)
+    run = TrainingRun(recipe, camvid, tmp_path / 'run', ProcessGroup('cpu'), workers)
     with pytest.raises(DataError, match='^/.*.jpg: not a readable image: [^\n]*truncated[^\n]*$'):
         run.train()
 
@@ -113,7 +113,7 @@ def test_a_damaged_state_is_named(camvid: DataSet, tmp_path: Path, recipe: Recip
         torch.save({'step': 3}, state)
     else:
         state.write_bytes(content)
-    with pytest.raises(ValueError, match='last.pt: damaged; delete it'):
+    with pytest.raises(ValueError, match='last.pt: corrupt; delete it'):
         make_run(recipe, camvid, tmp_path / 'run')
 
 
@@ -142,13 +142,13 @@ def test_a_loss_that_is_no_number_stops_and_keeps_its_batch(
         run.network.decoder.classify.bias[3] = float('nan')
     before = run.network.decoder.fuse.weight.clone()
     path = tmp_path / 'run' / 'bad_batch_0.pt'
-    with pytest.raises(NonFiniteLoss, match=f'loss is nan at step 0, whose batch is in {path}: '
+    with pytest.raises(NonFiniteLoss, match=f'loss is nan at step 0, whose crops are in {path}: '
                                             r'.*lower --learning-rate \(0.001\)'):
         run.train()
     batch = torch.load(path)
     assert (batch['step'], batch['images'].shape, batch['targets'].shape) == (
         0, (2, 32, 32, 3), (2, 32, 32))
-    assert torch.equal(batch['images'][1], run.views[1][0])
+    assert torch.equal(batch['images'][1], run.crops[1][0])
     assert torch.equal(run.network.decoder.fuse.weight, before)
 
 

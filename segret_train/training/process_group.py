@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The processes that train together, as torchrun starts them, or this one alone."""
+"""The processes that train together, as started by torchrun, or this one alone."""
 
 from collections.abc import Sequence
 import os
@@ -12,11 +12,12 @@ from torch import distributed, nn, Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 
-class World:
+class ProcessGroup:
     """
-    This process among those that train together.
+    The process group that this process belongs to, of one process without torchrun.
 
-    :param device: `auto`, `cpu` or `cuda`; with several processes a host, each takes its own GPU.
+    :param device: `auto`, `cpu` or `cuda`; with several processes on a host, each takes a GPU of
+        its own.
     :raises ValueError: for a device that is missing.
     """
 
@@ -35,43 +36,43 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Give whether this process writes the run's files."""
+        """Return whether this process writes the run's files."""
         return self.rank == 0
 
     def autocasts(self, precision: str) -> bool:
-        """Give whether a recipe's precision means bfloat16 here; a CPU is slower with it."""
+        """Return whether a recipe's precision means bfloat16 here; CPUs are slower with it."""
         return (precision == 'auto' and self.device.type == 'cuda'
                 and torch.cuda.is_bf16_supported())
 
     def distribute(self, network: nn.Module) -> nn.Module:
-        """Give a network whose gradients are the mean over all processes' after each backward."""
+        """Wrap a network so that each backward pass averages gradients over all processes."""
         if self.size == 1:
             return network
         devices = [self.device] if self.device.type == 'cuda' else None
         return DistributedDataParallel(network, device_ids=devices)
 
     def share(self, items: Sequence) -> list:
-        """Give this process's part of a sequence."""
+        """Return this process's share of a sequence."""
         return list(items[self.rank::self.size])
 
     def sum_values(self, values: Tensor) -> Tensor:
-        """Give the sum over all processes, equal on each."""
+        """Sum over all processes; the result is equal on each."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
 
     def any_process(self, condition: bool) -> bool:
-        """Give whether a condition is true on any process."""
+        """Return whether a condition is true on any process."""
         if self.size == 1:
             return condition
         return bool(self.sum_values(torch.tensor(float(condition), device=self.device)))
 
     def sum_counts(self, counts: np.ndarray) -> np.ndarray:
-        """Give the sum of int64 counts over all processes, exactly."""
+        """Sum int64 counts over all processes, exactly."""
         return self.sum_values(torch.from_numpy(counts).to(self.device)).cpu().numpy()
 
     def merge(self, values: dict) -> dict:
-        """Give the entries of all processes' dictionaries, sorted by key."""
+        """Merge the dictionaries of all processes, sorted by key."""
         parts = [values]
         if self.size > 1:
             parts = [None] * self.size
@@ -79,13 +80,13 @@ class World:
         return dict(sorted(item for part in parts for item in part.items()))
 
     def align_buffers(self, network: nn.Module) -> None:
-        """Give a network the first process's running statistics."""
+        """Copy the first process's running statistics to all others."""
         if self.size > 1:
             for buffer in network.buffers():
                 distributed.broadcast(buffer, 0)
 
     def close(self) -> None:
-        """Wait for the others and leave them."""
+        """Wait for the other processes and leave the group."""
         if self.size > 1:
             distributed.barrier()
             distributed.destroy_process_group()

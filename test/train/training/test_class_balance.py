@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from segret_train.datasets import open_data_set, Sample
-from segret_train.training.balance import balanced_weights
+from segret_train.training.loss import balanced_weights
 
 
 @pytest.fixture

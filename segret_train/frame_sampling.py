@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames of a drive or of a folder of images, evenly chosen."""
+"""Evenly spaced frames of a bag or of a folder of images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,35 +17,35 @@ SAMPLE_DRIVE = share_directory() / 'data' / 'sample_drive'
 
 
 class FramesError(ValueError):
-    """A drive or folder without usable images; the message names it."""
+    """A bag or folder without usable images; the message names it."""
 
 
-def choose_frames(source: Path, count: int) -> Iterator[np.ndarray]:
+def sample_frames(source: Path, count: int) -> Iterator[np.ndarray]:
     """
-    Give about so many images of a source, evenly chosen: always the same ones.
+    Yield evenly spaced images of a source, always the same ones.
 
-    :param source: folder of images, else a bag, whose cameras are taken in turns.
-    :param count: at most, and one a camera more.
-    :return: (H, W, 3) uint8 RGB, one at least.
-    :raises FramesError: for a source without images or cameras, or a folder with a damaged image.
+    :param source: folder of images, else a bag, whose cameras take turns.
+    :param count: the most images, plus one for each further camera.
+    :return: (H, W, 3) uint8 RGB, at least one.
+    :raises FramesError: for a source without images or cameras, or a folder with a corrupt image.
     :raises BagError: for a bag whose messages can't be read.
     """
     images = image_files(source)
     found = 0
     for image in (map(_read, images[::_period(len(images), count)]) if images
-                  else _of_drive(source, count)):
+                  else _of_bag(source, count)):
         found += 1
         yield image
     if not found:
         raise FramesError(f'{source}: none of its images can be read')
 
 
-def _of_drive(path: Path, count: int) -> Iterator[np.ndarray]:
-    """Give images of a bag; those that can't be decoded are left out."""
+def _of_bag(path: Path, count: int) -> Iterator[np.ndarray]:
+    """Yield images of a bag, except those that can't be decoded."""
     try:
         bag = open_bag(path)
     except BagError as error:
-        raise FramesError(f'{path}: is no folder of images, and no bag '
+        raise FramesError(f'{path}: is neither a folder of images nor a bag '
                           f'({error}): give the folder of the images, or a bag') from error
     with bag:
         try:
@@ -61,7 +61,7 @@ def _of_drive(path: Path, count: int) -> Iterator[np.ndarray]:
 
 
 def _period(number: int, count: int) -> int:
-    """Give of how many items the first is taken, so that at most `count` are."""
+    """Return the step that takes at most `count` of some items."""
     return max(1, -(-number // count))
 
 
@@ -69,4 +69,4 @@ def _read(path: Path) -> np.ndarray:
     try:
         return read_image(path)
     except ImageError as error:
-        raise FramesError(f'{error}, or take it away') from error
+        raise FramesError(f'{error}, or remove it') from error

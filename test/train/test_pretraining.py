@@ -9,11 +9,19 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.network import load_backbone, SegRet
-from segret_train import pretrain
+from segret_train import pretraining
 from segret_train.datasets import DataError
-from segret_train.pretraining.images import find_classes, find_images, ImageViews
-from segret_train.pretraining.run import BACKBONE, Pretraining, PretrainingRun
-from segret_train.pretraining.tasks import Classification, Distillation
+from segret_train.pretraining import (
+    BACKBONE,
+    Classification,
+    ClassifiedImage,
+    Distillation,
+    find_classes,
+    find_images,
+    ImageCrops,
+    Pretraining,
+    PretrainingRun,
+)
 import torch
 from torch import nn, Tensor
 
@@ -51,8 +59,9 @@ def run(folder: Path, output: Path, settings: Pretraining = SETTINGS) -> Pretrai
     """Give a distillation run from the stand-in."""
     torch.manual_seed(settings.seed)
     network = SegRet('nano')
-    views = ImageViews(find_images([folder]), None, settings.recipe())
-    return PretrainingRun(settings, network, Distillation(network, StandInFeatures()), views,
+    crops = ImageCrops([ClassifiedImage(path) for path in find_images([folder])],
+                       settings.recipe())
+    return PretrainingRun(settings, network, Distillation(network, StandInFeatures()), crops,
                           output)
 
 
@@ -64,41 +73,39 @@ def test_images_are_found_in_all_folders_and_below(folder: Path) -> None:
 
 def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
     (tmp_path / 'notes.txt').write_text('none')
-    with pytest.raises(DataError, match=f'{tmp_path}: holds no image'):
+    with pytest.raises(DataError, match=f'{tmp_path}: contains no image'):
         find_images([tmp_path])
 
 
 def test_classes_are_the_first_folders(folder: Path) -> None:
-    _, classes, names = find_classes([folder])
+    images, names = find_classes([folder])
     assert names == ['blue', 'green', 'red']
-    assert classes == [0, 0, 1, 1, 2, 2]
+    assert [image.class_id for image in images] == [0, 0, 1, 1, 2, 2]
 
 
 def test_images_without_a_class_or_of_a_single_one_are_refused(folder: Path) -> None:
-    with pytest.raises(DataError, match='0.JPEG: lies in no folder of a class'):
+    with pytest.raises(DataError, match='0.JPEG: is not in the folder of a class'):
         find_classes([folder / 'red' / 'images'])
-    with pytest.raises(DataError, match='the class images alone'):
+    with pytest.raises(DataError, match='only the class images'):
         find_classes([folder / 'red'])
 
 
 def test_a_damaged_image_is_named(folder: Path) -> None:
     images = find_images([folder])
     images[0].write_bytes(b'no image')
-    views = ImageViews(images[:1], None, SETTINGS.recipe())
-    with pytest.raises(DataError, match='0.JPEG: not a readable image'):
-        views[0]
+    error = ImageCrops([ClassifiedImage(images[0])], SETTINGS.recipe())[0]
+    assert isinstance(error, DataError) and '0.JPEG: not a readable image' in str(error)
 
 
-def test_views_are_a_function_of_their_number(folder: Path) -> None:
-    images, classes, _ = find_classes([folder])
-    views = ImageViews(images, classes, SETTINGS.recipe())
+def test_crops_are_a_function_of_their_number(folder: Path) -> None:
+    crops = ImageCrops(find_classes([folder])[0], SETTINGS.recipe())
     for number in (0, 7):
-        (first, label), (second, same) = views[number], views[number]
+        (first, label), (second, same) = crops[number], crops[number]
         assert first.shape == (32, 32, 3)
         assert torch.equal(first, second)
         assert label == same
-    assert sorted(views[number][1] for number in range(6)) == [0, 0, 1, 1, 2, 2]
-    assert not torch.equal(views[0][0], views[6][0])
+    assert sorted(crops[number][1] for number in range(6)) == [0, 0, 1, 1, 2, 2]
+    assert not torch.equal(crops[0][0], crops[6][0])
 
 
 def test_a_backbone_learns_the_teachers_features(folder: Path, tmp_path: Path) -> None:
@@ -166,7 +173,7 @@ def test_the_command_pretrains_on_classes(folder: Path, tmp_path: Path,
     arguments = ['--images', str(folder), '--output', str(tmp_path / 'run'),
                  '--task', 'classification', '--iterations', '2', '--batch_size', '2',
                  '--crop', '[32, 32]']
-    assert pretrain.main(arguments) == 0
+    assert pretraining.main(arguments) == 0
     assert BACKBONE in capsys.readouterr().out
     load_backbone(SegRet('nano'), tmp_path / 'run' / BACKBONE)
 
@@ -175,9 +182,9 @@ def test_the_command_tells_a_mistake_in_one_line(tmp_path: Path,
                                                  capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'empty').mkdir()
     arguments = ['--images', str(tmp_path / 'empty'), '--output', str(tmp_path / 'run')]
-    assert pretrain.main(arguments) == 1
+    assert pretraining.main(arguments) == 1
     error = capsys.readouterr().err
-    assert f'{tmp_path / "empty"}: holds no image' in error
+    assert f'{tmp_path / "empty"}: contains no image' in error
     assert error.count('\n') == 1
 
 
@@ -187,7 +194,7 @@ def test_the_command_leaves_the_users_files(folder: Path, tmp_path: Path, place:
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'last.pt').write_text('mine')
     before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
-    assert pretrain.main(['--images', str(folder), '--output', str(tmp_path / place),
-                          '--task', 'classification', '--crop', '[32, 32]']) == 1
+    assert pretraining.main(['--images', str(folder), '--output', str(tmp_path / place),
+                             '--task', 'classification', '--crop', '[32, 32]']) == 1
     assert str(tmp_path / place) in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
 from segret_ros.network.variants import VARIANTS
-from segret_train.growth import grow
+from segret_train.training.initial_network import grow
 import torch
 
 NAMES, PALETTE = ['road', 'car', 'tree'], [[128, 64, 128], [0, 0, 142], [107, 142, 35]]
@@ -60,6 +60,6 @@ def test_copies_learn_apart(trained: Path) -> None:
 @pytest.mark.parametrize(('variant', 'classes'), [('tiny', 4), ('nano', 3), ('small', 3)])
 def test_what_does_not_grow_is_told(trained: Path, variant: str, classes: int) -> None:
     network = SegRet(variant, classes)
-    with pytest.raises(ValueError, match=f'a nano of 3 classes does not grow into a {variant} of '
+    with pytest.raises(ValueError, match=f"a nano of 3 classes can't grow into a {variant} of "
                                          f'{classes}, which must have the same classes, twice'):
         grow(network, trained)

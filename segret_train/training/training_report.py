@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A finished run as one HTML page, nothing outside."""
+"""The report of a finished run, one self-contained HTML page."""
 
 import math
 from pathlib import Path
@@ -15,14 +15,14 @@ from segret_ros.offline.pictures import encode, frame_panels, side_by_side
 from segret_ros.offline.svg import Picture
 from segret_train.datasets import Sample
 from segret_train.teacher import load_network
-from segret_train.training.run import BEST, REPORT, Run
-from segret_train.training.validation import predicted
+from segret_train.training.training_run import BEST, REPORT, TrainingRun
+from segret_train.training.validation import predict_by_recipe
 
 FRAMES = 3  # of the best and of the worst
 
 
-def write_report(run: Run) -> Path:
-    """Write the report of a run that has been validated at least once; give its path."""
+def write_report(run: TrainingRun) -> Path:
+    """Write the report of a run that has been validated at least once, and return its path."""
     labels = run.data.labels
     confusion = ConfusionMatrix(len(labels))
     confusion.counts = np.array(run.best['confusion'], np.int64)
@@ -36,27 +36,27 @@ def write_report(run: Run) -> Path:
     return run.output / REPORT
 
 
-def summary(run: Run, confusion: ConfusionMatrix) -> dict[str, str]:
-    """Give the page's first table."""
+def summary(run: TrainingRun, confusion: ConfusionMatrix) -> dict[str, str]:
+    """Return the page's first table."""
     rates = [record['images_per_second'] for record in run.log.records]
     average = f' of the moving average (decay {run.recipe.ema:g})' if run.recipe.ema else ''
     return {'best mean IoU on val': f'{confusion.mean_iou():.2%} at step {run.best["step"]}',
             'pixel accuracy then': f'{confusion.pixel_accuracy():.2%}',
             'weights': f'{BEST}{average}',
-            'frames': f'{len(run.views.samples)} to train, {len(run.validation)} to validate',
-            'steps': f'{run.step} of {run.views_a_step} views',
+            'frames': f'{len(run.crops.samples)} to train, {len(run.validation)} to validate',
+            'steps': f'{run.step} of {run.crops_per_step} crops',
             'images per second': f'{np.median(rates):.1f} (median)',
             'time': duration(run.seconds)}
 
 
 def duration(seconds: float) -> str:
-    """Give a time as people say it."""
+    """Write a duration in hours and minutes."""
     minutes = math.ceil(seconds / 60)
     return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min'
 
 
 def curves(records: list[dict]) -> list[Picture]:
-    """Give the charts of what a run's records hold."""
+    """Draw the curves of a run's records."""
     def series(name: str) -> list[tuple[float, float]]:
         return [(record['step'], record[name]) for record in records if name in record]
 
@@ -65,13 +65,13 @@ def curves(records: list[dict]) -> list[Picture]:
             curve('Images per second', series('images_per_second'))]
 
 
-def pictures(run: Run) -> dict[str, list[dict[str, str]]]:
-    """Give the best and the worst frames side by side with their labels, as JPEG files."""
+def pictures(run: TrainingRun) -> dict[str, list[dict[str, str]]]:
+    """Draw the best and the worst frames beside their labels, as JPEG files."""
     scores = {name: score for name, score in run.best['frames'].items() if score == score}
     ranked = sorted(scores, key=scores.get)
     worst = ranked[:FRAMES]
     best = [name for name in ranked[::-1][:FRAMES] if name not in worst]
-    network = load_network(run.output / BEST).to(run.world.device)
+    network = load_network(run.output / BEST).to(run.group.device)
     samples = {sample.name: sample for sample in run.validation}
     groups = {'Best frames': best, 'Worst frames': worst}
     return {title: [{'caption': f'{name}: {scores[name]:.1%} mean IoU of this frame',
@@ -79,9 +79,9 @@ def pictures(run: Run) -> dict[str, list[dict[str, str]]]:
             for title, names in groups.items() if names}
 
 
-def picture(run: Run, network: SegRet, sample: Sample) -> str:
-    """Give a frame, its labels and its true labels as the URL of a JPEG file."""
+def picture(run: TrainingRun, network: SegRet, sample: Sample) -> str:
+    """Draw a frame, its labels and its true labels, as the data URL of a JPEG file."""
     image = sample.image()
-    label = predicted(network, image, run.recipe)
+    label = predict_by_recipe(network, image, run.recipe)
     panels = frame_panels(image, label, sample.label(), run.data.labels)
     return data_url(encode(side_by_side(panels, run.data.labels), '.jpg'))

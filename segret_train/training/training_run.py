@@ -13,14 +13,24 @@ from segret_ros.files.output_folder import Layout, OutputFolder
 from segret_ros.network import save_checkpoint, SegRet
 from segret_train.datasets import DataError, DataSet
 from segret_train.recipe import Recipe
-from segret_train.training import log, state
-from segret_train.training.balance import balanced_weights
-from segret_train.training.ema import make_average
-from segret_train.training.log import Log
-from segret_train.training.network import make_network
-from segret_train.training.objective import Objective
-from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
-from segret_train.training.state import load_state, remove_leftovers, save_state
+from segret_train.training.crops import Crops, load_batches
+from segret_train.training.initial_network import make_network
+from segret_train.training.loss import balanced_weights, Loss
+from segret_train.training.optimizer import (
+    learning_rate_at,
+    make_average,
+    make_optimizer,
+    set_learning_rate,
+)
+from segret_train.training.process_group import ProcessGroup
+from segret_train.training.run_files import (
+    load_state,
+    LOG,
+    Log,
+    remove_partial_files,
+    save_state,
+    STATE,
+)
 from segret_train.training.step import (
     Batch,
     NonFiniteLoss,
@@ -30,78 +40,81 @@ from segret_train.training.step import (
     train_step,
 )
 from segret_train.training.validation import validate
-from segret_train.training.views import load_views, Views
-from segret_train.training.world import World
 from torch import nn
 from tqdm import tqdm
 
 LOG_EVERY = 50  # steps
 BEST, RECIPE, REPORT = 'best.safetensors', 'recipe.yaml', 'report.html'
-LAYOUT = Layout('segret_train', (BEST, RECIPE, REPORT, state.NAME, log.NAME, 'tensorboard/*',
+LAYOUT = Layout('segret_train', (BEST, RECIPE, REPORT, STATE, LOG, 'tensorboard/*',
                                  'bad_batch_*.pt'),
-                signatures=(frozenset({RECIPE, state.NAME}),), grows=True)
+                signatures=(frozenset({RECIPE, STATE}),), grows=True)
 
 
-class Run:
+class TrainingRun:
     """
-    A training run in a folder, which can stop at any step and go on there.
+    A training run in a folder, which can stop at any step and resume there.
 
     The folder holds `recipe.yaml`, `last.pt` (all that a resumed run needs), `best.safetensors`
     (the best on val), `log.jsonl` and TensorBoard's files.
 
-    :param data: its train split is learnt, its val split scored.
-    :param output: the run's folder, which all processes see; a run that began there goes on.
-    :param workers: processes of this one that make views; 0 makes them here.
-    :raises ValueError: for wrong data, a damaged state, a run begun with another recipe, or a
+    :param data: trained on its train split, validated on its val split.
+    :param output: the run's folder, which all processes see; a run that began there is resumed.
+    :param workers: processes that make the crops of this one; 0 makes them here.
+    :raises ValueError: for unusable data, a corrupt state, a run begun with another recipe, or a
         folder that is not a run's to fill.
     """
 
-    def __init__(self, recipe: Recipe, data: DataSet, output: Path, world: World,
+    def __init__(self, recipe: Recipe, data: DataSet, output: Path, group: ProcessGroup,
                  workers: int = 1) -> None:
-        self.recipe, self.data, self.output, self.world = recipe, data, output, world
+        self.recipe, self.data, self.output, self.group = recipe, data, output, group
         self.workers = workers
-        self.views = Views(data.samples('train'), recipe)
+        self.crops = Crops(data.samples('train'), recipe)
         self.validation = data.samples('val')
-        weights = balanced_weights(self.views.samples, len(data.labels), recipe.class_balance) \
+        weights = balanced_weights(self.crops.samples, len(data.labels), recipe.class_balance) \
             if recipe.class_balance else None
-        self.objective = Objective(recipe, len(data.labels), world.device, weights)
-        self.network = make_network(recipe, len(data.labels), world.device)
+        self.loss = Loss(recipe, len(data.labels), group.device, weights)
+        self.network = make_network(recipe, len(data.labels), group.device)
         self.optimizer = make_optimizer(self.network, recipe)
         self.average = make_average(self.network, recipe.ema) if recipe.ema else None
         self.step, self.seconds, self._clock = 0, 0.0, 0.0
         self.losses: list[float] = []  # since the last record
         self.best: dict = {}  # of the best validation: val_miou, step, confusion, frames
-        if world.is_first:
+        if group.is_first:
             OutputFolder(LAYOUT, output, [data.root, *filter(None, (
                 recipe.dataset, recipe.backbone, recipe.grown_from, recipe.teacher))])
         records: list[dict] = []
-        if saved := load_state(output, recipe, world.size):
+        if saved := load_state(output, recipe, group.size):
             records = self._restore(saved)
         self.log = None
-        if world.is_first:
-            remove_leftovers(output, (state.NAME, log.NAME, BEST, RECIPE))
+        if group.is_first:
+            remove_partial_files(output, (STATE, LOG, BEST, RECIPE))
             recipe.save(output / RECIPE)
             self.log = Log(output, records)
 
     @property
     def best_miou(self) -> float:
-        """Give the best mIoU on val so far, 0..1; below 0 before the first validation."""
+        """Return the best mIoU on val so far, 0..1; negative before the first validation."""
         return self.best.get('val_miou', -1.0)
 
     @property
     def scored_network(self) -> SegRet:
-        """Give the network that is validated and saved: the moving average where there is one."""
+        """Return the network to validate and save: the moving average where there is one."""
         return self.average.module if self.average else self.network
+
+    @property
+    def crops_per_step(self) -> int:
+        """Return the number of crops that all processes together take in a step."""
+        return self.recipe.batch_size * self.recipe.accumulate * self.group.size
 
     def train(self, stopped: Callable[[], bool] = lambda: False) -> float:
         """
-        Take the steps that are left.
+        Take the remaining steps.
 
         :param stopped: asked after each step; true on any process saves and ends all of them.
-        :return: the best mIoU on the val split so far, as of `best_miou`.
-        :raises NonFiniteLoss: naming the file that holds the step's batch.
+        :return: the best mIoU on the val split so far, see `best_miou`.
+        :raises NonFiniteLoss: naming the file that holds the step's crops.
         """
-        network = self.world.distribute(self.network)
+        network = self.group.distribute(self.network)
         start_training_mode(network, self.recipe)
         with self._progress_bar() as bar:
             self._clock = time.monotonic()
@@ -109,7 +122,7 @@ class Run:
                 self.losses.append(self._step(network, batches))
                 self.step += 1
                 bar.set_postfix(loss=f'{self.losses[-1]:.3f}', refresh=False)
-                bar.update(self.views_a_step)
+                bar.update(self.crops_per_step)
                 if self._is_to_validate():
                     bar.set_description('validating')
                     self._validate()
@@ -117,40 +130,35 @@ class Run:
                     start_training_mode(network, self.recipe)
                 elif not self.step % LOG_EVERY:
                     self._record(self._steps_record())
-                if self.world.any_process(stopped()):
+                if self.group.any_process(stopped()):
                     self._stop()
                     break
         return self.best_miou
 
-    @property
-    def views_a_step(self) -> int:
-        """Give how many views all processes together take a step."""
-        return self.recipe.batch_size * self.recipe.accumulate * self.world.size
-
     def _progress_bar(self) -> tqdm:
-        size = self.views_a_step
+        size = self.crops_per_step
         return tqdm(total=self.recipe.iterations * size, initial=self.step * size, unit='image',
-                    mininterval=2, disable=not self.world.is_first)
+                    mininterval=2, disable=not self.group.is_first)
 
     def _steps(self) -> Iterator[list[Batch]]:
-        """Give the batches of each step that is left."""
-        loaded = iter(load_views(self.views, self.world, self.step, self.workers))
+        """Yield the batches of each remaining step."""
+        loaded = iter(load_batches(self.crops, self.group, self.step, self.workers))
         while batches := list(islice(loaded, self.recipe.accumulate)):
             yield batches
 
     def _step(self, network: nn.Module, batches: list[Batch]) -> float:
-        """Take a step; give its loss."""
-        seed_step(self.recipe, self.step, self.world.rank)
+        """Take a step and return its loss."""
+        seed_step(self.recipe, self.step, self.group.rank)
         set_learning_rate(self.optimizer, learning_rate_at(self.recipe, self.step))
         try:
-            loss = train_step(network, self.optimizer, batches, self.objective, self.world,
-                              self.world.autocasts(self.recipe.precision))
+            loss = train_step(network, self.optimizer, batches, self.loss, self.group,
+                              self.group.autocasts(self.recipe.precision))
         except NonFiniteLoss as error:
-            path = self.output / f'bad_batch_{self.world.rank}.pt'
+            path = self.output / f'bad_batch_{self.group.rank}.pt'
             save_batches(path, batches, self.step)
             raise NonFiniteLoss(
-                f'{error} at step {self.step}, whose batch is in {path}: if it is sound, lower '
-                f'--learning-rate ({self.recipe.learning_rate:g})') from error
+                f'{error} at step {self.step}, whose crops are in {path}: if they are sound, '
+                f'lower --learning-rate ({self.recipe.learning_rate:g})') from error
         if self.average:
             self.average.update_parameters(self.network)
         return loss
@@ -164,21 +172,21 @@ class Run:
         self._save()
 
     def _validate(self) -> None:
-        """Score the network, keep it if it is the best, and save."""
+        """Score the network, write it if it is the best so far, and save."""
         record = self._steps_record()
         network = self.scored_network.eval()
-        self.world.align_buffers(network)
-        scores = validate(network, self.validation, self.recipe, self.world)
+        self.group.align_buffers(network)
+        scores = validate(network, self.validation, self.recipe, self.group)
         miou = scores.confusion.mean_iou()
         if np.isnan(miou):
             raise DataError(f'{self.data.name} val: none of its {len(self.validation)} frames has '
-                            'a labelled pixel, so the best weights cannot be told: label some')
+                            'a labelled pixel, so there is no best network: label some')
         iou = {name: round(value, 4) for name, value
                in zip(self.data.labels.names, scores.confusion.iou().tolist()) if value == value}
         if miou > self.best_miou:
             self.best = {'val_miou': miou, 'step': self.step, 'frames': scores.frames,
                          'confusion': scores.confusion.counts.tolist()}
-            if self.world.is_first:
+            if self.group.is_first:
                 labels = self.data.labels
                 save_checkpoint(network, self.output / BEST, list(labels.names),
                                 [list(color) for color in labels.colors],
@@ -189,16 +197,16 @@ class Run:
         self._save()
 
     def _pass_time(self) -> float:
-        """Give the seconds since the last call, which count as the run's."""
+        """Return the seconds since the last call, and add them to the run's."""
         before, self._clock = self._clock, time.monotonic()
         self.seconds += self._clock - before
         return self._clock - before
 
     def _steps_record(self) -> dict:
-        """Give what there is to tell of the steps since the last record."""
+        """Return a record of the steps since the last one."""
         record = {'step': self.step, 'loss': float(np.mean(self.losses)),
                   'learning_rate': learning_rate_at(self.recipe, self.step - 1),
-                  'images_per_second': len(self.losses) * self.views_a_step / self._pass_time()}
+                  'images_per_second': len(self.losses) * self.crops_per_step / self._pass_time()}
         self.losses.clear()
         return record
 
@@ -208,14 +216,14 @@ class Run:
 
     def _origin(self) -> dict:
         data = self.data.name
-        return {'data': f'{data} train, {len(self.views.samples)} frames',
+        return {'data': f'{data} train, {len(self.crops.samples)} frames',
                 'val_data': f'{data} val, {len(self.validation)} frames, single scale',
                 'step': self.step, 'recipe': self.recipe.values()}
 
     def _save(self) -> None:
         if self.log is None:
             return
-        save_state(self.output, self.recipe, self.world.size, {
+        save_state(self.output, self.recipe, self.group.size, {
             'step': self.step, 'seconds': self.seconds, 'best': self.best,
             'records': self.log.records, 'network': self.network.state_dict(),
             'average': self.average.state_dict() if self.average else None,
@@ -223,7 +231,7 @@ class Run:
         self.log.save()
 
     def _restore(self, saved: dict) -> list[dict]:
-        """Take up a state; give its records."""
+        """Restore a state and return its records."""
         self.step, self.seconds, self.best = saved['step'], saved['seconds'], saved['best']
         self.network.load_state_dict(saved['network'])
         if self.average:

@@ -8,14 +8,14 @@ import re
 
 from segret_train.datasets import DataSet
 from segret_train.recipe import Recipe
-from segret_train.training.report import duration, write_report
-from segret_train.training.run import Run
-from segret_train.training.world import World
+from segret_train.training.process_group import ProcessGroup
+from segret_train.training.training_report import duration, write_report
+from segret_train.training.training_run import TrainingRun
 
 
 def test_the_report_is_one_page_with_curves_scores_and_pictures(
-        camvid: DataSet, tmp_path: Path, recipe: Recipe, world: World) -> None:
-    run = Run(recipe, camvid, tmp_path / 'run', world, workers=0)
+        camvid: DataSet, tmp_path: Path, recipe: Recipe, group: ProcessGroup) -> None:
+    run = TrainingRun(recipe, camvid, tmp_path / 'run', group, workers=0)
     best = run.train()
     page = write_report(run).read_text()
     assert f'{best:.2%} at step {run.best["step"]}' in page

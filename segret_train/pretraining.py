@@ -1,0 +1,312 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pretrain a backbone: `segret_train pretrain --images FOLDER --output runs/backbone`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+import signal
+import sys
+from typing import Literal, NamedTuple
+
+from jsonargparse import ArgumentError
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+import numpy as np
+from segret_ros.command_line import FAILED, INTERRUPTED
+from segret_ros.files.output_folder import Layout, OutputFolder
+from segret_ros.images.image_file import ENDINGS, image_files, ImageError, read_image, shown
+from segret_ros.network import save_backbone, SegRet
+from segret_train.augmentation import augment
+from segret_train.datasets import DataError, IGNORE
+from segret_train.options import OptionParser
+from segret_train.recipe import one_line, plain, Recipe
+from segret_train.teacher import EfficientNetFeatures
+from segret_train.training.crops import Crops, load_batches, STOP_SIGNALS
+from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
+from segret_train.training.process_group import ProcessGroup
+from segret_train.training.run_files import load_state, save_state, STATE
+from segret_train.training.step import normalised
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+BACKBONE = 'backbone.safetensors'
+SAVE_EVERY = 200  # steps
+LAYOUT = Layout('segret_train pretrain', (BACKBONE, STATE),
+                signatures=(frozenset({BACKBONE, STATE}),), grows=True)
+LABEL_SMOOTHING = 0.1
+DESCRIPTION = ('Train a backbone on images without labels, for segret_train --backbone to start '
+               'with. Ctrl-C saves; the same command resumes.')
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """
+    All values of a pretraining run.
+
+    :param variant: network size.
+    :param task: distillation learns ImageNet's features of EfficientNet-Lite2 on any images;
+        classification learns in which folder an image is.
+    :param iterations: optimizer steps.
+    :param batch_size: crops in a step.
+    :param learning_rate: its peak; it falls to 0 at the last step.
+    :param muon_rate: see segret_train --help.
+    :param warmup: steps over which the learning rate rises linearly.
+    :param weight_decay: of the optimizer.
+    :param crop: height and width of a crop.
+    :param scale_range: smallest and largest random scale of a crop.
+    :param seed: of weights, crops and stochastic depth.
+    """
+
+    variant: Literal['nano', 'tiny', 'small', 'base', 'large'] = 'nano'
+    task: Literal['distillation', 'classification'] = 'distillation'
+    iterations: PositiveInt = 1400
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveFloat = 2e-3
+    muon_rate: NonNegativeFloat = 4.0
+    warmup: NonNegativeInt = 50
+    weight_decay: PositiveFloat = 0.01
+    crop: tuple[PositiveInt, PositiveInt] = (256, 320)
+    scale_range: tuple[PositiveFloat, PositiveFloat] = (0.5, 1.6)
+    seed: NonNegativeInt = 0
+
+    def values(self) -> dict:
+        """Return the values as JSON holds them."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def recipe(self) -> Recipe:
+        """Return the recipe for crops and optimizer."""
+        values = asdict(self)
+        del values['task']
+        return Recipe(dataset='', **values)
+
+
+class Distillation(nn.Module):
+    """
+    Learn a teacher's features, cell by cell at strides 4 to 32.
+
+    :param network: whose backbone learns.
+    :param teacher: computes four features of (B, 3, H, W), of the widths in its `channels`.
+    """
+
+    def __init__(self, network: SegRet, teacher: nn.Module) -> None:
+        super().__init__()
+        self.backbone = network.backbone
+        self.teacher = [teacher.eval().requires_grad_(False)]  # a list, to stay out of the state
+        widths = [stage.blocks[0].retention_norm.weight.numel() for stage in self.backbone.stages]
+        self.projections = nn.ModuleList(
+            nn.Conv2d(own, taught, 1) for own, taught in zip(widths, teacher.channels))
+
+    def forward(self, images: Tensor, classes: Tensor) -> Tensor:
+        """
+        Compute the loss: 1 minus the cosine similarity to the teacher, averaged over cells.
+
+        Its features are standardised by channel, or a few channels would dominate the cosine.
+
+        :param images: (B, 3, H, W), normalised.
+        :param classes: ignored.
+        """
+        with torch.no_grad():
+            taught = self.teacher[0](images)
+        losses = []
+        for own, target, project in zip(self.backbone(images), taught, self.projections):
+            target = functional.batch_norm(target, None, None, training=True)
+            losses.append(1 - functional.cosine_similarity(project(own), target).mean())
+        return torch.stack(losses).mean()
+
+
+class Classification(nn.Module):
+    """
+    Learn the classes of images from the mean of the deepest stage's cells.
+
+    :param network: whose backbone learns.
+    """
+
+    def __init__(self, network: SegRet, classes: int) -> None:
+        super().__init__()
+        self.backbone = network.backbone
+        width = self.backbone.stages[-1].blocks[0].retention_norm.weight.numel()
+        self.norm = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, images: Tensor, classes: Tensor) -> Tensor:
+        """
+        Compute the cross-entropy.
+
+        :param images: (B, 3, H, W), normalised.
+        :param classes: (B,) int64.
+        """
+        mean = self.backbone(images)[-1].mean((2, 3))  # (B, C)
+        return functional.cross_entropy(self.classify(self.norm(mean)), classes,
+                                        label_smoothing=LABEL_SMOOTHING)
+
+
+class ClassifiedImage(NamedTuple):
+    """An image file, and the number of its class."""
+
+    path: Path
+    class_id: int = 0
+
+
+def find_images(folders: Sequence[Path]) -> list[Path]:
+    """
+    Return the images in folders and their subfolders, in order.
+
+    :raises DataError: for a folder without any.
+    """
+    found = []
+    for folder in folders:
+        images = image_files(folder, recursive=True)
+        if not images:
+            raise DataError(f'{shown(folder)}: contains no image ({", ".join(ENDINGS)}): give a '
+                            'folder that does')
+        found += images
+    return found
+
+
+def find_classes(folders: Sequence[Path]) -> tuple[list[ClassifiedImage], list[str]]:
+    """
+    Return the images in folders of one folder for each class, CLASS/a.jpg or CLASS/images/a.jpg.
+
+    :return: the images, and the class names in order.
+    :raises DataError: for a folder without images, images without a class, or a single class.
+    """
+    named = []
+    for folder in folders:
+        for path in find_images([folder]):
+            inner = path.relative_to(folder).parts
+            if len(inner) == 1:
+                raise DataError(f'{shown(path)}: is not in the folder of a class: lay images out '
+                                'as CLASS/IMAGE, or give --task distillation, which needs no '
+                                'classes')
+            named.append((path, inner[0]))
+    names = sorted({name for _, name in named})
+    if len(names) < 2:
+        raise DataError(f'{shown(folders[0])}: contains only the class {names[0]}: give at least '
+                        'two, as CLASS/IMAGE')
+    ids = {name: class_id for class_id, name in enumerate(names)}
+    return [ClassifiedImage(path, ids[name]) for path, name in named], names
+
+
+class ImageCrops(Crops):
+    """Random crops of images without labels."""
+
+    def crop(self, sample: ClassifiedImage, random: np.random.Generator) -> tuple[Tensor, int]:
+        """Return (H, W, 3) uint8 RGB and the class of its image."""
+        try:
+            image = read_image(sample.path)
+        except ImageError as error:
+            raise DataError(str(error)) from error
+        crop, _ = augment(image, np.full(image.shape[:2], IGNORE, np.uint8), self.recipe, random)
+        return torch.from_numpy(crop), sample.class_id
+
+
+class PretrainingRun:
+    """
+    A pretraining run in a folder, which can stop at any step and resume there.
+
+    The folder holds `last.pt` (all that a resumed run needs) and `backbone.safetensors`.
+
+    :param task: `Distillation` or `Classification` of the network's backbone.
+    :raises ValueError: for a corrupt state, or a run begun with other values.
+    """
+
+    def __init__(self, settings: Pretraining, network: SegRet, task: nn.Module, crops: ImageCrops,
+                 output: Path) -> None:
+        self.settings, self.network, self.crops, self.output = settings, network, crops, output
+        self.task = task.to(memory_format=torch.channels_last).train()
+        self.optimizer = make_optimizer(task, settings.recipe())
+        self.step = 0
+        self.losses: list[float] = []
+        if saved := load_state(output, settings, 1):
+            self.task.load_state_dict(saved['task'])
+            self.optimizer.load_state_dict(saved['optimizer'])
+            self.step = saved['step']
+
+    def train(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """
+        Take the remaining steps.
+
+        :param stopped: asked after each step; true saves and ends the run early.
+        """
+        recipe = self.settings.recipe()
+        batches = load_batches(self.crops, ProcessGroup('cpu'), self.step, workers=1)
+        bar = tqdm(batches, total=recipe.iterations, initial=self.step, unit='step', mininterval=2)
+        for images, classes in bar:
+            torch.manual_seed(recipe.seed + self.step)  # so that a resumed run equals a whole one
+            set_learning_rate(self.optimizer, learning_rate_at(recipe, self.step))
+            loss = self.task(normalised(images), classes)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.losses.append(loss.item())
+            self.step += 1
+            bar.set_postfix(loss=f'{np.mean(self.losses[-100:]):.3f}', refresh=False)
+            if stopped() or self.step == recipe.iterations or not self.step % SAVE_EVERY:
+                self._save()
+            if stopped():
+                break
+
+    def _save(self) -> None:
+        save_backbone(self.network, self.output / BACKBONE,
+                      {'pretraining': self.settings.values(), 'images': len(self.crops.samples),
+                       'step': self.step})
+        save_state(self.output, self.settings, 1,
+                   {'task': self.task.state_dict(), 'optimizer': self.optimizer.state_dict(),
+                    'step': self.step})
+
+
+def make_parser() -> OptionParser:
+    """Make the parser of the command line."""
+    parser = OptionParser('segret_train pretrain', DESCRIPTION)
+    parser.add_argument('--images', type=Path, nargs='+', required=True, metavar='FOLDER',
+                        help='of images; for classification, of one folder for each class')
+    parser.add_argument('--output', type=Path, required=True, help='folder of the run')
+    parser.add_class_arguments(Pretraining)
+    return parser
+
+
+def make_task(settings: Pretraining, network: SegRet,
+              folders: list[Path]) -> tuple[nn.Module, ImageCrops]:
+    """
+    Make the task of a network's backbone, and the crops that it learns from.
+
+    :raises ValueError: for folders without such images, or if the teacher's package is missing.
+    """
+    if settings.task == 'distillation':
+        images = [ClassifiedImage(path) for path in find_images(folders)]
+        teacher = EfficientNetFeatures(pretrained=True).eval()
+        teacher.fold()
+        task = Distillation(network, teacher)
+    else:
+        images, names = find_classes(folders)
+        task = Classification(network, len(names))
+    return task, ImageCrops(images, settings.recipe())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    stopped = []
+    try:
+        values = vars(make_parser().parse_args(sys.argv[1:] if arguments is None else arguments))
+        folders, output = values.pop('images'), values.pop('output')
+        settings = Pretraining(**{name: plain(value) for name, value in values.items()})
+        torch.manual_seed(settings.seed)
+        network = SegRet(settings.variant)
+        run = PretrainingRun(settings, network, *make_task(settings, network, folders), output)
+        OutputFolder(LAYOUT, output, folders)
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda *_: stopped.append(True))
+        run.train(lambda: bool(stopped))
+    except (ValueError, OSError, ArgumentError) as error:
+        print(f'segret_train pretrain: {one_line(error)}', file=sys.stderr)
+        return FAILED
+    if run.step < settings.iterations:
+        print(f'\nstopped and saved after step {run.step} of {settings.iterations}: the same '
+              'command resumes')
+        return INTERRUPTED
+    print(f'backbone: {output / BACKBONE}')
+    return 0
