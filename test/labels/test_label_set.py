@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Label sets: those that are shipped, and what is refused."""
+"""Label sets: those that are shipped, and invalid ones."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_what_is_no_label_set_is_refused(names: tuple, colors: tuple, value: str
         LabelSet(names, colors)
 
 
-def test_an_unknown_name_is_told_the_known_ones() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(LabelSetError,
                        match='no label set kitti: name one of ade20k, camvid, cityscapes'):
         load_label_set('kitti')

@@ -11,7 +11,7 @@ from segret_ros.labels.metrics import BoundaryScore, Calibration, ConfusionMatri
 
 
 def confusion_of(true: list[int], predicted: list[int], num_classes: int = 3) -> ConfusionMatrix:
-    """Give the confusion of one row of pixels."""
+    """Return the confusion of one row of pixels."""
     confusion = ConfusionMatrix(num_classes)
     confusion.add(np.array([true], np.uint8), np.array([predicted], np.uint8))
     return confusion
@@ -81,7 +81,7 @@ def test_accuracy_is_of_the_true_class() -> None:
 
 
 def boundary_of(true: list[list[int]], predicted: list[list[int]]) -> BoundaryScore:
-    """Give the boundary scores of one image of three classes."""
+    """Return the boundary scores of one image of three classes."""
     boundary = BoundaryScore(3)
     boundary.add(np.array(true, np.uint8), np.array(predicted, np.uint8))
     return boundary
@@ -183,7 +183,7 @@ def test_boundaries_against_the_distances_of_all_pairs() -> None:
 
 
 def edge_by_hand(label: np.ndarray, index: int, known: np.ndarray) -> np.ndarray:
-    """Give (pixels, 2) of a class's pixels beside known ones of another."""
+    """Return the pixels, (pixels, 2), of a class beside labelled ones of another."""
     height, width = label.shape
     return np.array([
         (row, column) for row, column in np.argwhere(known & (label == index))

@@ -13,7 +13,7 @@ from segret_train.datasets import DataSet, open_data_set
 
 @pytest.fixture
 def camvid_tree(tmp_path: Path) -> Path:
-    """Give a folder laid out as CamVid: 8 frames to train on, 2 to validate, 40 x 48."""
+    """Write a folder in CamVid's layout: 8 frames to train on, 2 to validate, 40 x 48."""
     root = tmp_path / 'camvid'
     random = np.random.default_rng(0)
     for split, count in (('train', 8), ('val', 2)):
@@ -30,5 +30,5 @@ def camvid_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def camvid(camvid_tree: Path) -> DataSet:
-    """Give the data set of that folder."""
+    """Return the data set of that folder."""
     return open_data_set('camvid', camvid_tree)

@@ -19,7 +19,7 @@ def crop_of(image: np.ndarray, label: np.ndarray, crop: tuple[int, int],
 
 
 def labelled_image(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give an image whose brightness tells its label: bands and columns of ids."""
+    """Return an image whose brightness encodes its label: bands and columns of ids."""
     cells = np.add.outer(np.arange(height) // 9, np.arange(width) // 7)
     label = np.array(IDS, np.uint8)[cells % 4]
     grey = np.array([40, 90, 140, 190], np.uint8)[np.searchsorted(IDS, label)]

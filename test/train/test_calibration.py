@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The temperature is found again where it is known; the calibration error is counted by hand."""
+"""A known temperature is recovered; the calibration error is counted by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ FRAMES = [cv2.resize(np.random.default_rng(seed).integers(0, 256, (9, 12, 3)).as
 
 @pytest.fixture(scope='module')
 def drawn() -> tuple[Tensor, Tensor]:
-    """Give logits of five classes, and labels drawn with just their probabilities."""
+    """Return logits of five classes, and labels drawn with their probabilities."""
     torch.manual_seed(0)
     logits = torch.randn(20_000, 5) * 2
     return logits, torch.multinomial(logits.softmax(1), 1)[:, 0]
@@ -91,7 +91,7 @@ def test_certain_and_right_is_no_error() -> None:
 
 @pytest.fixture(scope='module')
 def network() -> SegRet:
-    """Give a network of CamVid's classes, of random weights and logits that spread."""
+    """Return a network of CamVid's classes, with random weights and well-spread logits."""
     torch.manual_seed(0)
     network = SegRet('nano', len(CAMVID)).eval()
     classify = network.decoder.classify
@@ -105,7 +105,7 @@ def network() -> SegRet:
 
 @pytest.fixture(scope='module')
 def data(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give frames whose labels are drawn with the network's odds at `TRUE_TEMPERATURE`."""
+    """Write frames with labels drawn from the network's softmax at `TRUE_TEMPERATURE`."""
     root = tmp_path_factory.mktemp('camvid')
     for kind in ('images', 'labels'):
         (root / kind / 'val').mkdir(parents=True)
@@ -126,7 +126,7 @@ def data(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='module')
 def exported(network: SegRet, data: Path,
              tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Give the network's model file, exported and calibrated, and what the command said."""
+    """Export and calibrate the network; return the model file and the command's output."""
     folder = tmp_path_factory.mktemp('model')
     save_checkpoint(network, folder / 'camvid.safetensors', list(CAMVID.names),
                     list(map(list, CAMVID.colors)), {})

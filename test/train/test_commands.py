@@ -9,7 +9,7 @@ from without_package import run_command_without
 
 @pytest.mark.parametrize('command', ['export', 'train', 'validate'])
 @pytest.mark.parametrize('missing', ['torch', 'safetensors'])
-def test_a_missing_package_is_told_in_one_line(command: str, missing: str) -> None:
+def test_a_missing_package_is_named_in_one_line(command: str, missing: str) -> None:
     ran = run_command_without(missing, 'segret_train', command, '--help')
     assert ran.returncode == 1 and not ran.stdout
     line, = ran.stderr.splitlines()

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Exports that do what their checkpoint does, or are not written."""
+"""Exports that reproduce their checkpoint, or are not written."""
 
 from dataclasses import replace
 import hashlib
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a checkpoint of two classes."""
+    """Save a checkpoint of two classes."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('checkpoint') / 'two.safetensors'
     save_checkpoint(SegRet('nano', 2), path, ['road', 'other'], [[1, 2, 3], [4, 5, 6]],
@@ -47,12 +47,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Agreement]:
-    """Give the checkpoint's model file for 64 x 96, and how far it does the same."""
+    """Export the checkpoint for 64 x 96; return the model file and its agreement."""
     output = tmp_path_factory.mktemp('exported') / 'two.onnx'
     return output, export(checkpoint, output, (64, 96), FRAMES)
 
 
-def test_the_file_tells_what_the_checkpoint_told(exported: tuple[Path, Agreement]) -> None:
+def test_the_file_has_the_metadata_of_the_checkpoint(exported: tuple[Path, Agreement]) -> None:
     output, agreement = exported
     info = Model.load(output).info
     assert agreement.share >= 0.999
@@ -64,8 +64,8 @@ def test_the_file_tells_what_the_checkpoint_told(exported: tuple[Path, Agreement
     assert (info.temperature, info.calibration_error) == (1, None)
 
 
-def test_the_file_tells_how_it_was_made(checkpoint: Path,
-                                        exported: tuple[Path, Agreement]) -> None:
+def test_the_file_records_how_it_was_made(checkpoint: Path,
+                                          exported: tuple[Path, Agreement]) -> None:
     info, model = Model.load(exported[0]).info, onnx.load(exported[0])
     assert info.checkpoint_sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [('', info.opset)]
@@ -85,16 +85,16 @@ def test_another_process_in_another_folder_writes_the_same_bytes(
     assert (tmp_path / 'again.onnx').read_bytes() == exported[0].read_bytes()
 
 
-def test_a_tool_without_a_version_is_told(checkpoint: Path, tmp_path: Path,
-                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tool_without_a_version_is_refused(checkpoint: Path, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_model, 'TOOLS', ('torch', 'segret-of-a-source-tree'))
     with pytest.raises(ValueError, match='the version of segret-of-a-source-tree is not known.* '
                                          'install the package with pip'):
         export(checkpoint, tmp_path / 'x.onnx', (64, 96), FRAMES)
 
 
-def test_the_file_tells_no_path_of_the_machine(checkpoint: Path,
-                                               exported: tuple[Path, Agreement]) -> None:
+def test_the_file_contains_no_path_of_the_machine(checkpoint: Path,
+                                                  exported: tuple[Path, Agreement]) -> None:
     model = onnx.load(exported[0])
     for tensor in model.graph.initializer:
         tensor.ClearField('raw_data')  # chance bytes
@@ -107,8 +107,8 @@ def test_the_file_tells_no_path_of_the_machine(checkpoint: Path,
 @pytest.mark.parametrize(('openvino_share', 'lines', 'said'), [
     (None, 1, '99.9500% of labels'), (0.9991, 2, 'rounding of this processor, 99.91'),
     (0.99, 3, 'less than 99.5%: run this model on device cpu')])
-def test_an_engine_that_rounds_too_much_is_told(tmp_path: Path, openvino_share: float | None,
-                                                lines: int, said: str) -> None:
+def test_an_engine_that_rounds_too_much_is_reported(tmp_path: Path, openvino_share: float | None,
+                                                    lines: int, said: str) -> None:
     (tmp_path / 'model.onnx').write_bytes(b'')
     told = export_module.report(tmp_path / 'model.onnx',
                                 export_module.Agreement(0.9995, 'float32', 'float16',
@@ -215,7 +215,7 @@ def save_colourless(path: Path) -> None:
                 'meta': {'CLASSES': ('road', 'other'), 'PALETTE': 'random'}}, path)
 
 
-def test_ranges_of_a_foreign_drive_are_told(exported: tuple[Path, Agreement]) -> None:
+def test_ranges_of_a_foreign_drive_are_a_warning(exported: tuple[Path, Agreement]) -> None:
     path, agreement = exported
     info = replace(Model.load(path).info, precision='int8')
     camvid = replace(info, labels=load_label_set('camvid'))
@@ -259,7 +259,7 @@ def test_a_users_mistake_is_one_line(
 
 
 @pytest.mark.parametrize('error', [MemoryError('allocate 9 GiB'), RuntimeError('allocate 9 GiB')])
-def test_an_input_that_takes_too_much_memory_is_told(
+def test_an_input_that_takes_too_much_memory_is_refused(
         checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         error: Exception) -> None:
     monkeypatch.setattr(SegRet, 'forward', Mock(side_effect=error))  # NumPy's and PyTorch's
@@ -278,7 +278,7 @@ def camvid_tree(root: Path) -> Path:
     return root
 
 
-def test_data_of_other_classes_is_told_before_the_work(checkpoint: Path, tmp_path: Path) -> None:
+def test_data_of_other_classes_is_refused_at_once(checkpoint: Path, tmp_path: Path) -> None:
     data = open_data_set('camvid', camvid_tree(tmp_path / 'camvid'))
     with pytest.raises(CalibrationError, match=r'two.safetensors: its classes \(road, other, ...\)'
                                                r" are not CamVid's \(sky, building, pole, ...\), "

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Model files in float16 and int8: what they compute in, and that the gate tells good from bad."""
+"""Model files in float16 and int8: their types, and that the parity check refuses bad ones."""
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
@@ -39,7 +39,7 @@ FRAMES = list(sample_frames(SAMPLE_DRIVE, 4))
 
 
 def block_state(weights: dict[str, Tensor], name: str, heads: int) -> dict[str, Tensor]:
-    """Give the weights of a retention block of a model file's."""
+    """Return the weights of a retention block among a model file's."""
     key_scale = (len(weights[f'{name}.key.bias']) // heads) ** -0.5
     weights[f'{name}.position.weight'][:, :, 1, 1] -= 1
     for part in ('weight', 'bias'):
@@ -52,7 +52,7 @@ def block_state(weights: dict[str, Tensor], name: str, heads: int) -> dict[str, 
 
 
 def network_of_the_shipped_model() -> SegRet:
-    """Give a network that does what the shipped model file does, whose norms change nothing."""
+    """Rebuild the network of the shipped model file, with norms that are the identity."""
     arrays = weights_of(onnx.load(default_model()).graph)
     weights = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     network = SegRet('nano', 11, decoder_channels=len(weights['decoder.fuse.0.bias'])).eval()
@@ -80,13 +80,13 @@ def network_of_the_shipped_model() -> SegRet:
 
 @pytest.fixture(scope='module')
 def trained() -> SegRet:
-    """Give the shipped model's network."""
+    """Return the shipped model's network."""
     return network_of_the_shipped_model()
 
 
 @pytest.fixture(scope='module')
 def checkpoint(trained: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the shipped model's checkpoint."""
+    """Save the shipped model's checkpoint."""
     labels = Model.load(default_model()).info.labels
     path = tmp_path_factory.mktemp('checkpoint') / 'trained.safetensors'
     save_checkpoint(trained, path, list(labels.names), [list(color) for color in labels.colors],
@@ -114,14 +114,14 @@ def graphs() -> Iterator[dict[str, onnx.ModelProto]]:
 
 @pytest.fixture(scope='module')
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of images as the camera takes them."""
+    """Write a folder of images from the camera."""
     return save(FRAMES, tmp_path_factory.mktemp('images') / 'street')
 
 
 @pytest.fixture(scope='module')
 def files(checkpoint: Path, street: Path,
           tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Give a model file of each precision that is not the default."""
+    """Export a model file in each precision except the default."""
     folder = tmp_path_factory.mktemp('precisions')
     paths = {precision: folder / f'{precision}.onnx' for precision in ('float16', 'int8')}
     for precision, path in paths.items():
@@ -133,7 +133,7 @@ def files(checkpoint: Path, street: Path,
 
 @pytest.fixture(scope='module')
 def black(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of images as a covered camera takes them."""
+    """Write a folder of images from a covered camera."""
     random = np.random.default_rng(0)
     return save(random.integers(0, 3, (2, 360, 480, 3), np.uint8),
                 tmp_path_factory.mktemp('images') / 'black')
@@ -171,7 +171,7 @@ def test_int8_is_the_smaller_file(files: dict[str, Path]) -> None:
 
 
 def types_of(path: Path) -> dict[str, set[tuple[str, ...]]]:
-    """Give the float types that each kind of operator of a graph takes."""
+    """Return the input float types of each kind of operator in a graph."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True).graph
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     kinds |= {value.name: value.type.tensor_type.elem_type
@@ -245,7 +245,7 @@ def test_steps_keep_both_limits_whatever_the_weights(weights: list[list[float]],
     assert ((steps[:, :-1] + steps[:, 1:])[same_sign] <= LARGEST_PAIR).all()
 
 
-def test_a_processor_without_vnni_passes_the_gate(files: dict[str, Path]) -> None:
+def test_a_processor_without_vnni_passes_the_parity_check(files: dict[str, Path]) -> None:
     pytest.importorskip('openvino', reason='needs openvino, an extra')
     compares = """
 import sys
@@ -301,7 +301,7 @@ def test_ranges_measured_on_black_frames_are_refused(checkpoint: Path, black: Pa
 
 
 @pytest.mark.parametrize('device', ['cpu', 'openvino'])
-def test_the_gate_tells_a_wrong_calibration_from_a_right_one(
+def test_the_parity_check_refuses_a_wrong_calibration(
         files: dict[str, Path], black: Path, tmp_path: Path, device: str) -> None:
     if device == 'openvino':
         pytest.importorskip('openvino', reason='needs openvino, an extra')
@@ -335,7 +335,7 @@ def test_frames_are_chosen_evenly() -> None:
         assert np.array_equal(chosen, frame)
 
 
-def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FramesError, match='is neither a folder of images nor a bag'):
         list(sample_frames(tmp_path, 4))
 
@@ -361,7 +361,7 @@ def test_a_bag_without_cameras_is_named(tmp_path: Path) -> None:
         list(sample_frames(tmp_path / 'talk', 4))
 
 
-def test_a_damaged_image_is_told(tmp_path: Path) -> None:
+def test_a_corrupt_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'a.jpg').write_bytes(b'no image')
     with pytest.raises(FramesError, match='a.jpg: not a readable image: .*PNG, or remove it'):
         list(sample_frames(tmp_path, 4))

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pretraining: images are found, a backbone learns, stops and goes on to the same weights."""
+"""Pretraining: images are found, a backbone learns, and a resumed run equals a whole one."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class StandInFeatures(nn.Module):
     channels = (2, 2, 2, 2)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Give four (B, 2, H / stride, W / stride)."""
+        """Return four (B, 2, H / stride, W / stride)."""
         grey = images.mean(1, keepdim=True)
         means = [nn.functional.avg_pool2d(grey, stride) for stride in (4, 8, 16, 32)]
         return [torch.cat([mean, mean.square()], 1) for mean in means]
@@ -43,7 +43,7 @@ class StandInFeatures(nn.Module):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder of three classes, two images of 40 x 48 each, laid out as Tiny-ImageNet."""
+    """Write a folder of three classes, two images of 40 x 48 each, in Tiny-ImageNet's layout."""
     random = np.random.default_rng(0)
     for name, color in COLORS.items():
         images = tmp_path / 'images' / name / 'images'
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, output: Path, settings: Pretraining = SETTINGS) -> PretrainingRun:
-    """Give a distillation run from the stand-in."""
+    """Return a run that distils the stand-in."""
     torch.manual_seed(settings.seed)
     network = SegRet('nano')
     crops = ImageCrops([ClassifiedImage(path) for path in find_images([folder])],
@@ -90,7 +90,7 @@ def test_images_without_a_class_or_of_a_single_one_are_refused(folder: Path) -> 
         find_classes([folder / 'red'])
 
 
-def test_a_damaged_image_is_named(folder: Path) -> None:
+def test_a_corrupt_image_is_named(folder: Path) -> None:
     images = find_images([folder])
     images[0].write_bytes(b'no image')
     error = ImageCrops([ClassifiedImage(images[0])], SETTINGS.recipe())[0]
@@ -178,8 +178,8 @@ def test_the_command_pretrains_on_classes(folder: Path, tmp_path: Path,
     load_backbone(SegRet('nano'), tmp_path / 'run' / BACKBONE)
 
 
-def test_the_command_tells_a_mistake_in_one_line(tmp_path: Path,
-                                                 capsys: pytest.CaptureFixture) -> None:
+def test_the_command_reports_a_mistake_in_one_line(tmp_path: Path,
+                                                   capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'empty').mkdir()
     arguments = ['--images', str(tmp_path / 'empty'), '--output', str(tmp_path / 'run')]
     assert pretraining.main(arguments) == 1

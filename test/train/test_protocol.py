@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a network is shown, against sums made by hand and mmsegmentation's arithmetic."""
+"""How images are presented to a network, against sums by hand and mmsegmentation's arithmetic."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
 
 
 class WindowMean(nn.Module):
-    """Give three classes logits that are constant over an image: 0, its mean, and -1e9."""
+    """A network of three classes with constant logits: 0, the image's mean, and -1e9."""
 
     num_classes = 3
 
@@ -26,7 +26,7 @@ class WindowMean(nn.Module):
         self.seen: list[tuple[int, int]] = []
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Give (1, 3, H / 4, W / 4)."""
+        """Return (1, 3, H / 4, W / 4)."""
         height, width = batch.shape[2:]
         self.seen.append((height, width))
         values = torch.stack([torch.zeros(()), batch.mean(), torch.tensor(-1e9)])
@@ -34,7 +34,7 @@ class WindowMean(nn.Module):
 
 
 def grey(values: np.ndarray) -> np.ndarray:
-    """Give an image that is normalised to about some values, (H, W), in all channels."""
+    """Return an image whose normalised channels are about some values, (H, W)."""
     return np.rint(values[..., None] * np.array(STD) + np.array(MEAN)).astype(np.uint8)
 
 
@@ -127,7 +127,7 @@ def test_a_protocol_that_can_not_be_is_refused(arguments: dict, message: str) ->
         Protocol(**arguments)
 
 
-def test_a_diverged_network_is_told() -> None:
+def test_a_diverged_network_is_refused() -> None:
     network = SegRet('nano', 3).eval()
     network.decoder.classify.bias.data[1] = float('nan')
     for protocol in (Protocol(), Protocol(multi_scale=True)):

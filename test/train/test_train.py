@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The command: it trains, stops, survives a kill, and tells a user's mistake in one line."""
+"""The command: it trains, stops, survives a kill, and reports mistakes in one line."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ QUIET = {**os.environ, 'OMP_NUM_THREADS': '1'}
 
 
 def command(*arguments: object) -> list[str]:
-    """Give the command line of `segret_train` on 32 x 32 crops."""
+    """Return the command line of `segret_train` on 32 x 32 crops."""
     return [sys.executable, '-m', 'segret_train.train', '--device', 'cpu', '--batch-size', '2',
             '--crop', '[32,32]', '--warmup', '2', *map(str, arguments)]
 
@@ -31,7 +31,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def last_line(ran: subprocess.CompletedProcess) -> str:
-    """Give the last line of standard error; there must be no traceback."""
+    """Return the last line of standard error, which must not have a traceback."""
     assert 'Traceback' not in ran.stderr
     return ran.stderr.strip().splitlines()[-1]
 
@@ -111,7 +111,7 @@ def test_a_loss_that_is_no_number_stops_the_run(camvid_tree: Path, tmp_path: Pat
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_a_missing_gpu_is_told(camvid_tree: Path, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_an_error(camvid_tree: Path, tmp_path: Path) -> None:
     ran = run('--data', camvid_tree, '--output', tmp_path, '--device', 'cuda')
     assert ran.returncode == 1
     assert 'PyTorch finds no GPU' in last_line(ran)

@@ -23,14 +23,14 @@ SURE = np.full((1, 6), 255, np.uint8)
 
 
 def scores_of(true: list[int], label: list[int]) -> Scores:
-    """Give the scores of one row of pixels of three classes."""
+    """Score one row of pixels of three classes."""
     scores = Scores(3)
     scores.add(np.array([true], np.uint8), np.array([label], np.uint8), SURE[:, :len(true)])
     return scores
 
 
 def rows_of(table: str) -> dict[str, list[str]]:
-    """Give the values of each line by its title."""
+    """Return the values of each line by title."""
     lines = [line.split('  ') for line in table.splitlines() if line]
     return {parts[0]: [part.strip() for part in parts[1:] if part.strip()] for parts in lines}
 
@@ -101,7 +101,7 @@ def checkpoint(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope='module')
 def data(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Give arguments for two images, 64 x 96, whose labels are nearly what the network gives."""
+    """Return arguments for two images, 64 x 96, whose labels are nearly those of the network."""
     root = tmp_path_factory.mktemp('data')
     for kind in ('images', 'labels'):
         (root / kind / 'val').mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_other_classes_are_refused(checkpoint: Path, camvid_tree: Path) -> None:
     assert 'best.safetensors: has 3 classes, CamVid has 11' in ran.stderr
 
 
-def test_other_names_are_told(checkpoint: Path, data: list[str], tmp_path: Path) -> None:
+def test_other_names_are_a_warning(checkpoint: Path, data: list[str], tmp_path: Path) -> None:
     path = tmp_path / 'own.yaml'
     path.write_text(Path(data[1]).read_text().replace('car', 'lorry'))
     ran = validate(checkpoint, '--dataset', path, *data[2:])

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""CamVid on a small tree, and what a sample refuses."""
+"""CamVid on a small tree, and bad samples."""
 
 import os
 from pathlib import Path
@@ -148,7 +148,7 @@ def test_a_picture_that_is_stored_sideways_has_the_size_it_is_shown_in(camvid: D
 @pytest.mark.parametrize(('name', 'read'), [
     ('images/val/01.jpg', 'image'), ('images/val/01.jpg', 'label'),
     ('labels/val/01.png', 'label')])
-def test_a_damaged_picture_is_named(camvid: DataSet, name: str, read: str) -> None:
+def test_a_corrupt_picture_is_named(camvid: DataSet, name: str, read: str) -> None:
     (camvid.root / name).write_bytes(b'not a picture')
     sample = camvid.samples('val')[1]
     with pytest.raises(DataError, match=f'{name}: not a readable image'):

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The walk through a data set: frequencies by hand, and every kind of damage."""
+"""The check of a data set: frequencies by hand, and every kind of error."""
 
 import dataclasses
 import os
@@ -22,7 +22,7 @@ TWO = 'name: Yard\nclasses: [{name: ground}, {name: obstacle}, {name: never}]\n'
 
 @pytest.fixture
 def yard(tmp_path: Path) -> DataSet:
-    """Give 6 images to train on and 1 to validate, 32 x 48: columns of 0, 1, 1, 255."""
+    """Write 6 images to train on and 1 to validate, 32 x 48: columns of 0, 1, 1, 255."""
     for name in (*(f'train/{number}' for number in range(6)), 'val/0'):
         write_image(tmp_path / f'images/{name}.jpg')
         write_label(tmp_path / f'labels/{name}.png', 0, 1, 1, 255)
@@ -45,7 +45,7 @@ def test_frequencies(yard: DataSet) -> None:
         ['never', '0.00%', '0', '0'], ['no', 'class', '20.83%', '1,920', '5'], ['no', 'errors']]
 
 
-def test_every_damage_is_found_and_the_first_of_each_kind_told(yard: DataSet) -> None:
+def test_every_error_is_found_and_the_first_of_each_kind_named(yard: DataSet) -> None:
     root = yard.root
     whole = (root / 'images/train/0.jpg').read_bytes()
     (root / 'images/train/0.jpg').write_bytes(whole[:len(whole) // 2])  # its size can be read

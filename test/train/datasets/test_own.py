@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A folder of one's own and its YAML file: what it may say, and what it may not."""
+"""A custom data set and its YAML file: valid and invalid contents."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ TWO = 'classes:\n- {name: ground, color: [1, 2, 3]}\n- {name: obstacle, color: [
 
 
 def described(folder: Path, text: str) -> DataSet:
-    """Give the data set of a text of YAML in a folder."""
+    """Open the data set of a YAML text in a folder."""
     path = folder / 'yard.yaml'
     path.write_text(text)
     return open_data_set(str(path), folder)

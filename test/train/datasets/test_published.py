@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Each published data set in its own layout and naming, and its ids worked by hand."""
+"""Each published data set in its layout, and its ids worked out by hand."""
 
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def test_a_wrong_folder_is_answered_with_the_layout(published: str, tmp_path: Pa
     ('mapillary_vistas', '{training,validation}/images/NAME.jpg and '
                          '{training,validation}/v1.2/labels/NAME.png'),
 ])
-def test_the_layout_is_told_in_full(name: str, layout: str, tmp_path: Path) -> None:
+def test_the_layout_is_explained_in_full(name: str, layout: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_data_set(name, tmp_path).samples('val')
     assert str(caught.value).endswith(f' is laid out as {layout}')

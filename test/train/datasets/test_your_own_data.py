@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""docs/your_own_data.md: its folder, its YAML and its check are what it says."""
+"""docs/your_own_data.md: its folder, YAML file and check work as written."""
 
 from pathlib import Path
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope='module')
 def blocks() -> dict[str, list[str]]:
-    """Give the guide's blocks of code by language, those without one under ''."""
+    """Return the guide's code blocks by language, those without one under ''."""
     found: dict[str, list[str]] = {}
     text = (ROOT / 'docs' / 'your_own_data.md').read_text()
     for language, block in re.findall(r'^```(\w*)\n(.*?)^```', text, re.MULTILINE | re.DOTALL):

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Small trees of labelled images, written by their paths alone."""
+"""Small trees of labelled images, written from their paths."""
 
 from pathlib import Path
 

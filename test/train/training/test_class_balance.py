@@ -14,7 +14,7 @@ from segret_train.training.loss import balanced_weights
 
 @pytest.fixture
 def samples(camvid_tree: Path) -> list[Sample]:
-    """Give a split of 1,000 labelled pixels an image: 900 of class 0, 90 of 1, 10 of 2."""
+    """Return a split with 1,000 labelled pixels per image: 900 of class 0, 90 of 1, 10 of 2."""
     label = np.repeat(np.array([0, 1, 2, 11], np.uint8), [900, 90, 10, 200]).reshape(30, 40)
     for path in (camvid_tree / 'labels' / 'train').iterdir():
         cv2.imwrite(str(path), label)

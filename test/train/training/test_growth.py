@@ -20,7 +20,7 @@ LARGE = replace(SMALL, channels=(16, 32, 64, 128), depths=(2, 3, 8, 2), heads=(4
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the checkpoint of a small network whose statistics and zeros are others than first."""
+    """Save the checkpoint of a small network without any initial zeros or statistics."""
     monkeypatch.setitem(VARIANTS, 'nano', SMALL)
     monkeypatch.setitem(VARIANTS, 'tiny', LARGE)
     torch.manual_seed(0)
@@ -58,7 +58,7 @@ def test_copies_learn_apart(trained: Path) -> None:
 
 
 @pytest.mark.parametrize(('variant', 'classes'), [('tiny', 4), ('nano', 3), ('small', 3)])
-def test_what_does_not_grow_is_told(trained: Path, variant: str, classes: int) -> None:
+def test_what_does_not_fit_does_not_grow(trained: Path, variant: str, classes: int) -> None:
     network = SegRet(variant, classes)
     with pytest.raises(ValueError, match=f"a nano of 3 classes can't grow into a {variant} of "
                                          f'{classes}, which must have the same classes, twice'):

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Muon: steps that turn all directions of a weight alike."""
+"""Muon: orthogonalised updates of weight matrices."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from torch import nn, Tensor
 
 
 def gradient_of(*shape: int) -> Tensor:
-    """Give a gradient whose singular values lie far apart, as those of a network do."""
+    """Return a gradient whose singular values are far apart, as in a network."""
     matrix = torch.randn(shape[0], torch.Size(shape[1:]).numel())
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     return (left * torch.logspace(0, -1.5, len(values)) @ right).view(shape)

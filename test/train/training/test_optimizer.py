@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the optimiser does to each parameter, and when."""
+"""How the optimizer treats each parameter, and its learning rate."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from segret_train.training.optimizer import (
 
 
 def treatment(network: SegRet, recipe: Recipe) -> dict[str, tuple[float, float]]:
-    """Give weight decay and rate of each parameter by its name."""
+    """Return weight decay and rate of each parameter by name."""
     by_id = {id(parameter): (group['weight_decay'], group['rate'])
              for group in parameter_groups(network, recipe) for parameter in group['params']}
     assert len(by_id) == len(list(network.parameters()))

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a step minimises, by hand, and what it does to the weights."""
+"""The loss of a step, by hand, and its effect on the weights."""
 
 from dataclasses import replace
 import math

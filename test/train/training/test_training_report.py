@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The report of a run: one page with all that it names."""
+"""The report of a run: one self-contained page."""
 
 from pathlib import Path
 import re

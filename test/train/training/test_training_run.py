@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A run goes on where it stopped, and keeps the best."""
+"""A run resumes where it stopped, and saves the best network."""
 
 from dataclasses import replace
 import json
@@ -22,12 +22,12 @@ import torch
 
 
 def make_run(recipe: Recipe, data: DataSet, output: Path) -> TrainingRun:
-    """Give a run on the CPU that makes its crops itself."""
+    """Return a run on the CPU without worker processes."""
     return TrainingRun(recipe, data, output, ProcessGroup('cpu'), workers=0)
 
 
 def assert_equal_states(one: Path, other: Path) -> None:
-    """Hold network, moving average, moments and best of two runs against each other."""
+    """Compare network, moving average, moments and best validation of two runs."""
     first, second = (torch.load(folder / 'last.pt') for folder in (one, other))
     assert first['step'] == second['step']
     assert first['best'] == second['best']
@@ -43,7 +43,7 @@ def assert_equal_states(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_a_damaged_image_is_one_line(camvid: DataSet, tmp_path: Path, recipe: Recipe,
+def test_a_corrupt_image_is_one_line(camvid: DataSet, tmp_path: Path, recipe: Recipe,
                                      workers: int) -> None:
     for path in camvid.root.glob('images/train/*.jpg'):
         path.write_bytes(path.read_bytes()[:-100])
@@ -71,7 +71,7 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(
     assert any((tmp_path / 'whole' / 'tensorboard').iterdir())
 
 
-def test_the_best_checkpoint_is_the_moving_average_and_tells_how_it_was_made(
+def test_the_best_checkpoint_is_the_moving_average_and_records_how_it_was_made(
         camvid: DataSet, tmp_path: Path, recipe: Recipe) -> None:
     run = make_run(recipe, camvid, tmp_path / 'run')
     best = run.train()
@@ -105,7 +105,7 @@ def test_another_recipe_does_not_resume(camvid: DataSet, tmp_path: Path, recipe:
 
 
 @pytest.mark.parametrize('content', [b'', b'cut', None])
-def test_a_damaged_state_is_named(camvid: DataSet, tmp_path: Path, recipe: Recipe,
+def test_a_corrupt_state_is_named(camvid: DataSet, tmp_path: Path, recipe: Recipe,
                                   content: bytes | None) -> None:
     make_run(recipe, camvid, tmp_path / 'run')
     state = tmp_path / 'run' / 'last.pt'
@@ -126,8 +126,8 @@ def test_what_a_killed_run_began_to_write_is_removed(camvid: DataSet, tmp_path: 
     assert {path.name for path in (tmp_path / 'run').glob('.*')} == {LIST, '.own.yaml'}
 
 
-def test_a_val_split_without_a_labelled_pixel_is_told(camvid_tree: Path, tmp_path: Path,
-                                                      recipe: Recipe) -> None:
+def test_a_val_split_without_a_labelled_pixel_is_refused(camvid_tree: Path, tmp_path: Path,
+                                                         recipe: Recipe) -> None:
     for path in (camvid_tree / 'labels' / 'val').iterdir():
         cv2.imwrite(str(path), np.full((40, 48), 11, np.uint8))
     data = open_data_set('camvid', camvid_tree)
