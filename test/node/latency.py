@@ -36,24 +36,22 @@ def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
     """
     from diagnostic_msgs.msg import DiagnosticArray
     sys.path.append(str(Path(__file__).parents[1]))
-    from node_process import image_message, Peer, running_node
+    from node_process import image_message, Peer, running_node, values_of
+    from segret_ros.node.stamps import stamp_ns
     from sensor_msgs.msg import Image
     peer, arrived_ns, stages = Peer(), {}, {}
     messages = [image_message(cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR),
                                            cv2.COLOR_BGR2RGB), 'rgb8')
                 for jpeg in camera_frames(size)]
 
-    def key(header) -> int:
-        return header.stamp.sec * 10**9 + header.stamp.nanosec
-
     def on_status(message: DiagnosticArray) -> None:
-        values = {item.key: item.value for item in message.status[0].values}
-        stages[key(message.header)] = {name: float(values[f'{name}_ms']) for name in STAGES}
+        values = values_of(message.status[0])
+        stages[stamp_ns(message.header)] = {name: float(values[f'{name}_ms']) for name in STAGES}
 
     subscriptions = [
         peer.node.create_subscription(
             Image, '/segmentation/label',
-            lambda message: arrived_ns.setdefault(key(message.header), time.time_ns()), 5),
+            lambda message: arrived_ns.setdefault(stamp_ns(message.header), time.time_ns()), 5),
         peer.node.create_subscription(DiagnosticArray, '/segmentation/status', on_status, 5)]
     with running_node(folder, model=str(model.resolve())) as node:
         camera = peer.advertise(Image, '/image')

@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 from builtin_interfaces.msg import Time
+import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -293,8 +294,7 @@ class Diagnostics:
     def values(self, part: str) -> dict[str, str]:
         """Return the values of a part's next status, and its `level` and `message`."""
         status = self.newest(part)
-        return {'level': LEVELS[status.level], 'message': status.message,
-                **{item.key: item.value for item in status.values}}
+        return {'level': LEVELS[status.level], 'message': status.message, **values_of(status)}
 
     def wait_for(self, part: str, condition: Callable[[dict[str, str]], Any]) -> dict[str, str]:
         """Return the first values of a part, from now on, for which the condition holds."""
@@ -358,3 +358,24 @@ def street(height: int, width: int) -> np.ndarray:
     picture[height // 2:, width // 3:width // 2] = (250, 20, 30)
     picture[:height // 3, width // 2:] = (20, 200, 60)
     return picture
+
+
+STREET = street(45, 61)
+
+
+def street_image() -> Image:
+    """Return a new message of the picture `STREET`."""
+    return image_message(STREET, 'rgb8')
+
+
+def noisy_jpegs() -> list[bytes]:
+    """Return encoded pictures of a street with sensor noise, no two the same."""
+    noise = np.random.default_rng(0)
+    pictures = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)
+                for _ in range(7))
+    return [cv2.imencode('.jpg', picture.astype(np.uint8))[1].tobytes() for picture in pictures]
+
+
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    """Return the values of a status by their keys."""
+    return {item.key: item.value for item in status.values}

@@ -15,7 +15,6 @@ from pathlib import Path
 import sys
 import time
 
-import cv2
 import numpy as np
 from segret_ros.offline.svg import COLORS, FAINT, Picture
 
@@ -32,25 +31,15 @@ PANELS = (('memory_mb', 'memory of the node, MB'),
 WIDTH, HEIGHT, LEFT, TOP = 300, 220, 60, 90  # pixels, of a panel
 
 
-def pictures() -> list[bytes]:
-    """Return encoded pictures of sensor noise over a street, no two the same."""
-    sys.path.append(str(Path(__file__).parents[1]))
-    from node_process import street
-    noise = np.random.default_rng(0)
-    noisy = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)
-             for _ in range(7))
-    return [cv2.imencode('.jpg', picture.astype(np.uint8))[1].tobytes() for picture in noisy]
-
-
 def run(minutes: float, folder: Path) -> list[dict]:
     """Run the node and send images; return a sample per camera every 10 s."""
     from builtin_interfaces.msg import Time
-    from node_process import Diagnostics, Peer, running_node
+    from node_process import Diagnostics, noisy_jpegs, Peer, running_node, values_of
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
     peer = Peer()
     diagnostics = Diagnostics(peer)
-    jpegs, samples = pictures(), []
+    jpegs, samples = noisy_jpegs(), []
     with running_node(folder, cameras=list(CAMERAS), image_transport='compressed') as node:
         publishers = [peer.advertise(CompressedImage, f'/{name}/image/compressed')
                       for name in CAMERAS]
@@ -68,8 +57,7 @@ def run(minutes: float, folder: Path) -> list[dict]:
                 statuses = {status.name: status for status in
                             diagnostics.any_newest().status}
                 for name in CAMERAS:
-                    values = {item.key: item.value
-                              for item in statuses[f'/segret: camera {name}'].values}
+                    values = values_of(statuses[f'/segret: camera {name}'])
                     samples.append({
                         'seconds': seconds, 'camera': name, 'memory_mb': node.memory_mb(),
                         'threads': node.threads(), 'processed': int(values['processed']),

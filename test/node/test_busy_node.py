@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, Inbox, new_header, Peer, running_node
+from node_process import Diagnostics, Inbox, new_header, Peer, running_node, values_of
 import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
@@ -131,6 +131,6 @@ def test_data_that_is_no_picture_is_rejected(peer: Peer, camera: Publisher, stat
         lambda: (now := diagnostics.counts('camera'))['rejected'] > before['rejected'] and now,
         'the count of the bad frame')
     assert after['failed'] == before['failed'] == 0
-    values = {item.key: item.value for item in diagnostics.newest('camera').values}
+    values = values_of(diagnostics.newest('camera'))
     assert values['last_problem'].startswith(f'rejected: {reason}')
     peer.ask(camera, frame(SMALL_JPEG), status)

@@ -11,13 +11,23 @@ import subprocess
 import sys
 
 from builtin_interfaces.msg import Time
-from node_process import ALL, image_message, Inbox, Peer, PROBE_PERIOD_S, running_node, street
+from node_process import (
+    ALL,
+    image_message,
+    Inbox,
+    Peer,
+    PROBE_PERIOD_S,
+    running_node,
+    STREET,
+    street_image,
+)
 import numpy as np
 import pytest
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from segret_ros.inference import Segmenter
+from segret_ros.node.stamps import stamp_ns
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
@@ -42,14 +52,9 @@ def image(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
     """Run a node that has labelled an image; give the camera's publisher."""
     with running_node(tmp_path_factory.mktemp('node'), model=str(model_file)):
         image, label = peer.advertise(Image, '/image'), peer.listen(Image, '/segmentation/label')
-        peer.connect(image, frame, label)
+        peer.connect(image, street_image, label)
         peer.close_inbox(label)
         yield image
-
-
-def frame() -> Image:
-    """Return a new frame."""
-    return image_message(street(*SIZE), 'rgb8')
 
 
 def cloud(header: object, height: int = SIZE[0], width: int = SIZE[1]) -> PointCloud2:
@@ -85,7 +90,7 @@ def test_the_node_gives_what_a_reader_of_mono8_demands(image: Publisher, peer: P
     verdict = 'mono8 is satisfied: 0 errors, 0 warnings'
     pairs = 'have the stamp of a message on /image'
     code, lines = check_contract(
-        peer, lambda: image.publish(frame()), '--consumer', 'mono8',
+        peer, lambda: image.publish(street_image()), '--consumer', 'mono8',
         until=lambda code, lines: lines[-1] == verdict and any(pairs in line for line in lines))
     assert (code, lines[-1]) == (0, verdict), lines
     assert any(pairs in line for line in lines), lines
@@ -98,7 +103,7 @@ def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
     points = peer.advertise(PointCloud2, '/points')
 
     def publish() -> None:
-        sent = frame()
+        sent = street_image()
         points.publish(cloud(sent.header))
         image.publish(sent)
 
@@ -125,11 +130,11 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
     confidence = peer.advertise(Image, '/faulty/segmentation/confidence')
     names = peer.advertise(CameraInfo, '/faulty/segmentation/label_info')
     points = peer.advertise(PointCloud2, '/faulty/points', BEST_EFFORT)
-    grey = street(*SIZE)[..., 0]
+    grey = STREET[..., 0]
 
     def publish() -> None:
         messages = [image_message(pixels, encoding, padding) for pixels, encoding, padding in (
-            (street(*SIZE), 'rgb8', 0), (grey, 'mono8', 3), (grey[:, 1:], '8UC1', 0))]
+            (STREET, 'rgb8', 0), (grey, 'mono8', 3), (grey[:, 1:], '8UC1', 0))]
         for message in messages[1:]:
             message.header.frame_id = messages[0].header.frame_id
             message.header.stamp.sec = messages[0].header.stamp.sec
@@ -160,29 +165,26 @@ def test_a_faulty_publisher_is_told(peer: Peer) -> None:
         assert part in text
 
 
-def stamp_ns(message: object) -> int:
-    """Return a message's stamp."""
-    return message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
-
-
 def pairs(tolerance_ns: int, *inboxes: list) -> list[tuple]:
     """
     Return what message_filters pairs of messages that are farther apart than the tolerance.
 
     :param tolerance_ns: 0 for exact time.
     """
-    sets = [(first, *(min(inbox, key=lambda other: abs(stamp_ns(other) - stamp_ns(first)))
-                      for inbox in inboxes[1:])) for first in inboxes[0]]
+    def nearest(first: object, inbox: list) -> object:
+        return min(inbox, key=lambda other: abs(stamp_ns(other.header) - stamp_ns(first.header)))
+
+    sets = [(first, *(nearest(first, inbox) for inbox in inboxes[1:])) for first in inboxes[0]]
     return [messages for messages in sets
-            if np.ptp([stamp_ns(message) for message in messages]) <= tolerance_ns]
+            if np.ptp([stamp_ns(message.header) for message in messages]) <= tolerance_ns]
 
 
 def drive_frames(shift_ns: int) -> list[tuple[Image, PointCloud2]]:
     """Return images, a second apart, with a cloud each whose stamp is shifted."""
-    first = frame().header.stamp.sec
+    first = street_image().header.stamp.sec
     frames = []
     for number in range(FRAMES):
-        image = frame()
+        image = street_image()
         image.header.stamp = Time(sec=first + number, nanosec=500_000_000)
         stamp = Time(sec=first + number, nanosec=500_000_000 + shift_ns)
         frames.append((image, cloud(Header(frame_id='camera', stamp=stamp))))
@@ -194,8 +196,8 @@ def layer_inboxes(image: Publisher, peer: Peer) -> Iterator[tuple[Publisher, lis
     """Subscribe to label, confidence and cloud as the layer does; give the cloud's publisher."""
     inboxes = [peer.listen(kind, topic, SENSOR_DATA) for topic, kind in LAYER_TOPICS.items()]
     points = peer.advertise(PointCloud2, '/points')
-    peer.connect(image, frame, *inboxes[:2])
-    peer.connect(points, lambda: cloud(frame().header), inboxes[2])
+    peer.connect(image, street_image, *inboxes[:2])
+    peer.connect(points, lambda: cloud(street_image().header), inboxes[2])
     yield points, inboxes
     for inbox in inboxes:
         peer.close_inbox(inbox)
@@ -217,7 +219,7 @@ def test_each_frame_passes_the_layers_checks(
     peer.wait_for(lambda: all(inboxes) and len(pairs(tolerance_ns, *inboxes)) == FRAMES,
                   'all triples')
     assert len(pairs(0, *inboxes)) == (0 if shift_ns else FRAMES)
-    expected = segmenter(street(*SIZE))
+    expected = segmenter(STREET)
     for mask, certainty, organised in pairs(tolerance_ns, *inboxes):
         assert mask.width * mask.height == organised.width * organised.height
         assert len(mask.data) >= mask.width * mask.height
@@ -247,7 +249,7 @@ def test_message_filters_pairs_each_frame(image: Publisher, peer: Peer, shift_ns
         image.publish(sent)
 
     def connected() -> bool:
-        probe = frame()
+        probe = street_image()
         send(probe, cloud(probe.header))
         peer.spin(PROBE_PERIOD_S, until=lambda: bool(triples))
         return bool(triples)
@@ -298,7 +300,7 @@ def all_outputs(image: Publisher, peer: Peer) -> dict[str, Inbox]:
 
     def probe() -> Image:
         camera_info.publish(CameraInfo(width=SIZE[1], height=SIZE[0]))
-        return frame()
+        return street_image()
 
     peer.connect(image, probe, *inboxes.values())
     return inboxes
@@ -314,7 +316,7 @@ def test_a_stamp_comes_out_bit_for_bit_on_every_output(
         image: Publisher, peer: Peer, all_outputs: dict[str, Inbox], sec: int,
         nanosec: int) -> None:
     """At 1.7e9 s a double is off by up to 119 ns: a way through float seconds shows."""
-    sent = frame()
+    sent = street_image()
     sent.header.stamp = Time(sec=sec, nanosec=nanosec)
     answers = peer.ask(image, sent, *all_outputs.values())
     expected = serialize_message(sent.header)

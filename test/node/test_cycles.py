@@ -6,7 +6,7 @@
 from pathlib import Path
 import signal
 
-from node_process import image_message, Peer, running_node, street
+from node_process import Peer, running_node, street_image
 from sensor_msgs.msg import Image
 
 CYCLES = 100
@@ -30,7 +30,7 @@ def test_a_hundred_cycles_leave_nothing(model_file: Path, peer: Peer, tmp_path: 
             assert peer.change('configure', 'activate')
             if cycle % 10 == 0:
                 label.clear()
-                peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label)
+                peer.connect(camera, street_image, label)
             assert peer.change('deactivate', 'cleanup')
             if cycle == WARM_UP:
                 peer.wait_for_topics(0, 0)
@@ -47,9 +47,9 @@ def test_a_killed_node_labels_again_after_its_restart(model_file: Path, peer_apa
     camera = peer.advertise(Image, '/image')
     label = peer.listen(Image, '/segmentation/label')
     with running_node(tmp_path, model=str(model_file), frozen_frames=0) as node:
-        peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label)
+        peer.connect(camera, street_image, label)
         node.interrupt(signal.SIGKILL)
         assert node.wait() == -signal.SIGKILL
     label.clear()
     with running_node(tmp_path, model=str(model_file), frozen_frames=0):
-        peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label)
+        peer.connect(camera, street_image, label)

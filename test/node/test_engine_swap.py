@@ -11,12 +11,13 @@ import re
 from diagnostic_msgs.msg import DiagnosticArray
 from node_process import (
     Diagnostics,
-    image_message,
     NodeProcess,
     Peer,
     pixels_of,
     running_node,
-    street,
+    STREET,
+    street_image,
+    values_of,
 )
 import numpy as np
 import pytest
@@ -27,7 +28,6 @@ from sensor_msgs.msg import Image
 pytest.importorskip('openvino', reason='needs openvino, an extra')
 
 PROGRAM = str(Path(__file__).with_name('slow_build_node.py'))
-PICTURE = street(45, 61)
 FRAMES = 20  # of each engine, at least
 
 
@@ -53,10 +53,6 @@ def node(model_file: Path, tmp_path: Path, cache: EngineCache,
         yield node
 
 
-def value_of(message: DiagnosticArray, key: str) -> str:
-    return next(item.value for item in message.status[0].values if item.key == key)
-
-
 def test_no_frame_is_lost_and_no_stamp_repeated_while_engines_change(
         peer: Peer, node: NodeProcess, cache: EngineCache, model_file: Path,
         gate: Path) -> None:
@@ -64,15 +60,15 @@ def test_no_frame_is_lost_and_no_stamp_repeated_while_engines_change(
                      for kind, output in ((Image, 'label'), (DiagnosticArray, 'status')))
     reports = peer.listen(DiagnosticArray, '/diagnostics')
     camera = peer.advertise(Image, '/image')
-    peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label, status)
+    peer.connect(camera, street_image, label, status)
     label.clear(), status.clear(), reports.clear()
 
     sent, devices = [], []
 
     def served(device: str) -> bool:
-        sent.append(image_message(PICTURE, 'rgb8'))
+        sent.append(street_image())
         _, answer = peer.ask(camera, sent[-1], label, status)
-        devices.append(value_of(answer, 'device'))
+        devices.append(values_of(answer.status[0])['device'])
         return devices.count(device) >= FRAMES
 
     def told() -> list[str]:
@@ -96,7 +92,7 @@ def test_no_frame_is_lost_and_no_stamp_repeated_while_engines_change(
     kept = {entry.key.device: entry.parity for entry in cache.entries()}
     assert set(kept) == {'cpu', 'openvino'}
     assert not any(parity.problem() for parity in kept.values())
-    expected = {device: Segmenter(model_file, device)(PICTURE).label for device in kept}
+    expected = {device: Segmenter(model_file, device)(STREET).label for device in kept}
     for device, message in zip(devices, label):
         assert np.mean(pixels_of(message) == expected[device]) >= 0.999, device
 
@@ -108,7 +104,7 @@ def test_a_build_that_fails_leaves_the_other_engine_at_work(
     camera = peer.advertise(Image, '/image')
     with running_node(tmp_path, (PROGRAM, str(gate)), model=str(model_file), device='openvino',
                       frozen_frames=0) as node:
-        peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), label)
+        peer.connect(camera, street_image, label)
         (tmp_path / 'failing').write_text('it fails')
         (tmp_path / 'failing').rename(gate)
         report = diagnostics.wait_for('node', lambda values: values['level'] == 'warn')

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street
+from node_process import Diagnostics, Inbox, NodeProcess, Peer, running_node, street_image
 import pytest
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')
 
-PICTURE = street(45, 61)
 PROGRAM = str(Path(__file__).with_name('faulty_node.py'))
 
 
@@ -37,14 +36,14 @@ def node(model_file: Path, tmp_path: Path, failing: Path) -> Iterator[NodeProces
 def connected(peer: Peer, kind: type, output: str) -> tuple[Publisher, Inbox]:
     """Return a camera of the node and the inbox of an output, once both are heard."""
     camera, inbox = peer.advertise(Image, '/image'), peer.listen(kind, f'/segmentation/{output}')
-    peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), inbox)
+    peer.connect(camera, street_image, inbox)
     return camera, inbox
 
 
 def send_until(peer: Peer, camera: Publisher, condition) -> None:
     """Send frames until the condition holds."""
     def sent_and_held() -> bool:
-        camera.publish(image_message(PICTURE, 'rgb8'))
+        camera.publish(street_image())
         peer.spin(0.05)
         return condition()
     peer.wait_for(sent_and_held, 'the end of the story')
@@ -81,9 +80,9 @@ def test_a_single_failure_costs_one_frame(peer: Peer, diagnostics: Diagnostics,
                                           node: NodeProcess, failing: Path) -> None:
     camera, status = connected(peer, DiagnosticArray, 'status')
     failing.write_text('openvino')
-    lost, = peer.ask(camera, image_message(PICTURE, 'rgb8'), status)
+    lost, = peer.ask(camera, street_image(), status)
     failing.write_text('')
-    next_one, = peer.ask(camera, image_message(PICTURE, 'rgb8'), status)
+    next_one, = peer.ask(camera, street_image(), status)
     assert '1 of 3 failures in a row' in lost.status[0].message
     assert next_one.status[0].message == 'valid'
     values = diagnostics.values('node')
@@ -132,5 +131,5 @@ def test_a_model_replaced_while_the_engine_is_closed_is_not_read(
         assert not peer.change('configure')  # a broken model leaves the node unconfigured
         model.write_bytes(model_file.read_bytes())
         assert peer.change('configure', 'activate')
-        peer.connect(camera, lambda: image_message(PICTURE, 'rgb8'), status)
-        peer.ask(camera, image_message(PICTURE, 'rgb8'), status)
+        peer.connect(camera, street_image, status)
+        peer.ask(camera, street_image(), status)

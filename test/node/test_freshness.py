@@ -9,13 +9,12 @@ import re
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, image_message, Peer, running_node, street
+from node_process import Diagnostics, Peer, running_node, street_image
 import pytest
 from rosgraph_msgs.msg import Clock
 from segret_ros.node.stamps import NO_CLOCK, staleness
 from sensor_msgs.msg import Image
 
-PICTURE = street(45, 61)
 PROGRAM = str(Path(__file__).with_name('slow_engine_node.py'))
 
 
@@ -34,7 +33,7 @@ def test_staleness(age_s: float, now_s: float, max_age_s: float, said: str) -> N
 
 def frame(seconds: float) -> Image:
     """Return a frame with a stamp in seconds, and some nanoseconds of its own."""
-    message = image_message(PICTURE, 'rgb8')
+    message = street_image()
     message.header.stamp = Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e6) * 1000
                                 + message.header.stamp.nanosec % 1000)
     return message

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from home_folder import HomeFolder
-from node_process import image_message, Peer, running_node, street
+from node_process import Peer, running_node, street_image
 from sensor_msgs.msg import Image
 
 ENGINES = Path('.cache/segret_ros/engines')
@@ -18,6 +18,6 @@ def test_a_node_leaves_no_trace(home: HomeFolder, peer: Peer, model_file: Path,
     device = 'openvino' if find_spec('openvino') else 'cpu'
     label, camera = peer.listen(Image, '/segmentation/label'), peer.advertise(Image, '/image')
     with running_node(tmp_path, model=str(model_file), device=device):
-        peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label)
+        peer.connect(camera, street_image, label)
     assert home.lookups() == []
     assert home.files() and all(ENGINES in path.parents for path in home.files())

@@ -9,15 +9,7 @@ import re
 
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import GetAvailableTransitions
-from node_process import (
-    Diagnostics,
-    image_message,
-    NodeProcess,
-    Peer,
-    running_node,
-    street,
-    WAY_TO,
-)
+from node_process import Diagnostics, NodeProcess, Peer, running_node, street_image, WAY_TO
 import pytest
 from sensor_msgs.msg import Image
 
@@ -28,11 +20,6 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
                       autostart=False) as node:
         yield node
-
-
-def frame() -> Image:
-    """Return a new frame."""
-    return image_message(street(45, 61), 'rgb8')
 
 
 def test_without_autostart_the_node_waits_unconfigured(peer_apart: Peer, model_file: Path,
@@ -80,22 +67,22 @@ def test_labels_come_only_while_active(peer: Peer) -> None:
     peer.go_to('active')
     label = peer.listen(Image, '/segmentation/label')
     camera = peer.advertise(Image, '/image')
-    peer.connect(camera, frame, label)
+    peer.connect(camera, street_image, label)
     assert peer.change('deactivate')
-    unanswered = [frame() for _ in range(3)]
+    unanswered = [street_image() for _ in range(3)]
     for message in unanswered:
         camera.publish(message)
         peer.spin(0.1)
     assert peer.change('activate')
-    peer.connect(camera, frame, label)
-    peer.ask(camera, frame(), label)
+    peer.connect(camera, street_image, label)
+    peer.ask(camera, street_image(), label)
     assert not [message for message in unanswered if label.of(message.header.stamp)]
 
 
 def test_counts_begin_anew_with_each_activation(peer: Peer, diagnostics: Diagnostics) -> None:
     peer.go_to('active')
     label = peer.listen(Image, '/segmentation/label')
-    peer.connect(peer.advertise(Image, '/image'), frame, label)
+    peer.connect(peer.advertise(Image, '/image'), street_image, label)
     assert diagnostics.counts('camera')['received'] > 0
     assert peer.change('deactivate', 'activate')
     assert set(diagnostics.counts('camera').values()) == {0}
@@ -107,8 +94,8 @@ def test_a_second_configuration_works_like_the_first(peer: Peer) -> None:
         peer.go_to('unconfigured')
         peer.go_to('active')
         label = peer.listen(Image, '/segmentation/label')
-        peer.connect(camera, frame, label)
-        answer = frame()
+        peer.connect(camera, street_image, label)
+        answer = street_image()
         peer.ask(camera, answer, label)
         peer.spin(0.1)
         assert len(label.of(answer.header.stamp)) == 1  # no worker of the last turn is left
@@ -150,7 +137,7 @@ def test_a_transition_that_does_not_start_here_is_refused(peer: Peer, state: str
         assert not peer.change(transition)
     assert peer.state() == state
     if state == 'active':
-        peer.connect(peer.advertise(Image, '/image'), frame, label)
+        peer.connect(peer.advertise(Image, '/image'), street_image, label)
 
 
 def test_a_finalized_node_refuses_every_transition(peer_apart: Peer, model_file: Path,

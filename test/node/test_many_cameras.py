@@ -8,9 +8,8 @@ from pathlib import Path
 import time
 
 from builtin_interfaces.msg import Time
-import cv2
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, new_header, Peer, running_node, street
+from node_process import Diagnostics, new_header, noisy_jpegs, Peer, running_node, values_of
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
@@ -21,20 +20,12 @@ IMAGE_S = 0.05  # that an image takes: fewer than come, on any machine
 PROGRAM = Path(__file__).with_name('slow_engine_node.py')
 
 
-def jpegs() -> list[bytes]:
-    """Return encoded pictures, no two the same."""
-    noise = np.random.default_rng(0)
-    pictures = (np.clip(street(360, 480) + noise.integers(0, 9, (360, 480, 3)), 0, 255)
-                for _ in range(7))
-    return [cv2.imencode('.jpg', picture.astype(np.uint8))[1].tobytes() for picture in pictures]
-
-
 def test_four_cameras_are_served_alike_and_newest_first(
         model_file: Path, tmp_path: Path, peer: Peer, diagnostics: Diagnostics) -> None:
     (tmp_path / 'seconds').write_text(str(IMAGE_S))
     with running_node(tmp_path, (str(PROGRAM), str(tmp_path / 'seconds')), model=str(model_file),
                       device='cpu', cameras=list(CAMERAS), image_transport='compressed'):
-        pictures = jpegs()
+        pictures = noisy_jpegs()
         publishers = {name: peer.advertise(CompressedImage, f'/{name}/image/compressed')
                       for name in CAMERAS}
         statuses = {name: peer.listen(DiagnosticArray, f'/{name}/segmentation/status')
@@ -73,7 +64,7 @@ def test_four_cameras_are_served_alike_and_newest_first(
         stamps = [(array.header.stamp.sec, array.header.stamp.nanosec)
                   for array in statuses[name]]
         assert stamps == sorted(set(stamps))  # in order, each once
-        values = [{item.key: item.value for item in array.status[0].values}
+        values = [values_of(array.status[0])
                   for array in statuses[name]]
         processing = [float(value['processing_time_ms']) for value in values]
         ages = np.array([float(value['age_ms']) for value in values])

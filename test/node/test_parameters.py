@@ -7,15 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import (
-    Diagnostics,
-    image_message,
-    NodeProcess,
-    Peer,
-    pixels_of,
-    running_node,
-    street,
-)
+from node_process import Diagnostics, NodeProcess, Peer, pixels_of, running_node, street_image
 import numpy as np
 import pytest
 from rcl_interfaces.msg import (
@@ -235,15 +227,15 @@ def test_a_live_value_holds_for_the_next_image(node: NodeProcess, peer: Peer,
     camera = peer.advertise(Image, '/image')
     label = peer.listen(Image, '/segmentation/label')
     status = peer.listen(DiagnosticArray, '/segmentation/status')
-    peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label, status)
+    peer.connect(camera, street_image, label, status)
     assert peer.set_parameters(min_confidence=1.0)[0].successful
-    unsure, = peer.ask(camera, image_message(street(45, 61), 'rgb8'), label)
+    unsure, = peer.ask(camera, street_image(), label)
     assert np.mean(pixels_of(unsure) == 255) > 0.9
     assert peer.set_parameters(min_confidence=0.0)[0].successful
-    sure, = peer.ask(camera, image_message(street(45, 61), 'rgb8'), label)
+    sure, = peer.ask(camera, street_image(), label)
     assert pixels_of(sure).max() < 255
     assert peer.set_parameters(max_pixels=45 * 61 - 1)[0].successful
-    rejected, = peer.ask(camera, image_message(street(45, 61), 'rgb8'), status)
+    rejected, = peer.ask(camera, street_image(), status)
     assert 'max_pixels' in rejected.status[0].message
 
 
@@ -254,7 +246,7 @@ def test_a_new_camera_is_used_from_the_next_configure_on(node: NodeProcess, peer
     assert peer.node.count_publishers('/segmentation/label') == 0
     label = peer.listen(Image, '/roof/segmentation/label')
     peer.connect(peer.advertise(Image, '/roof/image'),
-                 lambda: image_message(street(45, 61), 'rgb8'), label)
+                 street_image, label)
 
 
 def test_autostart_with_a_wrong_model_leaves_a_node_that_can_be_configured(

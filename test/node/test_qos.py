@@ -6,14 +6,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from node_process import ALL, Diagnostics, image_message, Peer, pixels_of, running_node, street
+from node_process import ALL, Diagnostics, Peer, pixels_of, running_node, STREET, street_image
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from segret_ros.inference import Segmenter
 from sensor_msgs.msg import Image
 
-PICTURE = street(45, 61)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -22,11 +21,6 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Run a node."""
     with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), autostart=False):
         yield
-
-
-def frame() -> Image:
-    """Return a new frame."""
-    return image_message(PICTURE, 'rgb8')
 
 
 def activate(peer: Peer, image_reliability: str) -> None:
@@ -43,20 +37,20 @@ def test_frames_of_a_fitting_camera_are_labelled(peer: Peer, image_reliability: 
     activate(peer, image_reliability)
     label = peer.listen(Image, '/segmentation/label')
     camera = peer.advertise(Image, '/image', camera_qos)
-    peer.connect(camera, frame, label)
+    peer.connect(camera, street_image, label)
     for _ in range(5):
-        peer.ask(camera, frame(), label)
+        peer.ask(camera, street_image(), label)
 
 
 def test_a_reliable_subscription_gets_nothing_from_a_best_effort_camera(peer: Peer) -> None:
     activate(peer, 'reliable')
     label = peer.listen(Image, '/segmentation/label')
     fitting = peer.advertise(Image, '/image', ALL)
-    peer.connect(fitting, frame, label)
+    peer.connect(fitting, street_image, label)
     camera = peer.advertise(Image, '/image', BEST_EFFORT)
-    unanswered = frame()
+    unanswered = street_image()
     camera.publish(unanswered)
-    peer.ask(fitting, frame(), label)
+    peer.ask(fitting, street_image(), label)
     assert not label.of(unanswered.header.stamp)
     assert (camera.get_subscription_count(), fitting.get_subscription_count()) == (0, 1)
 
@@ -101,12 +95,12 @@ def test_a_late_subscriber_gets_the_next_label(peer: Peer, segmenter: Segmenter,
     activate(peer, 'best_effort')
     camera = peer.advertise(Image, '/image')
     first = peer.listen(Image, '/segmentation/label')
-    peer.connect(camera, frame, first)
+    peer.connect(camera, street_image, first)
     late = peer.listen(Image, '/segmentation/label', qos)
     earlier = {(message.header.stamp.sec, message.header.stamp.nanosec) for message in first}
-    peer.connect(camera, frame, late)
+    peer.connect(camera, street_image, late)
     assert (late[0].header.stamp.sec, late[0].header.stamp.nanosec) not in earlier
-    np.testing.assert_array_equal(pixels_of(late[0]), segmenter(PICTURE).label)
+    np.testing.assert_array_equal(pixels_of(late[0]), segmenter(STREET).label)
 
 
 @pytest.mark.parametrize('output', ['color', 'overlay'])
@@ -115,27 +109,27 @@ def test_a_picture_is_published_only_when_somebody_listens(peer: Peer, output: s
     activate(peer, 'best_effort')
     camera = peer.advertise(Image, '/image')
     label = peer.listen(Image, '/segmentation/label')
-    peer.connect(camera, frame, label)
+    peer.connect(camera, street_image, label)
     if label.numbers[0] is None:
         pytest.skip('this RMW does not number the messages of a publisher')
     unheard = 10
     for _ in range(unheard):
-        peer.ask(camera, frame(), label)
+        peer.ask(camera, street_image(), label)
     assert label.numbers[-1] > unheard  # the label, for comparison, is always published
 
     picture = peer.listen(Image, f'/segmentation/{output}')
-    sent = peer.connect(camera, frame, picture)
+    sent = peer.connect(camera, street_image, picture)
     assert picture.numbers[0] <= sent
 
     def is_silent_unheard() -> bool:
         """Return whether none was published between two subscriptions; the node learns it late."""
         last = peer.listen(Image, f'/segmentation/{output}')
-        peer.connect(camera, frame, last)
+        peer.connect(camera, street_image, last)
         peer.close_inbox(last)
         for _ in range(unheard):
-            peer.ask(camera, frame(), label)
+            peer.ask(camera, street_image(), label)
         again = peer.listen(Image, f'/segmentation/{output}')
-        sent = peer.connect(camera, frame, again)
+        sent = peer.connect(camera, street_image, again)
         peer.close_inbox(again)
         return again.numbers[0] <= last.numbers[-1] + sent
 

@@ -7,15 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from node_process import (
-    Diagnostics,
-    image_message,
-    NodeProcess,
-    OUTPUTS,
-    Peer,
-    running_node,
-    street,
-)
+from node_process import Diagnostics, NodeProcess, OUTPUTS, Peer, running_node, street_image
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from segret_ros.node import silence
@@ -125,10 +117,10 @@ def test_images_that_come_after_all_are_told(peer: Peer, model_file: Path, tmp_p
         assert ': nobody publishes it' in warning
         label = peer.listen(Image, '/late/segmentation/label')
         camera = peer.advertise(Image, '/late/image')
-        peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label)
+        peer.connect(camera, street_image, label)
 
         def told() -> list[str]:
-            camera.publish(image_message(street(45, 61), 'rgb8'))
+            camera.publish(street_image())
             return [line for line in node.log().splitlines() if 'images come' in line]
 
         line, = peer.wait_for(told, 'the end of the trouble')

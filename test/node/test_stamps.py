@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builtin_interfaces.msg import Time
-from node_process import Diagnostics, image_message, Peer, running_node, street
+from node_process import Diagnostics, Peer, running_node, street_image
 import pytest
 from segret_ros.node.stamps import StampCheck
 from sensor_msgs.msg import Image
@@ -48,7 +48,7 @@ def test_the_node_tells_it_once_and_keeps_the_headers(
     standing = Time(sec=sec)
 
     def frame() -> Image:
-        message = image_message(street(45, 61), 'rgb8')
+        message = street_image()
         message.header.stamp = standing
         message.header.frame_id = f'optical_{len(label)}'
         return message

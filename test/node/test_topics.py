@@ -22,7 +22,10 @@ from node_process import (
     Peer,
     pixels_of,
     running_node,
+    STREET,
     street,
+    street_image,
+    values_of,
 )
 import numpy as np
 from pixel_layouts import LAYOUTS, raw_image
@@ -72,14 +75,14 @@ def topics(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
             topics.camera_info.publish(CameraInfo(
                 header=new_header(), width=SIZE[1], height=SIZE[0],
                 k=[float(n) for n in range(9)]))
-            return image_message(street(*SIZE), 'rgb8')
+            return street_image()
 
         peer.connect(topics.image, probe, *images, topics.info, topics.status)
         yield topics
 
 
 def test_every_output_has_the_header_of_the_image(topics: Topics) -> None:
-    frame = image_message(street(*SIZE), 'rgb8')
+    frame = street_image()
     outputs = ('label', 'confidence', 'color', 'overlay', 'info', 'status')
     for output, message in zip(outputs, topics.ask(frame, *outputs)):
         assert message.header == frame.header, output
@@ -88,7 +91,7 @@ def test_every_output_has_the_header_of_the_image(topics: Topics) -> None:
 @pytest.mark.parametrize('nanosec', [0, 1, 123_456_789, 999_999_999])
 @pytest.mark.parametrize('sec', [0, 1_700_000_000, 2_147_483_647])
 def test_a_stamp_is_kept_to_the_nanosecond(topics: Topics, sec: int, nanosec: int) -> None:
-    frame = image_message(street(*SIZE), 'rgb8')
+    frame = street_image()
     frame.header.stamp.sec, frame.header.stamp.nanosec = sec, nanosec
     label, status = topics.ask(frame, 'label', 'status')
     assert (label.header.stamp.sec, label.header.stamp.nanosec) == (sec, nanosec)
@@ -97,7 +100,7 @@ def test_a_stamp_is_kept_to_the_nanosecond(topics: Topics, sec: int, nanosec: in
 
 @pytest.mark.parametrize('frame_id', ['', 'camera/ä'])
 def test_any_frame_id_is_kept(topics: Topics, frame_id: str) -> None:
-    frame = image_message(street(*SIZE), 'rgb8')
+    frame = street_image()
     frame.header.frame_id = frame_id
     label, = topics.ask(frame, 'label')
     assert label.header.frame_id == frame_id
@@ -108,7 +111,7 @@ def test_any_frame_id_is_kept(topics: Topics, frame_id: str) -> None:
     ('overlay', 'rgb8', 3)])
 def test_an_output_image_has_the_size_of_the_camera(topics: Topics, output: str, encoding: str,
                                                     channels: int) -> None:
-    message, = topics.ask(image_message(street(*SIZE), 'rgb8'), output)
+    message, = topics.ask(street_image(), output)
     assert (message.height, message.width) == SIZE
     assert message.encoding == encoding
     assert message.is_bigendian == 0
@@ -126,7 +129,7 @@ def test_labels_fit_a_camera_of_any_size(topics: Topics, segmenter: Segmenter,
 
 def test_label_and_confidence_are_those_of_the_library(topics: Topics,
                                                        segmenter: Segmenter) -> None:
-    picture = street(*SIZE)
+    picture = STREET
     label, confidence = topics.ask(image_message(picture, 'rgb8'), 'label', 'confidence')
     expected = segmenter(picture)
     assert len(np.unique(expected.label)) == 3  # else the comparison would say little
@@ -135,20 +138,20 @@ def test_label_and_confidence_are_those_of_the_library(topics: Topics,
 
 
 def test_color_is_the_palette_of_the_label(topics: Topics, segmenter: Segmenter) -> None:
-    label, color = topics.ask(image_message(street(*SIZE), 'rgb8'), 'label', 'color')
+    label, color = topics.ask(street_image(), 'label', 'color')
     palette = np.array(segmenter.info.labels.colors)
     np.testing.assert_array_equal(pixels_of(color), palette[pixels_of(label)])
 
 
 def test_overlay_blends_the_color_into_the_image(topics: Topics) -> None:
-    picture = street(*SIZE)
+    picture = STREET
     color, blended = topics.ask(image_message(picture, 'rgb8'), 'color', 'overlay')
     expected = 0.75 * picture + 0.25 * pixels_of(color)
     np.testing.assert_allclose(pixels_of(blended), expected, atol=0.51)
 
 
 def test_camera_info_is_repeated_with_the_header_of_the_image(topics: Topics) -> None:
-    frame = image_message(street(*SIZE), 'rgb8')
+    frame = street_image()
     frame.header.frame_id = 'another_frame_than_that_of_camera_info'
     info, = topics.ask(frame, 'info')
     assert info.header == frame.header
@@ -157,14 +160,14 @@ def test_camera_info_is_repeated_with_the_header_of_the_image(topics: Topics) ->
 
 
 def test_status_tells_model_device_and_times(topics: Topics, segmenter: Segmenter) -> None:
-    frame = image_message(street(*SIZE), 'rgb8')
+    frame = street_image()
     age_s = 5
     frame.header.stamp = Time(
         nanoseconds=topics.peer.node.get_clock().now().nanoseconds - age_s * 10**9).to_msg()
     array, = topics.ask(frame, 'status')
     status, = array.status
     assert (status.name, status.level, status.message) == ('segmentation', b'\0', 'valid')
-    values = {item.key: item.value for item in status.values}
+    values = values_of(status)
     assert values.pop('model') == status.hardware_id == segmenter.model.name
     assert values.pop('device') == segmenter.engine.device
     assert (values.pop('valid'), values.pop('reason')) == ('true', '')
@@ -199,7 +202,7 @@ def test_images_of_every_encoding_are_labelled(topics: Topics, segmenter: Segmen
 def test_a_bad_frame_is_counted_and_the_next_is_labelled(
         topics: Topics, diagnostics: Diagnostics, change: dict[str, object], problem: str) -> None:
     before = diagnostics.counts('camera')
-    bad = image_message(street(*SIZE), 'rgb8')
+    bad = street_image()
     for name, value in change.items():
         setattr(bad, name, value)
     topics.image.publish(bad)
@@ -208,11 +211,11 @@ def test_a_bad_frame_is_counted_and_the_next_is_labelled(
         'the count of the bad frame')
     assert {key: after[key] - before[key] for key in before if after[key] != before[key]} == {
         'received': 1, 'rejected': 1}
-    values = {item.key: item.value for item in diagnostics.newest('camera').values}
+    values = values_of(diagnostics.newest('camera'))
     assert values['last_problem'].startswith(f'rejected: {problem}')
     kind = topics.status.of(bad.header.stamp)[0].status[0].message.partition(':')[0]
     assert f'1 x {kind}' in values['rejected_for']
-    topics.ask(image_message(street(*SIZE), 'rgb8'), 'label')
+    topics.ask(street_image(), 'label')
     assert not topics.label.of(bad.header.stamp)
     status, = topics.status.of(bad.header.stamp)[0].status
     assert status.level == status.WARN and status.message.startswith(problem)
@@ -238,7 +241,7 @@ def test_the_reader_of_the_guide_names_the_classes(topics: Topics, segmenter: Se
         os.set_blocking(reader.stdout.fileno(), False)
 
         def printed() -> str:
-            topics.ask(image_message(street(*SIZE), 'rgb8'), 'label')
+            topics.ask(street_image(), 'label')
             return (reader.stdout.read() or b'').decode()
 
         text = topics.peer.wait_for(
@@ -248,7 +251,7 @@ def test_the_reader_of_the_guide_names_the_classes(topics: Topics, segmenter: Se
         reader.communicate()
     names = set(re.findall("'([^']+)': '[^']*%'", text))
     assert names == {segmenter.info.labels.names[index]
-                     for index in np.unique(segmenter(street(*SIZE)).label)}
+                     for index in np.unique(segmenter(STREET).label)}
 
 
 def test_the_label_topic_is_offered_as_reliable(topics: Topics) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import re
 
 from lifecycle_msgs.msg import TransitionEvent
-from node_process import Diagnostics, image_message, Inbox, NodeProcess, Peer, running_node, street
+from node_process import Diagnostics, Inbox, NodeProcess, Peer, running_node, street_image
 import pytest
 from sensor_msgs.msg import Image
 
@@ -98,7 +98,7 @@ def test_any_transition_that_raises_is_told_and_can_be_made_again(
         assert peer.change('configure', 'activate')
         label = peer.listen(Image, '/segmentation/label')
         camera = peer.advertise(Image, '/image')
-        peer.connect(camera, lambda: image_message(street(45, 61), 'rgb8'), label)
+        peer.connect(camera, street_image, label)
         assert diagnostics.newest('node').message == 'active'
 
 
