@@ -9,8 +9,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import ComposableNodeContainer
 from launch_ros.descriptions import ComposableNode
 from launch_ros.parameter_descriptions import ParameterValue
+from segret_ros.command_line import refuse_unknown_arguments
 from segret_ros.node.distribution import large_image_profile
-from segret_ros.node.launch_arguments import refuse_unknown_arguments
 
 ARGUMENTS = {
     'depth': ('/camera/depth/image_rect_raw', 'Rectified depth image, 16UC1 mm or 32FC1 m.'),

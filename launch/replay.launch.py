@@ -22,9 +22,9 @@ from launch.actions import (
 from launch.conditions import UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+from segret_ros.command_line import refuse_unknown_arguments
 from segret_ros.errors import reason
 from segret_ros.files.yaml_file import read_yaml
-from segret_ros.node.launch_arguments import refuse_unknown_arguments
 
 CAMERA_TOPICS = ('/camera/image_raw', '/camera/image_raw/compressed')
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')

@@ -13,8 +13,8 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from segret_ros.command_line import refuse_unknown_arguments
 from segret_ros.files.yaml_file import read_yaml
-from segret_ros.node.launch_arguments import refuse_unknown_arguments
 
 CONFIG = Path(get_package_share_directory('segret_ros')) / 'config'
 COMPRESSED = '/compressed'

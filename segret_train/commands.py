@@ -3,7 +3,7 @@
 
 """The entry points of the commands, which say in one line what is not installed."""
 
-from segret_ros.commands import run
+from segret_ros.command_line import run
 
 
 def export() -> int:

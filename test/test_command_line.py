@@ -14,18 +14,18 @@ import sys
 import pytest
 from segret_ros.files.share import package_version
 
-COMMANDS = [('segret_ros', name) for name in (
+COMMANDS = [('segret_ros.command_line', name) for name in (
     'bench', 'check_contract', 'demo', 'engine', 'evaluate', 'node')] + [
-    ('segret_train', name) for name in ('export', 'train', 'validate')]
+    ('segret_train.commands', name) for name in ('export', 'train', 'validate')]
 # Runs with the arguments of its command line, each list of words in turn.
 IN_TURNS = """
 from importlib import import_module
 import sys
-package, name, *words = sys.argv[1:]
+module, name, *words = sys.argv[1:]
 for word in words:
     sys.argv = ['segret_' + name, word]
     try:
-        code = getattr(import_module(package + '.commands'), name)()
+        code = getattr(import_module(module), name)()
     except SystemExit as ended:
         code = ended.code
     print(code, flush=True)
@@ -60,13 +60,13 @@ def test_a_file_name_that_is_no_text_can_be_printed() -> None:
     assert (ran.stdout, ran.stderr) == ('stra\\udcdfe\n', '')
 
 
-@pytest.mark.parametrize(('package', 'name'), COMMANDS)
-def test_a_command_tells_its_version_and_a_wrong_option(package: str, name: str) -> None:
-    if package == 'segret_train':
+@pytest.mark.parametrize(('module', 'name'), COMMANDS)
+def test_a_command_reports_its_version_and_a_wrong_option(module: str, name: str) -> None:
+    if module == 'segret_train.commands':
         pytest.importorskip('torch', reason='training needs torch')
     elif name in ('demo', 'node'):
         pytest.importorskip('rclpy', reason='needs ROS 2')
-    ran = subprocess.run([sys.executable, '-c', IN_TURNS, package, name, '--version',
+    ran = subprocess.run([sys.executable, '-c', IN_TURNS, module, name, '--version',
                           '--nonsense'], capture_output=True, text=True)
     assert ran.stdout.split('\n')[0] == f'segret_{name} {package_version()}'
     assert ran.stdout.splitlines()[1:] == ['0', '1']
@@ -115,7 +115,7 @@ raise SystemExit(run_command('segret_test', lambda: lambda: print('x' * 10 ** 6)
 
 
 def test_ctrl_c_in_a_measurement() -> None:
-    with running('-c', 'from segret_ros import commands; raise SystemExit(commands.bench())',
+    with running('-c', 'from segret_ros.command_line import bench; raise SystemExit(bench())',
                  '--runs', '100000') as process:
         wait_for_bar('measure', process)
         process.send_signal(signal.SIGINT)
@@ -127,7 +127,7 @@ def test_ctrl_c_in_a_measurement() -> None:
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_demo_takes_its_node_along(tmp_path: Path, number: int, code: int) -> None:
     pytest.importorskip('rclpy', reason='the demo needs rclpy')
-    with running('-c', 'from segret_ros import commands; raise SystemExit(commands.demo())',
+    with running('-c', 'from segret_ros.command_line import demo; raise SystemExit(demo())',
                  '--output', str(tmp_path / 'demo')) as process:
         wait_for_bar('frame', process)
         node, = children(process.pid)

@@ -41,7 +41,7 @@ def test_a_command_names_its_packages(command: str, module: str) -> None:
     pytest.importorskip('rclpy' if command == 'demo' else 'numpy', reason='needs ROS 2')
     if 'sources' in remedy('demo'):
         pytest.skip('what an extra brings is known to an installed package alone')
-    ran = run_command_without(module, 'segret_ros', command, '--device', 'cpu')
+    ran = run_command_without(module, 'segret_ros.command_line', command, '--device', 'cpu')
     assert ran.returncode == 1
     line, = ran.stderr.splitlines()
     said, _, packages = line.partition(': pip install ')
@@ -60,12 +60,12 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize('module, command', [
-    ('segret_ros', 'node'), ('segret_ros', 'bench'), ('segret_ros', 'demo'),
-    ('segret_ros', 'engine'), ('segret_ros', 'evaluate'), ('segret_train', 'export'),
-    ('segret_train', 'validate')])
+    *(('segret_ros.command_line', command)
+      for command in ('node', 'bench', 'demo', 'engine', 'evaluate')),
+    ('segret_train.commands', 'export'), ('segret_train.commands', 'validate')])
 def test_a_command_says_what_to_install(module: str, command: str) -> None:
     pytest.importorskip({'node': 'rclpy', 'export': 'onnx'}.get(command, 'numpy'))
-    ran = run(f'from {module} import commands; sys.exit(commands.{command}())', '--help')
+    ran = run(f'from {module} import {command}; sys.exit({command}())', '--help')
     assert ran.returncode == 1 and not ran.stdout
     assert ran.stderr == f'segret_{command}: {REMEDY}\n'
 

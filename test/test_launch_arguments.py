@@ -6,7 +6,7 @@
 import sys
 
 import pytest
-from segret_ros.node.launch_arguments import refuse_unknown_arguments
+from segret_ros.command_line import refuse_unknown_arguments
 
 FILE = '/somewhere/segret.launch.py'
 DECLARED = ['image', 'model']

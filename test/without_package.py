@@ -24,8 +24,8 @@ def run_without(package: str, code: str, *arguments: str) -> subprocess.Complete
                           capture_output=True, text=True)
 
 
-def run_command_without(package: str, program: str, command: str,
+def run_command_without(package: str, module: str, command: str,
                         *arguments: str) -> subprocess.CompletedProcess:
-    """Run a command of `segret_ros` or `segret_train` without a package."""
-    return run_without(package, f'from {program} import commands; sys.exit(commands.{command}())',
+    """Run a command, a function of a module, without a package."""
+    return run_without(package, f'from {module} import {command}; sys.exit({command}())',
                        *arguments)

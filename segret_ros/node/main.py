@@ -5,7 +5,7 @@
 
 import sys
 
-from segret_ros.commands import node as main
+from segret_ros.command_line import node as main
 
 __all__ = ['main']
 
