@@ -44,7 +44,7 @@ def image_topics(bag: Path) -> list[str]:
         topics = [entry['topic_metadata'] for entry in information['topics_with_message_count']]
         return [topic['name'] for topic in topics if topic['type'] in IMAGE_TYPES]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{metadata} is damaged ({reason(error)}): name the camera's topic with "
+        raise ValueError(f"{metadata} is corrupt ({reason(error)}): name the camera's topic with "
                          'image:=TOPIC') from error
 
 

@@ -207,7 +207,7 @@ def _read_authors(path: Path) -> Checkpoint:
         first = reason(error).partition('. ')[0]
         way_out = 'download it again, or keep only its state_dict and meta'
         if _is_old(path):
-            way_out = ('it is in the format of PyTorch before 1.6: if you trust it, write it anew '
+            way_out = ('it is in the format of PyTorch before 1.6: if you trust it, rewrite it '
                        'with torch.save(torch.load(PATH, weights_only=False), NEW_PATH)')
         raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({first}); '
                               f'{way_out}') from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Variant:
     """
-    What tells one SegRet from another; tuples hold one entry a stage, at strides 4, 8, 16, 32.
+    The numbers of a variant; tuples have one entry per stage, at strides 4, 8, 16, 32.
 
     :param channels: width of each stage.
     :param depths: retention blocks of each stage.
@@ -19,7 +19,7 @@ class Variant:
     :param decomposed: attention along rows, then columns, instead of over all cells at once.
     :param layer_scale: learned scale per channel on both residual branches.
     :param drop_path: stochastic depth of the last block, growing linearly from 0 at the first.
-    :param decoder_channels: decoder width E unless another is asked for (Cityscapes').
+    :param decoder_channels: default decoder width E (Cityscapes').
     """
 
     channels: tuple[int, int, int, int]

@@ -78,7 +78,7 @@ class Camera:
                 LabelInfo, self.topic('segmentation/label_info'), LATCHED)
 
     def subscribe(self, on_image: Callable[[Image | CompressedImage], None]) -> None:
-        """Subscribe to the camera and start its watch anew; `on_image` gets each message."""
+        """Subscribe to the camera and start a new watch; `on_image` gets each message."""
         self.watch = self._new_watch()
         newest = QoSProfile(depth=1, reliability=self._reliability)
         newest_info = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

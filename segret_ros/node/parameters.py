@@ -200,7 +200,7 @@ def unknown_parameters(node: Node) -> list[str]:
             continue
         alike = get_close_matches(name, own, n=1)
         advice = f'did you mean {alike[0]}?' if alike else 'segret_node --help lists them'
-        sentences.append(f'{name!r} is no parameter of this node and is passed over: {advice}')
+        sentences.append(f'{name!r} is no parameter of this node and is ignored: {advice}')
     return sentences
 
 

@@ -91,7 +91,7 @@ class Watch:
         history, waited_s = self.history, self.history.waited_s()
         if history.silence_s() is not None and waited_s <= timeout_s:
             history.silence = None
-            self._update('silence', '', 'images come')
+            self._update('silence', '', 'images are arriving')
             return
         history.silence = silence(self._node, self._topic, self._reliable)
         if waited_s > SILENCE_S:

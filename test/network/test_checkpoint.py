@@ -175,7 +175,7 @@ def test_the_format_before_1_6_is_told_with_the_way_out(authors: dict[str, Tenso
     path = tmp_path / 'old.pth'
     content = {'state_dict': authors, 'meta': {'best_score': np.float64(49.4)}}
     torch.save(content, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(CheckpointError, match=r'before 1\.6: if you trust it, write it anew with '
+    with pytest.raises(CheckpointError, match=r'before 1\.6: if you trust it, rewrite it with '
                                               r'torch\.save\(torch\.load\(PATH, weights_only=F'):
         load_checkpoint(path)
     torch.save(torch.load(path, weights_only=False), tmp_path / 'new.pth')

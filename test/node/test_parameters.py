@@ -291,7 +291,7 @@ def test_a_misspelt_parameter_is_told(tmp_path: Path, peer_apart: Peer) -> None:
         peer_apart.state()  # it answers when it has said all
         warnings = [line for line in started.log().splitlines() if '[WARN]' in line]
     assert len(warnings) == 2
-    assert "'max_agee' is no parameter of this node and is passed over: did you mean max_age?" \
+    assert "'max_agee' is no parameter of this node and is ignored: did you mean max_age?" \
         in warnings[0]
     assert "'robot' is no parameter of this node" in warnings[1]
     assert 'segret_node --help lists them' in warnings[1]

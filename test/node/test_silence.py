@@ -121,8 +121,8 @@ def test_images_that_come_after_all_are_told(peer: Peer, model_file: Path, tmp_p
 
         def told() -> list[str]:
             camera.publish(street_image())
-            return [line for line in node.log().splitlines() if 'images come' in line]
+            return [line for line in node.log().splitlines() if 'images are arriving' in line]
 
         line, = peer.wait_for(told, 'the end of the trouble')
-        assert '[INFO]' in line and line.endswith('/late/image: images come')
+        assert '[INFO]' in line and line.endswith('/late/image: images are arriving')
         assert len(warnings(node)) == 1
