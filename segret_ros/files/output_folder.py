@@ -21,11 +21,11 @@ import sys
 from segret_ros.files.atomic import atomic_path
 
 LIST = '.segret_output.json'
-WORK = '.work'  # what is not finished yet, inside the folder: on the same disk, and found again
+WORK = '.work'  # unfinished files, inside the folder: on the same disk, and found again
 
 
 class OutputError(ValueError):
-    """An output that would cost the user a file; names it, the rule and the way out."""
+    """An output that would overwrite a user's file; names it, the rule and the way out."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Layout:
     What a command writes into its folder.
 
     :param command: as the user calls it.
-    :param files: patterns of their paths, such as `overlays/*.jpg`, or `overlays/**` at any depth.
-    :param signatures: sets of files, one of which is in each folder that a version of the command
-        without lists has filled.
-    :param live: those that are written in place, such as a log that a failed run leaves.
-    :param grows: the command goes on in its folder, and replaces only single files.
+    :param files: patterns of its files, such as `overlays/*.jpg`, or `overlays/**` at any depth.
+    :param signatures: sets of files, one of which is in each folder filled by a version of the
+        command that wrote no lists.
+    :param live: files written in place, such as a log that a failed run leaves.
+    :param grows: the command continues in its folder, and replaces only single files.
     """
 
     command: str
@@ -54,8 +54,8 @@ class OutputFolder:
 
     :param inputs: files and folders that the command reads.
     :param resume: keep the work of an interrupted run.
-    :raises OutputError: for a folder that is, holds or lies in an input, or that is not the
-        command's own; nothing has been touched then.
+    :raises OutputError: for a folder that is, holds or lies in an input, or that does not belong
+        to the command; nothing is touched then.
     """
 
     def __init__(self, layout: Layout, path: str | Path, inputs: Iterable[str | Path] = (),
@@ -76,9 +76,9 @@ class OutputFolder:
 
     def publish(self, last: str = '') -> None:
         """
-        Let what was made take the place of what an earlier run left.
+        Replace what an earlier run left with what was made.
 
-        :param last: the file whose presence says that all others are whole.
+        :param last: the file whose presence means that all others are complete.
         """
         made = set(_entries(self.made))
         if in_the_way := sorted(name for name in made - self._earlier
@@ -99,7 +99,7 @@ class OutputFolder:
                   f'{self.path}', file=sys.stderr)
 
     def discard(self) -> None:
-        """Remove the work, and the folder where nothing is in it."""
+        """Remove the unfinished work, and the folder if it is empty."""
         _clear(self.path / WORK)
         if next(_entries(self.path), None) is None:
             (self.path / LIST).unlink(missing_ok=True)
@@ -155,7 +155,7 @@ class OutputFolder:
 def output_folder(layout: Layout, path: str | Path,
                   inputs: Iterable[str | Path] = ()) -> Iterator[OutputFolder]:
     """
-    Claim a folder to fill; what is in its `made` is published when the block ends well.
+    Claim a folder to fill; what is in its `made` is published when the block succeeds.
 
     :param inputs: as of `OutputFolder`.
     """
@@ -169,7 +169,7 @@ def output_folder(layout: Layout, path: str | Path,
 
 def refuse_overlap(output: str | Path, inputs: Iterable[str | Path]) -> None:
     """
-    Refuse an output that is, holds or lies in an input, whatever links and mounts lead there.
+    Refuse an output that is, holds or lies in an input, through any links and mounts.
 
     :raises OutputError: naming both.
     """
@@ -193,7 +193,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def _entries(folder: Path) -> Iterator[str]:
-    """Yield the paths in a folder of all that is no folder itself, but for list and work."""
+    """Yield the relative paths of all files in a folder, except the list and the work."""
     for place, folders, files in os.walk(folder):
         inside = Path(place).relative_to(folder)
         if inside == Path():
@@ -218,12 +218,12 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _meets(name: str, pattern: str) -> bool:
-    """Return whether a file is written by a pattern, or stands in the way of one that is."""
+    """Return whether a file matches a pattern, or is in the way of one that does."""
     return all(map(fnmatchcase, name.split('/'), pattern.split('/')))
 
 
 def _read_list(path: Path) -> tuple[str, Set[str]]:
-    """Return the command that a list is of and its files; nothing where there is no such list."""
+    """Return the command and the files of a list; nothing if there is none."""
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         return str(content['command']), set(map(str, content['files']))

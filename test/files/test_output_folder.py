@@ -198,7 +198,7 @@ def test_a_hard_linked_input_is_no_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('place', ['file', 'file/out', 'dangling'])
-def test_a_place_that_can_be_no_folder_is_told(tmp_path: Path, place: str) -> None:
+def test_a_place_that_can_be_no_folder_is_reported(tmp_path: Path, place: str) -> None:
     (tmp_path / 'file').write_text('mine')
     (tmp_path / 'dangling').symlink_to('nothing')
     before = snapshot(tmp_path)

@@ -255,7 +255,7 @@ def test_fields_of_other_types_are_an_image_error(fields: dict[str, object]) -> 
     ('16UC1', True), ('16uc1; png compressed ', True), ('mono16', True), ('32FC1', True),
     ('16UC1; compressedDepth png', True), ('16SC1', True), ('8UC1', False), ('mono8', False),
     ('16UC3', False), ('rgb16', False), ('jpeg', False), ('', False), ('nv12', False)])
-def test_depth_is_told_by_its_encoding(encoding: str, depth: bool) -> None:
+def test_depth_is_recognised_by_its_encoding(encoding: str, depth: bool) -> None:
     assert holds_depth(encoding) == depth
 
 

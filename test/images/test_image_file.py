@@ -205,7 +205,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
             read(tmp_path)
 
 
-def test_too_many_pixels_are_told_with_the_limit(tmp_path: Path) -> None:
+def test_too_many_pixels_are_reported_with_the_limit(tmp_path: Path) -> None:
     Image.new('1', (20000, 10000)).save(tmp_path / '0.png')
     for read in (read_image, read_label, image_size):
         with pytest.raises(ImageError, match=r'0.png: too large an image: .*200000000 pixels.* '

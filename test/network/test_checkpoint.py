@@ -170,8 +170,8 @@ def test_a_palette_or_names_that_are_no_list_are_none(authors: dict[str, Tensor]
         assert load_checkpoint(path).class_names == []
 
 
-def test_the_format_before_1_6_is_told_with_the_way_out(authors: dict[str, Tensor],
-                                                        tmp_path: Path) -> None:
+def test_the_format_before_1_6_is_reported_with_the_way_out(authors: dict[str, Tensor],
+                                                            tmp_path: Path) -> None:
     path = tmp_path / 'old.pth'
     content = {'state_dict': authors, 'meta': {'best_score': np.float64(49.4)}}
     torch.save(content, path, _use_new_zipfile_serialization=False)

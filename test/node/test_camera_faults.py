@@ -69,7 +69,7 @@ def test_a_faulty_picture_is_marked_and_treated_by_policy(
     assert values['level'] == 'warn' and kind in values['message']
 
 
-def test_a_frozen_camera_is_told_after_some_frames(peer: Peer, camera: Publisher) -> None:
+def test_a_frozen_camera_is_reported_after_some_frames(peer: Peer, camera: Publisher) -> None:
     status = peer.listen(DiagnosticArray, '/segmentation/status')
     peer.connect(camera, lambda: image_message(lively(len(status)), 'rgb8'), status)
     assert peer.set_parameters(frozen_frames=3)[0].successful

@@ -124,7 +124,7 @@ def test_the_node_gives_what_nav2_demands(image: Publisher, peer: Peer) -> None:
         assert any(line.startswith('ok') and text in line for line in lines), text
 
 
-def test_a_faulty_publisher_is_told(peer: Peer) -> None:
+def test_a_faulty_publisher_is_reported(peer: Peer) -> None:
     camera = peer.advertise(Image, '/faulty/image')
     label = peer.advertise(Image, '/faulty/segmentation/label', BEST_EFFORT)
     confidence = peer.advertise(Image, '/faulty/segmentation/confidence')

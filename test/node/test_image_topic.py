@@ -135,8 +135,8 @@ def test_a_remapped_compressed_camera_is_labelled(
                f'/cam/camera_info -> {prefix}/segmentation/label, ' in node.log()
 
 
-def test_a_rule_that_no_camera_takes_is_told(peer: Peer, model_file: Path,
-                                             tmp_path: Path) -> None:
+def test_a_rule_that_no_camera_takes_is_reported(peer: Peer, model_file: Path,
+                                                 tmp_path: Path) -> None:
     with running_node(tmp_path, remap=('image:=/cam/image_raw',), model=str(model_file),
                       cameras=['front', 'rear']) as node:
         warning = peer.wait_for(lambda: [line for line in node.log().splitlines()

@@ -284,7 +284,7 @@ def test_help_explains_every_parameter(tmp_path: Path) -> None:
         assert f'  {name} ({default!r}): ' in text
 
 
-def test_a_misspelt_parameter_is_told(tmp_path: Path, peer_apart: Peer) -> None:
+def test_a_misspelt_parameter_is_reported(tmp_path: Path, peer_apart: Peer) -> None:
     with running_node(tmp_path, max_agee=0.5, robot='rover', use_sim_time=False,
                       autostart=False) as started:
         peer_apart.wait_for(lambda: 'robot' in started.log(), 'the warnings')

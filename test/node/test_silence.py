@@ -102,15 +102,16 @@ def test_another_middleware_is_not_sent_to_the_profile_of_fast_dds(
     peer.node.destroy_publisher(camera)
 
 
-def test_incompatible_qos_is_told_once_too(node: NodeProcess,
-                                           statuses: dict[str, DiagnosticStatus]) -> None:
+def test_incompatible_qos_is_reported_once_too(node: NodeProcess,
+                                               statuses: dict[str, DiagnosticStatus]) -> None:
     status = statuses['effort']
     assert (status.level, status.message) == (status.ERROR, EFFORT)
     line, = warnings(node, 'effort/image: ')
     assert line.endswith(EFFORT)
 
 
-def test_images_that_come_after_all_are_told(peer: Peer, model_file: Path, tmp_path: Path) -> None:
+def test_images_that_come_after_all_are_reported(peer: Peer, model_file: Path,
+                                                 tmp_path: Path) -> None:
     with running_node(tmp_path, model=str(model_file), device='cpu', cameras=['late'],
                       frozen_frames=0) as node:
         warning = peer.wait_for(lambda: warnings(node, 'late'), 'the warning')[0]

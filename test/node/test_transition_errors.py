@@ -41,7 +41,7 @@ def has_no_topics(peer: Peer) -> bool:
         peer.node.count_subscribers(topic) for topic in ('/image', '/camera_info'))
 
 
-def test_an_error_in_activation_is_told_and_undone(
+def test_an_error_in_activation_is_reported_and_undone(
         peer: Peer, model_file: Path, tmp_path: Path, events: Inbox) -> None:
     diagnostics = Diagnostics(peer)
     # A process has one type for a topic, so the second of these subscriptions can't be made.
@@ -79,7 +79,7 @@ def test_an_error_in_configuration_leaves_no_topics(peer: Peer, model_file: Path
 @pytest.mark.parametrize('transition, failed', [
     ('activate', 'not activated'), ('deactivate', 'not deactivated'),
     ('cleanup', 'not cleaned up')])
-def test_any_transition_that_raises_is_told_and_can_be_made_again(
+def test_any_transition_that_raises_is_reported_and_can_be_made_again(
         peer: Peer, model_file: Path, tmp_path: Path, transition: str, failed: str) -> None:
     way = {'activate': ('configure',), 'deactivate': ('configure', 'activate'),
            'cleanup': ('configure',)}[transition]
