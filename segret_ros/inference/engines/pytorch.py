@@ -112,7 +112,7 @@ class Captured:
 
     def __init__(self, network: DeployedSegRet, image: Tensor) -> None:
         with torch.cuda.device(image.device), torch.inference_mode(), without_tf32():
-            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream), keeping_tables(network) as tables:
                 for _ in range(WARM_UP_RUNS):
