@@ -35,7 +35,7 @@ ACTIVE_SUFFIX = '.active'  # after `.bag`: the recorder of ROS 1 was killed
 def _sqlite_reader(path: Path) -> Rosbag2Reader:
     """Return rosbags' reader, which puts the path into a URI unquoted: `#`, `?` and `%` too."""
     reader = Rosbag2Reader(path)
-    reader.storage.path = Path(quote(os.fsencode(path)))
+    reader.storage.path = Path(quote(os.fsencode(path)))  # type: ignore[attr-defined]
     return reader
 
 
