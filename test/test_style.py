@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Style: ruff, ament's linters where they are installed, and what none of them checks."""
+"""Style: ruff, mypy, ament's linters where they are installed, and what none of them checks."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,10 +22,16 @@ def check(module: str, *arguments: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize('arguments', [('ruff', 'check')], ids=' '.join)
-def test_pyproject(arguments: tuple[str, ...]) -> None:
-    pytest.importorskip(arguments[0], reason='comes with the extra test')
-    check(*arguments)
+def test_ruff() -> None:
+    pytest.importorskip('ruff', reason='comes with the extra test')
+    check('ruff', 'check')
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason='other types in the libraries for 3.10')
+def test_mypy() -> None:
+    for module in ('mypy', 'onnxruntime', 'openvino', 'rclpy', 'rosbags', 'torch'):
+        pytest.importorskip(module, reason='types are checked with all of `make develop`')
+    check('mypy')
 
 
 @pytest.mark.parametrize('linter, paths', [
