@@ -134,7 +134,7 @@ def test_a_file_that_openvino_cannot_load_is_written_all_the_same(
 
     monkeypatch.setattr(openvino_engine, '_rounds', lambda: False)
     monkeypatch.setattr(openvino_engine, '_core',
-                        lambda: SimpleNamespace(compile_model=compile_model))
+                        lambda: SimpleNamespace(read_model=bytes, compile_model=compile_model))
     share, problem = export_module.openvino_share(exported[0], FRAMES, [])
     assert (share, problem) == (None, 'no such instruction')
     told = export_module.report(exported[0], Agreement(1, 'float32', 'float16', share, problem),

@@ -104,7 +104,7 @@ def test_a_loss_that_is_no_number_stops_the_run(camvid_tree: Path, tmp_path: Pat
     ran = run('--data', camvid_tree, '--output', tmp_path / 'run', '--learning-rate', 1e38)
     assert ran.returncode == 1
     assert last_line(ran).startswith('segret_train: the loss is ')
-    assert f'whose batch is in {tmp_path}/run/bad_batch_0.pt' in last_line(ran)
+    assert f'whose crops are in {tmp_path}/run/bad_batch_0.pt' in last_line(ran)
     assert 'lower --learning-rate (1e+38)' in last_line(ran)
     assert (tmp_path / 'run' / 'bad_batch_0.pt').is_file()
     assert not (tmp_path / 'run' / 'best.safetensors').exists()
