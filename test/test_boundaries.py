@@ -68,6 +68,11 @@ def test_libraries_that_report_their_use_are_imported_in_one_place_each() -> Non
     assert importers({'openvino'}) == {'segret_ros/inference/engines/openvino.py'}
 
 
+def test_the_library_that_draws_is_imported_in_one_place() -> None:
+    """There it is kept from writing into the home folder."""
+    assert importers({'matplotlib'}) == {'segret_ros/offline/charts.py'}
+
+
 def test_the_runtime_never_imports_the_training() -> None:
     assert importers({'segret_train'})
     assert not outside(importers({'segret_train'}), 'segret_train/')
@@ -78,12 +83,14 @@ def test_the_runtime_never_imports_onnx_but_for_torch() -> None:
 
 
 @pytest.mark.parametrize(('module', 'absent'), [
-    ('segret_ros.inference', {'torch', 'rclpy', 'segret_train', 'onnx', 'openvino'}),
+    ('segret_ros.inference', {'torch', 'rclpy', 'segret_train', 'onnx', 'openvino', 'matplotlib'}),
+    ('segret_ros.offline.label', {'torch', 'rclpy', 'matplotlib', 'segret_train'}),
     ('segret_ros.network', {'rclpy', 'onnxruntime', 'cv2', 'segret_train'}),
     ('segret_ros.offline.bench', {'torch', 'rclpy', 'openvino', 'segret_train', 'onnx'}),
     ('segret_ros.labels.metrics', {'torch', 'rclpy', 'onnxruntime', 'cv2'}),
     ('segret_ros.labels.visualization', {'torch', 'rclpy', 'onnxruntime'}),
     ('segret_train.train', {'rclpy', 'onnx'}),
+    ('segret_ros.offline.demo.main', {'torch', 'segret_train', 'matplotlib'}),
 ])
 def test_importing_a_module_loads_no_more(module: str, absent: set[str]) -> None:
     if 'torch' not in absent:

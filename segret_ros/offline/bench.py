@@ -73,7 +73,7 @@ def measure(arguments: argparse.Namespace) -> str:
     bench = benchmark(candidates(arguments), size, arguments.runs,
                       lambda runs: tqdm(runs, 'measure', unit='run'))
     outputs = {arguments.json: lambda: json.dumps(to_json(bench), indent=2) + '\n',
-               arguments.plot: lambda: str(chart(bench))}
+               arguments.plot: lambda: chart(bench)}
     for path, content in outputs.items():
         if path:
             with atomic_path(path) as partial:

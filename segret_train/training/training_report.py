@@ -12,7 +12,6 @@ from segret_ros.network import SegRet
 from segret_ros.offline.charts import confusion_chart, curve
 from segret_ros.offline.page import class_rows, data_url, write_page
 from segret_ros.offline.pictures import encode, frame_panels, side_by_side
-from segret_ros.offline.svg import Picture
 from segret_train.datasets import Sample
 from segret_train.teacher import load_network
 from segret_train.training.training_run import BEST, REPORT, TrainingRun
@@ -29,9 +28,9 @@ def write_report(run: TrainingRun) -> Path:
     write_page(
         run.output / REPORT, 'segret_train.training',
         title=f'SegRet {run.recipe.variant} on {run.data.name}', rows=summary(run, confusion),
-        curves=[str(chart) for chart in curves(run.log.records)],
+        curves=curves(run.log.records),
         classes=class_rows(labels, confusion),
-        matrix=str(confusion_chart(labels.names, confusion)), groups=pictures(run),
+        matrix=confusion_chart(labels.names, confusion), groups=pictures(run),
         recipe=run.recipe.values())
     return run.output / REPORT
 
@@ -55,7 +54,7 @@ def duration(seconds: float) -> str:
     return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min'
 
 
-def curves(records: list[dict]) -> list[Picture]:
+def curves(records: list[dict]) -> list[str]:
     """Draw the curves of a run's records."""
     def series(name: str) -> list[tuple[float, float]]:
         return [(record['step'], record[name]) for record in records if name in record]

@@ -26,9 +26,9 @@ from segret_ros.files.output_folder import (
 from segret_ros.files.share import default_model, share_directory
 from segret_ros.offline.bags import BagWriter, read_bag
 from segret_ros.offline.bench import main as bench_main
+from segret_ros.offline.charts import curve
 from segret_ros.offline.demo.main import main as demo_main
 from segret_ros.offline.evaluation.main import main as evaluate_main
-from segret_ros.offline.svg import Picture
 
 IMAGE = '/camera/image_raw/compressed'
 LAYOUT = Layout('paint', ('pictures/*.png', 'page.html', 'log'),
@@ -286,7 +286,7 @@ def test_a_file_of_the_users_is_no_output(tmp_path: Path) -> None:
 
 
 def test_each_kind_of_output_can_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / 'chart.svg').write_text(str(Picture(9, 9)))
+    (tmp_path / 'chart.svg').write_text(curve('Loss', []))
     claim_file(tmp_path / 'chart.svg', [], PICTURE_MARK)
     base = Path(offline.__file__).with_name('base.html.j2')
     claim_file(base, [], PAGE_MARK)

@@ -16,7 +16,7 @@ import sys
 import time
 
 import numpy as np
-from segret_ros.offline.svg import COLORS, FAINT, Picture
+from segret_ros.offline.charts import as_svg, COLORS, Figure, new_figure
 
 CAMERAS = ('front', 'left', 'right', 'rear')
 RATE_HZ = 30
@@ -28,7 +28,7 @@ MOST_ROUNDS = 2  # from receipt to label, each as long as all cameras' turns tak
 PANELS = (('memory_mb', 'memory of the node, MB'),
           ('latency_p50_ms', 'receipt to label, median of 10 s, ms'),
           ('processed', 'labels since the start, each camera'))
-WIDTH, HEIGHT, LEFT, TOP = 300, 220, 60, 90  # pixels, of a panel
+WIDTH, HEIGHT = 1100, 360  # pixels
 
 
 def run(minutes: float, folder: Path) -> list[dict]:
@@ -90,28 +90,20 @@ def slope(samples: list[dict], key: str) -> float:
     return float(600 * np.polyfit(seconds, [sample[key] for sample in samples], 1)[0])
 
 
-def plot(samples: list[dict], verdict: dict[str, float]) -> Picture:
+@as_svg
+def plot(samples: list[dict], verdict: dict[str, float]) -> Figure:
     """Plot a soak test: a panel per number, a line per camera."""
-    picture = Picture(LEFT + len(PANELS) * (WIDTH + LEFT), TOP + HEIGHT + 60)
-    picture.text(24, 36, f'Four cameras at {RATE_HZ} Hz for {samples[-1]["seconds"] / 60:.0f} '
-                 f'minutes: {verdict["labels"]} labels', 18, bold=True)
-    for index, (key, title) in enumerate(PANELS):
-        left, top_value = LEFT + index * (WIDTH + LEFT), 1.2 * max(s[key] for s in samples)
-        end = samples[-1]['seconds']
-        picture.text(left, TOP - 14, title, bold=True)
-        for share in (0, 0.5, 1):
-            y = TOP + HEIGHT * (1 - share)
-            picture.line([(left, y), (left + WIDTH, y)])
-            picture.text(left - 6, y + 4, f'{share * top_value:.0f}', 12, FAINT, 'end')
+    figure = new_figure(WIDTH, HEIGHT)
+    figure.suptitle(f'Four cameras at {RATE_HZ} Hz for {samples[-1]["seconds"] / 60:.0f} '
+                    f'minutes: {verdict["labels"]} labels', x=0.01, ha='left', fontweight='bold')
+    for panel, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS):
         for color, name in zip(COLORS, CAMERAS):
-            picture.line([(left + WIDTH * s['seconds'] / end,
-                           TOP + HEIGHT * (1 - s[key] / top_value))
-                          for s in samples if s['camera'] == name], color, 1.6)
-        picture.text(left + WIDTH, TOP + HEIGHT + 20, f'{end / 60:.0f} minutes', 12, FAINT, 'end')
-    for index, (color, name) in enumerate(zip(COLORS, CAMERAS)):
-        picture.bar(LEFT + 90 * index, TOP + HEIGHT + 34, 14, 13, color)
-        picture.text(LEFT + 90 * index + 20, TOP + HEIGHT + 45, name)
-    return picture
+            own = [sample for sample in samples if sample['camera'] == name]
+            panel.plot([sample['seconds'] / 60 for sample in own],
+                       [sample[key] for sample in own], color=color, label=name)
+        panel.set(title=title, xlabel='minutes', ylim=(0, 1.2 * max(s[key] for s in samples)))
+    figure.axes[-1].legend(loc='upper left')
+    return figure
 
 
 def main() -> int:
@@ -129,7 +121,7 @@ def main() -> int:
     verdict = judge(samples)
     (arguments.output / 'soak.json').write_text(json.dumps(
         {'verdict': verdict, 'samples': samples}, indent=1))
-    (arguments.output / 'soak.svg').write_text(str(plot(samples, verdict)))
+    (arguments.output / 'soak.svg').write_text(plot(samples, verdict))
     for name, value in verdict.items():
         print(f'{name:28} {value:10.2f}')
     sound = (verdict['memory_mb_in_10_minutes'] < MOST_GROWTH_MB and not verdict['failed']

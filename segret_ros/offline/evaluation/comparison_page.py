@@ -4,9 +4,20 @@
 """A comparison as one HTML page, nothing outside."""
 
 from collections.abc import Sequence
+import math
 from pathlib import Path
 
-from segret_ros.offline.charts import ticks
+from segret_ros.offline.charts import (
+    as_svg,
+    BLUE,
+    FAINT,
+    Figure,
+    GREEN,
+    INK,
+    LARGE,
+    new_figure,
+    ORANGE,
+)
 from segret_ros.offline.evaluation.comparison import (
     bounds,
     change,
@@ -19,11 +30,10 @@ from segret_ros.offline.evaluation.comparison import (
 )
 from segret_ros.offline.evaluation.comparison_pictures import pictures
 from segret_ros.offline.page import data_url, hex_color, write_page
-from segret_ros.offline.svg import COLORS, FAINT, GRID, INK, Picture
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 480, 130, 24, 58, 22  # pixels of a chart, its margins and its rows
+WIDTH, MARGIN, ROW = 480, 64, 22  # pixels of a chart, above its rows, and of a row
 LONGEST_NAME = 18  # characters of a class's name in a chart
-BETTER, WORSE = COLORS[2], COLORS[1]
+TONES = {'better': GREEN, 'worse': ORANGE, 'higher': BLUE, 'lower': BLUE}
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
@@ -45,45 +55,45 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     write_page(path, 'segret_ros.offline.evaluation', 'comparison.html.j2',
                sides={'A': comparison.a, 'B': comparison.b}, verdict=comparison.verdict(),
                counts=comparison.counts(), notes=comparison.notes, explanation=EXPLANATION,
-               charts=[str(chart(f'{title}: B - A in points', differences))
+               charts=[chart(f'{title}: B - A in points', differences)
                        for title, differences in charts.items()],
                tables={title: [_row(one, colors) for one in differences]
                        for title, differences in tables.items() if differences},
                frames=frames)
 
 
-def chart(title: str, differences: Sequence[Difference]) -> Picture:
-    """Give differences in points as discs, with their intervals as lines."""
-    reach = max([0.01, *(abs(100 * value) for one in differences
-                         for value in (one.b - one.a, *(one.interval or ())) if value == value)])
-    steps = ticks(0, reach)
-    scale = (WIDTH - LEFT - RIGHT) / 2 / steps[-1]
-    middle, bottom = (WIDTH + LEFT - RIGHT) / 2, TOP + ROW * len(differences)
-    picture = Picture(WIDTH, bottom + 12)
-    picture.text(12, 22, title, 15, INK, bold=True)
-    for step in (side * step for step in steps[::2] for side in ((-1, 1) if step else (1,))):
-        x = middle + step * scale
-        picture.line([(x, TOP - 6), (x, bottom)], GRID if step else FAINT)
-        picture.text(x, TOP - 12, f'{step:+g}' if step else '0', 11, FAINT, anchor='middle')
+@as_svg
+def chart(title: str, differences: Sequence[Difference]) -> Figure:
+    """Draw differences in points as discs, with their intervals as lines."""
+    rows = range(len(differences))
+    figure = new_figure(WIDTH, MARGIN + ROW * len(differences))
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=LARGE)
+    axes.axvline(0, color=FAINT, linewidth=1)
     for row, difference in enumerate(differences):
-        _draw(picture, difference, TOP + ROW * (row + 0.5), middle, scale)
-    return picture
+        color = TONES.get(difference.verdict, FAINT)
+        if math.isnan(difference.points):
+            axes.annotate('absent', (0, row), (8, 0), textcoords='offset points', va='center',
+                          color=FAINT)
+        elif difference.interval:
+            axes.plot([100 * bound for bound in difference.interval], [row, row], color=color,
+                      linewidth=3)
+        axes.plot(difference.points, row, 'o', color=color, markersize=7)
+    axes.set_yticks(rows, [_short(difference.name) for difference in differences], color=INK)
+    for text, difference in zip(axes.get_yticklabels(), differences):
+        text.set_fontweight('bold' if difference.name == 'mean IoU' else 'normal')
+    reach = max(0.01, *map(abs, axes.get_xlim()))
+    axes.set(xlim=(-reach, reach), ylim=(len(differences) - 0.5, -0.5))
+    axes.locator_params(axis='x', nbins=5)
+    axes.xaxis.set_major_formatter(lambda value, _: f'{value:+g}' if value else '0')
+    axes.tick_params(labelbottom=False, labeltop=True)
+    axes.grid(axis='y', visible=False)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
-def _draw(picture: Picture, difference: Difference, y: float, middle: float,
-          scale: float) -> None:
-    name = difference.name
-    short = name if len(name) <= LONGEST_NAME else f'{name[:LONGEST_NAME - 1]}…'
-    picture.text(LEFT - 10, y + 4, short, 12, INK, anchor='end', bold=name == 'mean IoU')
-    if difference.points != difference.points:
-        picture.text(middle + 8, y + 4, 'absent', 11, FAINT)
-        return
-    color = {'better': BETTER, 'worse': WORSE, 'higher': COLORS[0], 'lower': COLORS[0]}.get(
-        difference.verdict, FAINT)
-    if difference.interval:
-        picture.line([(middle + 100 * bound * scale, y) for bound in difference.interval], color,
-                     3)
-    picture.dot(middle + difference.points * scale, y, color)
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f'{name[:LONGEST_NAME - 1]}…'
 
 
 def _row(difference: Difference, colors: dict[str, str]) -> dict:

@@ -12,10 +12,9 @@ from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.charts import confusion_chart
 from segret_ros.offline.evaluation.notes import notes
 from segret_ros.offline.evaluation.report_plots import (
-    areas_plot,
     calibration_plot,
     confidence_plot,
-    frame_plots,
+    drive_plots,
     LARGEST_AREAS,
 )
 from segret_ros.offline.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, WORST
@@ -69,7 +68,7 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
         tiles=tiles(metrics, duration), cameras=camera_rows(metrics['cameras']),
         damage=damage_rows(metrics['bags']), faults=fault_rows(metrics['bags']),
         bags=metrics['bags'], most=MOST_LINES,
-        drives=drive_plots(metrics, columns, colors), histogram=confidence_plot(summary),
+        drives=drive_charts(metrics, columns, colors), histogram=confidence_plot(summary),
         sure=sure_text(summary), classes=class_rows(summary, colors), many=MANY_CLASSES,
         colors=colors, scores=scores,
         stages=stage_rows(columns), realtime=realtime and realtime_content(realtime),
@@ -196,19 +195,17 @@ def fault_rows(bags: list[dict]) -> list[dict]:
     return [{'bag': bag['name'], **fault} for bag in bags for fault in bag['faults']]
 
 
-def drive_plots(metrics: dict, columns: dict[str, np.ndarray],
-                colors: dict[str, str]) -> list[dict]:
-    """Give a camera's plots over the time of the drive, for each: `name`, `plots`, `areas`."""
+def drive_charts(metrics: dict, columns: dict[str, np.ndarray],
+                 colors: dict[str, str]) -> dict[str, str]:
+    """Return the plots of each camera that has frames, over the time of the drive, as SVG."""
     times, names = timeline(columns), largest_classes(metrics['all'])
-    drives = []
+    charts = {}
     for camera in metrics['cameras']:
         rows = columns['camera'] == camera
-        if not rows.any():
-            continue
-        own = {name: column[rows] for name, column in columns.items()}
-        drives.append({'name': camera, 'plots': frame_plots(own, times.driven_s[rows], times),
-                       'areas': areas_plot(own, times.driven_s[rows], times, names, colors)})
-    return drives
+        if rows.any():
+            own = {name: column[rows] for name, column in columns.items()}
+            charts[camera] = drive_plots(own, times.driven_s[rows], times, names, colors)
+    return charts
 
 
 def sure_text(summary: dict) -> str:
@@ -242,7 +239,7 @@ def score_content(summary: dict, names: list[str]) -> dict | None:
     part.counts[:, :-1] = counts[np.ix_(shown, shown)]
     part.counts[:, -1] = counts[shown].sum(1) - part.counts.sum(1)
     return {'matched': scores, 'calibration': calibration_plot(scores['calibration']),
-            'matrix': str(confusion_chart([names[index] for index in shown], part)),
+            'matrix': confusion_chart([names[index] for index in shown], part),
             'shown': len(shown), 'classes': len(names), 'mix_ups': mix_ups(counts, names)}
 
 

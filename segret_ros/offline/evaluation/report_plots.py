@@ -3,153 +3,232 @@
 
 """The plots of an evaluation's page."""
 
+from collections.abc import Mapping, Sequence
+import math
+
 import numpy as np
-from segret_ros.offline.evaluation.timeline import time_text, Timeline
-from segret_ros.offline.plots import (
-    Axis,
-    band_path,
-    box_path,
-    downsample,
-    group_starts,
-    line_path,
+from segret_ros.offline.charts import (
+    as_svg,
+    Axes,
+    BLUE,
+    FAINT,
+    Figure,
+    INK,
+    new_figure,
+    ORANGE,
     percent,
-    Plot,
-    Shape,
+    RED,
     share_axis,
-    Tick,
-    time_axis,
+    tip,
 )
+from segret_ros.offline.evaluation.timeline import time_text, Timeline
 
 LARGEST_AREAS = 12  # classes that have their own area, the rest is one
 OTHER, UNKNOWN = 'other classes', 'unknown'
 OTHER_COLOR, UNKNOWN_COLOR = '#8a939d', '#000000'
+POINTS = 400  # at most of a line
 MARKS = 200  # at most of a kind over a drive
-MOST_BORDERS = 40  # bags whose beginnings are marked
+MOST_BORDERS = 40  # bags whose starts are marked
+LONGEST_STEP = 10  # times the usual one: a longer one is a gap in the line
+TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600,
+              43200, 86400)  # s
 BINS_OF_NOTE = 0.001  # share of the pixels; bars of fewer are faint
-SERIES = {  # title and note of a column, and whether its axis begins at zero
+WIDTH, SQUARE, TITLE = 1068, 420, 30  # pixels, of a drive's plots, of a histogram and a title
+LOW, HIGH = 140, 240  # pixels of a plot's height: a column, the areas of the classes
+SERIES = {  # title and note of a column, and whether its axis starts at zero
     'miou': ('Mean IoU of each frame', 'of the classes in it', False),
     'stability': ('Stability', 'pixels that keep their class from the frame before', False),
     'confidence': ('Confidence', 'mean of the frame', False),
     'flicker': ('Flicker', 'pixels that change their class and change it back', True)}
+Columns = Mapping[str, np.ndarray]
 
 
-def frame_plots(columns: dict[str, np.ndarray], driven_s: np.ndarray,
-                times: Timeline) -> list[Plot]:
+@as_svg
+def drive_plots(columns: Columns, driven_s: np.ndarray, times: Timeline, names: Sequence[str],
+                colors: Mapping[str, str]) -> Figure:
     """
-    Give a camera's plots over the drive; what has no value at all is left out.
+    Draw a camera's values and class areas over the drive; what has no value at all is left out.
 
     :param columns: of the camera's frames alone.
     :param driven_s: (frames,) float64 of these.
     :param times: of the whole drive.
-    """
-    return [frame_plot(columns, driven_s, times, name) for name in SERIES
-            if not np.isnan(columns[name]).all()]
-
-
-def frame_plot(columns: dict[str, np.ndarray], driven_s: np.ndarray, times: Timeline,
-               name: str) -> Plot:
-    """Give the plot of a column over the drive, with what happened."""
-    title, note, from_zero = SERIES[name]
-    axis, x_ticks = time_axis(times.duration_s)
-    band = downsample(driven_s, columns[name])
-    y_axis, y_ticks = share_axis(np.append(band.low, band.high), from_zero)
-    x, low, mean, high = axis.place(band.x), *map(y_axis.place, (band.low, band.mean, band.high))
-    shapes = [*marks(columns, driven_s, axis), *borders(times, axis)]
-    if len(band.x) < len(driven_s):
-        shapes.append(Shape(band_path(x, low, high), 'band'))
-        note += '; mean, and from the least to the most'
-    return Plot(title, note, x_ticks, y_ticks, [*shapes, Shape(line_path(x, mean), 'line')])
-
-
-def marks(columns: dict[str, np.ndarray], driven_s: np.ndarray, axis: Axis) -> list[Shape]:
-    """Give where frames have problems and where classes change suddenly."""
-    places, shapes = axis.place(driven_s), []
-    for rows in _near(np.flatnonzero(columns['problem'] != ''), places, 1):
-        kinds = ', '.join(sorted(set(columns['problem'][rows])))
-        path = box_path(places[rows[0]], places[rows[-1]], 0, 1)
-        shapes.append(Shape(path, 'problem', text=f'{time_text(driven_s[rows[0]])}: {kinds}'))
-    for rows in _near(np.flatnonzero(columns['change'] == 1), places, 0):
-        path = line_path(np.full(2, places[rows[0]]), np.array([0., 1.]))
-        shapes.append(Shape(path, 'change',
-                            text=f'{time_text(driven_s[rows[0]])}: sudden change'))
-    return shapes
-
-
-def _near(rows: np.ndarray, places: np.ndarray, parts: int) -> list[np.ndarray]:
-    """Give rows in groups; from one to the next it is at most `parts` of the plot's `MARKS`."""
-    if not len(rows):
-        return []
-    part = np.floor(places[rows] * MARKS)
-    return np.split(rows, np.flatnonzero(np.diff(part) > parts) + 1)
-
-
-def borders(times: Timeline, axis: Axis) -> list[Shape]:
-    """Give where one bag ends and the next begins, unless there are too many."""
-    if len(times.starts) > MOST_BORDERS:
-        return []
-    return [Shape(line_path(np.full(2, axis.place(start)), np.array([0., 1.])), 'border',
-                  text=f'from here: {name}') for name, start in list(times.starts.items())[1:]]
-
-
-def areas_plot(columns: dict[str, np.ndarray], driven_s: np.ndarray, times: Timeline,
-               names: list[str], colors: dict[str, str]) -> Plot | None:
-    """
-    Give how much of the picture each class takes over the drive, on top of each other.
-
     :param names: of the largest classes.
+    :param colors: of all classes, as CSS writes them.
     """
-    starts = group_starts(len(driven_s))
-    layers = {name: downsample(driven_s, columns[f'area_{name}']).mean for name in names}
-    if not layers or all(np.isnan(layer).all() for layer in layers.values()):
-        return None
-    unknown = downsample(driven_s, columns['unknown']).mean
+    series = [name for name in SERIES if not np.isnan(columns[name]).all()]
+    layers = area_layers(columns, names)
+    heights = [LOW] * len(series) + [HIGH] * bool(layers)
+    figure = new_figure(WIDTH, sum(heights) + TITLE)
+    if not heights:
+        figure.text(0, 0.5, 'no values', color=FAINT)
+        return figure
+    panels = figure.subplots(len(heights), squeeze=False,
+                             gridspec_kw={'height_ratios': heights})[:, 0]
+    for panel, name in zip(panels, series):
+        _draw_series(panel, driven_s, columns[name], *SERIES[name])
+        _draw_marks(panel, columns, driven_s, times)
+    if layers:
+        _draw_areas(panels[-1], driven_s, layers, colors)
+    marks, step = time_marks(times.duration_s)
+    for panel in panels:
+        panel.set_xlim(0, times.duration_s or 1.0)
+        panel.set_xticks(marks, [clock(mark, step) for mark in marks])
+        _draw_borders(panel, times)
+    return figure
+
+
+def _titled(axes: Axes, title: str, note: str) -> None:
+    axes.set_title(title)
+    axes.set_title(note, loc='right', color=FAINT, fontweight='normal')
+
+
+def _draw_series(axes: Axes, driven_s: np.ndarray, values: np.ndarray, title: str, note: str,
+                 from_zero: bool) -> None:
+    low, mean, high = downsample(values)
+    x = downsample(driven_s)[1]
+    share_axis(axes, np.append(low, high), from_zero)
+    x, low, mean, high = with_gaps(x, low, mean, high)
+    if len(driven_s) > POINTS:
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.22, linewidth=0)
+        note += '; mean, and from the least to the most'
+    axes.plot(x, mean, color=BLUE)
+    known = np.pad(~np.isnan(mean), 1)
+    lonely = known[1:-1] & ~known[:-2] & ~known[2:]
+    axes.plot(x[lonely], mean[lonely], 'o', color=BLUE, markersize=3)
+    _titled(axes, title, note)
+
+
+def downsample(values: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, ...]:
+    """
+    Return the smallest, the mean and the largest of each group of consecutive values.
+
+    :param values: (count,); NaN is ignored.
+    :param points: at most as many groups, of about equal size.
+    :return: (groups,) float64 each; NaN for a group without a value.
+    """
+    starts = np.unique(np.linspace(0, len(values), min(len(values), points), endpoint=False
+                                   ).astype(np.int64))
+    values = values.astype(np.float64)
+    known = ~np.isnan(values)
+    counts = np.add.reduceat(known, starts, dtype=np.int64)
+    sums = np.add.reduceat(np.where(known, values, 0), starts)
+    means = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    return np.fmin.reduceat(values, starts), means, np.fmax.reduceat(values, starts)
+
+
+def with_gaps(x: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
+    """Return x and the values with a NaN wherever x leaps, for a line to break there."""
+    steps = np.diff(x)
+    leaps = np.flatnonzero(steps > LONGEST_STEP * np.median(steps)) + 1 if len(steps) else []
+    return [np.insert(x, leaps, x[leaps]), *(np.insert(each, leaps, np.nan) for each in values)]
+
+
+def _draw_marks(axes: Axes, columns: Columns, driven_s: np.ndarray, times: Timeline) -> None:
+    """Mark where frames have problems and where the classes change suddenly."""
+    parts = np.floor(driven_s / (times.duration_s or 1.0) * MARKS)
+    for rows in _near(np.flatnonzero(columns['problem'] != ''), parts, 1):
+        kinds = ', '.join(sorted(set(columns['problem'][rows])))
+        axes.axvspan(*driven_s[rows[[0, -1]]], color=RED, alpha=0.4, linewidth=3,
+                     gid=tip(f'{time_text(driven_s[rows[0]])}: {kinds}'))
+    for rows in _near(np.flatnonzero(columns['change'] == 1), parts, 0):
+        axes.axvline(driven_s[rows[0]], color=ORANGE, linewidth=1.4,
+                     gid=tip(f'{time_text(driven_s[rows[0]])}: sudden change'))
+
+
+def _near(rows: np.ndarray, parts: np.ndarray, most: int) -> list[np.ndarray]:
+    """Return rows in groups; from one to the next it is at most `most` parts of the drive."""
+    groups = np.split(rows, np.flatnonzero(np.diff(parts[rows]) > most) + 1)
+    return groups if len(rows) else []
+
+
+def _draw_borders(axes: Axes, times: Timeline) -> None:
+    """Mark where one bag ends and the next starts, unless there are too many."""
+    if len(times.starts) <= MOST_BORDERS:
+        for name, start in list(times.starts.items())[1:]:
+            axes.axvline(start, color=FAINT, linewidth=1, linestyle=':',
+                         gid=tip(f'from here: {name}'))
+
+
+def area_layers(columns: Columns, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return how much of the picture each class takes over the drive; empty without frames."""
+    layers = {name: downsample(columns[f'area_{name}'])[1] for name in names}
+    if all(np.isnan(layer).all() for layer in layers.values()):
+        return {}
+    unknown = downsample(columns['unknown'])[1]
     other = np.clip(1 - sum(layers.values()) - unknown, 0, 1)
-    layers |= {name: layer for name, layer in ((OTHER, other), (UNKNOWN, unknown))
-               if np.nanmax(layer) > 0.001}
-    axis, x_ticks = time_axis(times.duration_s)
-    x = axis.place(downsample(driven_s, driven_s).x)
-    tops = np.cumsum(list(layers.values()), axis=0)
+    rest = {OTHER: other, UNKNOWN: unknown}
+    return layers | {name: layer for name, layer in rest.items() if np.nanmax(layer) > 0.001}
+
+
+def _draw_areas(axes: Axes, driven_s: np.ndarray, layers: Mapping[str, np.ndarray],
+                colors: Mapping[str, str]) -> None:
     fills = {**colors, OTHER: OTHER_COLOR, UNKNOWN: UNKNOWN_COLOR}
-    shapes = [Shape(band_path(x, np.where(np.isnan(top), np.nan, 0.0), np.minimum(top, 1)),
-                    'area', fills[name], name)
-              for name, top in reversed(list(zip(layers, tops)))]
-    note = 'share of the picture' if len(starts) == len(driven_s) else 'share, mean over time'
-    ticks = [Tick(mark, percent(mark)) for mark in (0, 0.25, 0.5, 0.75, 1)]
-    return Plot('Class areas', note, x_ticks, ticks, [*shapes, *borders(times, axis)])
+    x, *values = with_gaps(downsample(driven_s)[1], *layers.values())
+    areas = axes.stackplot(x, values, colors=[fills[name] for name in layers], linewidth=0.6,
+                           edgecolor='white')
+    for name, area in zip(layers, areas):
+        area.set_gid(tip(name))
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(percent)
+    _titled(axes, 'Class areas', 'share of the picture' if len(driven_s) <= POINTS else
+            'share, mean over time')
 
 
-def confidence_plot(summary: dict) -> Plot:
-    """Give how many pixels have which confidence."""
+def time_marks(duration_s: float, most: int = 10) -> tuple[list[float], float]:
+    """Return the times of an axis from zero, at most `most` steps of a usual length; and that."""
+    duration_s = duration_s or 1.0
+    step = next((step for step in TIME_STEPS if duration_s / step <= most),
+                math.ceil(duration_s / most / TIME_STEPS[-1]) * TIME_STEPS[-1])
+    return [number * step for number in range(int(duration_s / step + 1e-9) + 1)], step
+
+
+def clock(seconds: float, step: float) -> str:
+    """Write a time of an axis in the unit that suits its step."""
+    if step < 60:
+        return f'{round(seconds, 3):g} s'
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if step >= 3600:
+        return f'{hours} h'
+    return f'{minutes} min' if not hours else f'{hours} h' if not minutes else (
+        f'{hours}:{minutes:02d} h')
+
+
+@as_svg
+def confidence_plot(summary: dict) -> Figure:
+    """Draw how many pixels have which confidence."""
     bars = np.array(summary['confidence_histogram'], np.float64)
     bars /= max(bars.sum(), 1)
-    y_axis, y_ticks = share_axis(np.append(bars, 0.02), from_zero=True)
+    figure = new_figure(SQUARE, SQUARE)
+    axes = figure.add_subplot()
+    axes.set(title='Confidence of the pixels', xlabel='share of the pixels by confidence')
     edges = np.linspace(0, 1, len(bars) + 1)
-    shapes = [Shape(box_path(left + 0.003, right - 0.003, 0, y_axis.place(bar)), 'bar',
-                    text=f'{percent(left)} to {percent(right)}: {100 * bar:.2f} % of the pixels')
-              for left, right, bar in zip(edges, edges[1:], bars)]
-    return Plot('Confidence of the pixels', 'share of the pixels by confidence', _share_ticks(),
-                y_ticks, shapes)
+    for left, right, bar in zip(edges, edges[1:], bars):
+        axes.bar(left, bar, right - left, align='edge', color=BLUE, edgecolor='white',
+                 gid=tip(f'{percent(left)} to {percent(right)}: {100 * bar:.2f} % of the pixels'))
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(percent)
+    share_axis(axes, np.append(bars, 0.02), from_zero=True)
+    return figure
 
 
-def calibration_plot(bins: list[dict]) -> Plot:
-    """Give how many labels of a confidence are right, as measured against true labels."""
+@as_svg
+def calibration_plot(bins: Sequence[dict]) -> Figure:
+    """Draw how many labels of a confidence are right, as measured against true labels."""
     total = max(sum(item['pixels'] for item in bins), 1)
-    width = 1 / max(len(bins), 1)
-    shapes, dots = [], ''
+    figure = new_figure(SQUARE, SQUARE)
+    axes = figure.add_subplot()
+    axes.set(title='Calibration', xlabel='share of right labels by confidence')
     for number, item in enumerate(bins):
         if item['accuracy'] is None:
             continue
-        kind = 'bar' if item['pixels'] >= BINS_OF_NOTE * total else 'bar faint'
+        faint = item['pixels'] < BINS_OF_NOTE * total
         text = (f'confidence {100 * item["confidence"]:.1f} %, right {100 * item["accuracy"]:.1f} '
                 f'%: {100 * item["pixels"] / total:.2f} % of the pixels')
-        shapes.append(Shape(box_path(number * width + 0.004, (number + 1) * width - 0.004, 0,
-                                     item['accuracy']), kind, text=text))
-        dots += line_path(np.array([item['confidence']]), np.array([item['accuracy']]))
-    diagonal = line_path(np.array([0., 1.]), np.array([0., 1.]))
-    return Plot('Calibration', 'share of right labels by confidence; on the dashed line the '
-                'model is as right as it is sure', _share_ticks(), _share_ticks(),
-                [*shapes, Shape(diagonal, 'guide'), Shape(dots, 'dot')])
-
-
-def _share_ticks() -> list[Tick]:
-    return [Tick(mark / 5, percent(mark / 5)) for mark in range(6)]
+        axes.bar(number / len(bins), item['accuracy'], 1 / len(bins), align='edge', color=BLUE,
+                 alpha=0.25 if faint else 1, edgecolor='white', gid=tip(text))
+        axes.plot(item['confidence'], item['accuracy'], 'o', color=INK, markersize=5)
+    axes.plot([0, 1], [0, 1], '--', color=FAINT, linewidth=1.4)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(percent)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    return figure
