@@ -49,7 +49,7 @@ setup(
     zip_safe=True,
     # And one of cpu, cuda and tensorrt: two wheels of ONNX Runtime overwrite each other.
     install_requires=['numpy>=1.21', 'opencv-python-headless>=4.5', 'Pillow>=9.0', 'PyYAML',
-                      'setuptools'],
+                      'setuptools', 'tabulate>=0.8.9'],
     extras_require={
         'cpu': ['onnxruntime>=1.19'],
         'cuda': CUDA,

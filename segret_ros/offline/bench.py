@@ -13,14 +13,14 @@ from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
-from segret_ros.inference.engines.devices import devices_of_auto, list_devices
-from segret_ros.offline import bench_devices as devices
+from segret_ros.inference.engines.devices import Device, devices_of_auto, list_devices
+from segret_ros.text_table import text_table
 
 RUNS = 50
 
 
 def arguments_parser() -> Parser:
-    """Give the parser of the command line."""
+    """Return the parser of the command line."""
     parser = Parser(
         prog='segret_bench',
         description='Measure how fast a model file labels camera images on this machine, stage by '
@@ -30,22 +30,22 @@ def arguments_parser() -> Parser:
                         metavar='MODEL.onnx', help='model file (default: the shipped one)')
     parser.add_argument('--device', nargs='?', default='auto',
                         help=f'{DEVICES} (default: auto); without a value: list what this machine '
-                             'can use, and what the rest lacks')
+                             'can use, and what the others lack')
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
-                        help="of the camera's images (default: the model's input size)")
-    parser.add_argument('--runs', type=int, default=RUNS, help=f'to measure (default: {RUNS})')
+                        help="size of the camera images (default: the model's input size)")
+    parser.add_argument('--runs', type=int, default=RUNS, help=f'number of runs to measure (default: {RUNS})')
     parser.add_argument('--against', type=Path, metavar='OTHER.onnx',
-                        help='second model file, to run in turns with the first (default, with '
+                        help='second model file, run in turns with the first (default, with '
                              '--against-device: the same file)')
     parser.add_argument('--against-device', metavar='DEVICE',
-                        help='of the second (default: that of --device)')
+                        help='device of the second model (default: that of --device)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
     parser.add_argument('--plot', type=Path, metavar='FILE.svg', help='write a bar chart here')
     return parser
 
 
 def candidates(arguments: argparse.Namespace) -> list[tuple[Path, str]]:
-    """Give the one or two models to measure, each with its device."""
+    """Return the one or two models to measure, each with its device."""
     first = (arguments.model, arguments.device)
     if arguments.against is None and arguments.against_device is None:
         return [first]
@@ -55,12 +55,11 @@ def candidates(arguments: argparse.Namespace) -> list[tuple[Path, str]]:
 
 def measure(arguments: argparse.Namespace) -> str:
     """
-    Give the measurement as text, and write the files that are asked for.
+    Measure; return the results as text and write the files that are asked for.
 
-    :raises ValueError: for arguments that can't be.
+    :raises ValueError: for arguments out of range, and models or devices that can't be used.
     """
-    # Only here: devices are listed without the packages that reading a drive takes.
-    from segret_ros.offline.bench_chart import chart
+    # Imported here: listing devices needs none of it, and matplotlib would add to the memory.
     from segret_ros.offline.bench_measure import benchmark
     from segret_ros.offline.bench_report import to_json, to_text
     from tqdm import tqdm
@@ -72,20 +71,44 @@ def measure(arguments: argparse.Namespace) -> str:
     size = tuple(arguments.size) if arguments.size else None
     bench = benchmark(candidates(arguments), size, arguments.runs,
                       lambda runs: tqdm(runs, 'measure', unit='run'))
-    outputs = {arguments.json: lambda: json.dumps(to_json(bench), indent=2) + '\n',
-               arguments.plot: lambda: chart(bench)}
-    for path, content in outputs.items():
-        if path:
-            with atomic_path(path) as partial:
-                partial.write_text(content(), encoding='utf-8')
+    if arguments.json:
+        write(arguments.json, json.dumps(to_json(bench), indent=2) + '\n')
+    if arguments.plot:
+        from segret_ros.offline.bench_chart import chart
+        write(arguments.plot, chart(bench))
     return to_text(bench)
 
 
+def write(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding='utf-8')
+
+
+def device_table(devices: list[Device], of_auto: list[str]) -> str:
+    """
+    Return a table of the devices, with what would make the others usable.
+
+    :param of_auto: the devices that `auto` may take, the best first.
+    """
+    rows = [(device.name, device.engine or '-', 'no' if device.lacks else 'yes')
+            for device in devices]
+    head, *lines = text_table(rows, ['device', 'engine', 'usable']).splitlines()
+    found = [head]
+    for line, device in zip(lines, devices):
+        found.append(line)
+        for lack in device.lacks:
+            found += [f'          - {lack.what}', f'            {lack.remedy}']
+    usable = [device.name for device in devices if not device.lacks]
+    taken = next(name for name in of_auto if name in usable)
+    return '\n'.join([*found, '', f'auto takes {taken}'])
+
+
 def main() -> int:
-    """Run the command line; give its exit code."""
+    """Run the command line and return its exit code."""
     arguments = arguments_parser().parse_args()
     if arguments.device is None:
-        print(devices.to_text(list_devices(), devices_of_auto()))
+        print(device_table(list_devices(), devices_of_auto()))
         return 0
     try:
         text = measure(arguments)

@@ -42,16 +42,16 @@ class Result:
     times_ms: dict[str, np.ndarray]
 
     def statistics(self, stage: str) -> dict[str, float]:
-        """Give the median, p90 and p99 of a stage in ms."""
+        """Return the median, p90 and p99 of a stage in ms."""
         values = np.percentile(self.times_ms[stage], (50, 90, 99))
         return dict(zip(('median', 'p90', 'p99'), values.tolist()))
 
     def images_per_second(self) -> float:
-        """Give how many images the median total allows for, one at a time."""
+        """Return how many images the median total allows for, one at a time."""
         return 1e3 / self.statistics('total')['median']
 
     def share_around_network(self) -> float:
-        """Give the share of the total that is not the network's, 0..1."""
+        """Return the share of the total that is not spent in the network, 0..1."""
         return float(np.median(1 - self.times_ms['network'] / self.times_ms['total']))
 
 
@@ -64,8 +64,8 @@ class Benchmark:
     :param results: one, or two that ran in turns.
     :param equal_labels: share of pixels that both label alike; None for one result, or where the
         classes differ.
-    :param peak_memory_mb: of the process, so of both where there are two.
-    :param load_added_mb: what loading the model added; None for two, which share what they can.
+    :param peak_memory_mb: of the process, hence of both where there are two.
+    :param load_added_mb: added by loading the model; None for two, which share libraries.
     """
 
     machine: Machine
@@ -77,7 +77,7 @@ class Benchmark:
 
     @property
     def runs(self) -> int:
-        """Give how often each was measured."""
+        """Return how often each was measured."""
         return len(self.results[0].times_ms['total'])
 
 
@@ -89,7 +89,7 @@ def benchmark(candidates: list[tuple[Path, str]], camera_size: tuple[int, int] |
     :param candidates: one or two of model file and device.
     :param camera_size: (height, width); the first model's input size if left out.
     :param runs: of each candidate, after `WARM_UP_RUNS`.
-    :param progress: takes and gives the runs' numbers, such as tqdm.
+    :param progress: wraps the numbers of the runs, as tqdm does.
     :raises ValueError: for runs or a size out of range, a model or a device that can't be used.
     """
     if runs < 1:
@@ -109,7 +109,7 @@ def benchmark(candidates: list[tuple[Path, str]], camera_size: tuple[int, int] |
 
 
 def load(path: Path, device: str) -> tuple[Segmenter, float]:
-    """Give a segmenter that has run once, and the ms that took."""
+    """Return a segmenter that has run once, and the ms that took."""
     start = time.perf_counter()
     segmenter = Segmenter(path, device)
     segmenter.warm_up()
@@ -117,7 +117,7 @@ def load(path: Path, device: str) -> tuple[Segmenter, float]:
 
 
 def camera_frames(size: tuple[int, int]) -> list[np.ndarray]:
-    """Give frames of the sample drive as JPEG files of a camera's size (height, width)."""
+    """Return frames of the sample drive as JPEG files of a camera's size (height, width)."""
     recorded = read_bag(share_directory() / 'data' / 'sample_drive', [IMAGE])
     frames = []
     for item in islice(recorded, 0, None, EVERY):
@@ -153,7 +153,7 @@ def run_in_turns(segmenters: tuple[Segmenter, ...], frames: list[np.ndarray], ru
 
 
 def run(segmenter: Segmenter, jpeg: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Give the ms of each stage of `STAGES` on one frame, and its labels."""
+    """Return the ms of each stage of `STAGES` on one frame, and its labels."""
     start = time.perf_counter()
     image_rgb = decode(jpeg)
     decode_ms = (time.perf_counter() - start) * 1e3
@@ -168,22 +168,22 @@ def run(segmenter: Segmenter, jpeg: np.ndarray) -> tuple[dict[str, float], np.nd
 
 
 def decode(jpeg: np.ndarray) -> np.ndarray:
-    """Give (H, W, 3) uint8 RGB, as the node's `decode_compressed` does, which needs ROS."""
+    """Return (H, W, 3) uint8 RGB, as the node's `decode_compressed` does, which needs ROS."""
     return cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def ratio(results: list[Result], stage: str) -> float:
-    """Give the second's time over the first's: the median of the pairs' ratios."""
+    """Return the second's time over the first's: the median of the pairs' ratios."""
     first, second = (result.times_ms[stage] for result in results)
-    return float(np.median(second / np.maximum(first, 1e-6)))  # a clock's tick is no zero
+    return float(np.median(second / np.maximum(first, 1e-6)))  # a clock's tick, not zero
 
 
 def faster(results: list[Result]) -> tuple[str | None, int]:
     """
-    Tell which of two is faster, 'A' or 'B', or None where chance alone may have it so.
+    Return which of two is faster, 'A' or 'B', or None where it may be chance.
 
-    :return: with the number of pairs in which B was faster; it must be further from half of them
-        than two standard deviations of tossing a coin.
+    :return: also the number of pairs in which B was faster; to count, it must be further from half
+        of them than two standard deviations of tossing a coin.
     """
     first, second = (result.times_ms['total'] for result in results)
     wins, pairs = int(np.count_nonzero(second < first)), len(first)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from segret_ros.files.share import package_version
 from segret_ros.offline.bench_measure import Benchmark, faster, ratio, Result, STAGES, WARM_UP_RUNS
+from segret_ros.text_table import text_table
 
 NAMES = 'AB'
 BAR_WIDTH = 48  # characters
@@ -15,13 +16,13 @@ SMALLEST_TOLD_MS = 0.05  # below it a ratio is noise
 
 
 def to_text(bench: Benchmark) -> str:
-    """Give what the terminal shows."""
+    """Return what the terminal shows."""
     parts = [heading(bench), table(bench), bars(bench), summary(bench)]
     return '\n\n'.join('\n'.join(lines) for lines in parts)
 
 
 def heading(bench: Benchmark) -> list[str]:
-    """Give what was measured on what, line by line."""
+    """Return what was measured on what, line by line."""
     lines = [f'machine  {bench.machine}',
              f'camera   {size_text(bench.camera_size)} (height x width), JPEG frames of the '
              f'sample drive; {bench.runs} runs after {WARM_UP_RUNS} to warm up']
@@ -32,41 +33,41 @@ def heading(bench: Benchmark) -> list[str]:
 
 
 def named(bench: Benchmark) -> list[tuple[str, Result]]:
-    """Give the results with their names: A and B, or none for one alone."""
+    """Return the results with their names: A and B, or none for one alone."""
     return list(zip(NAMES if len(bench.results) > 1 else [''], bench.results))
 
 
 def description(result: Result) -> str:
-    """Give a model in a few words."""
+    """Describe a model in a few words."""
     info = result.info
     return (f'{result.path.stem} ({info.variant}, {len(info.labels)} classes, '
             f'network input {size_text(info.input_size)})')
 
 
 def size_text(size: tuple[int, int]) -> str:
-    """Give a size as height x width."""
+    """Write a size as height x width."""
     return f'{size[0]} x {size[1]}'
 
 
 def table(bench: Benchmark) -> list[str]:
-    """Give the times of each stage, of two results side by side."""
-    columns = ''.join(f'{f"{name} {column}".strip():>10}' for name, _ in named(bench)
-                      for column in ('median', 'p90', 'p99'))
+    """Return the times of each stage, those of two results side by side."""
+    headers = ['stage, ms', *(f'{name} {column}'.strip() for name, _ in named(bench)
+                              for column in ('median', 'p90', 'p99'))]
     pair = len(bench.results) == 2
-    lines = [f'{"stage, ms":<12}{columns}{"B / A":>9}' if pair else f'{"stage, ms":<12}{columns}']
+    rows = []
     for stage in STAGES:
         statistics = [result.statistics(stage) for result in bench.results]
-        line = f'{stage:<12}' + ''.join(f'{value:10.2f}' for values in statistics
-                                        for value in values.values())
+        row = [stage, *(f'{value:.2f}' for values in statistics for value in values.values())]
         if pair:
             told = min(values['median'] for values in statistics) >= SMALLEST_TOLD_MS
-            line += f'{ratio(bench.results, stage):9.2f}' if told else f'{"-":>9}'
-        lines += ['-' * len(line), line, ''] if stage == 'total' else [line]
-    return lines
+            row.append(f'{ratio(bench.results, stage):.2f}' if told else '-')
+        rows += [[''], row, ['']] if stage == 'total' else [row]
+    headers += ['B / A'] * pair
+    return text_table(rows, headers, ['left', *['right'] * (len(headers) - 1)]).splitlines()
 
 
 def bars(bench: Benchmark) -> list[str]:
-    """Give the medians as bars, on one scale."""
+    """Return the medians as bars, on one scale."""
     medians = {stage: [result.statistics(stage)['median'] for result in bench.results]
                for stage in STAGES}
     longest = max(max(values) for values in medians.values())
@@ -79,13 +80,13 @@ def bars(bench: Benchmark) -> list[str]:
 
 
 def bar(share: float) -> str:
-    """Give a bar of text blocks, of `BAR_WIDTH` characters for a share of 1."""
+    """Return a bar of text blocks: `BAR_WIDTH` characters for a share of 1."""
     whole, eighths = divmod(round(share * BAR_WIDTH * 8), 8)
     return '█' * whole + (EIGHTHS[eighths] if eighths else '') or EIGHTHS[1]
 
 
 def summary(bench: Benchmark) -> list[str]:
-    """Give the conclusions, line by line."""
+    """Return the conclusions, line by line."""
     lines = ['total is camera image to labels and confidence: resize, network, labels, confidence']
     for name, result in named(bench):
         lines.append(f'{name + ": " if name else ""}{result.images_per_second():.1f} images per '
@@ -101,21 +102,21 @@ def summary(bench: Benchmark) -> list[str]:
 
 
 def comparison(bench: Benchmark) -> list[str]:
-    """Give how two results differ, line by line."""
+    """Describe how two results differ, line by line."""
     total, (winner, wins) = ratio(bench.results, 'total'), faster(bench.results)
     pairs = f'B was faster in {wins} of {bench.runs} pairs'
-    lines = [f'no difference in time can be told: B / A is {total:.3f}, {pairs}']
+    lines = [f'no significant difference in time: B / A is {total:.3f}, {pairs}']
     if winner:
         factor = 1 / total if winner == 'B' else total
         lines = [f'{winner} is {factor:.2f} times as fast as {"A" if winner == "B" else "B"}: '
                  f'B / A is {total:.3f}, {pairs}']
     if bench.equal_labels is None:
-        return [*lines, 'labels are not compared, for the models have different classes']
+        return [*lines, 'labels are not compared: the models have different classes']
     return [*lines, f'{bench.equal_labels:.3%} of the labels are equal']
 
 
 def to_json(bench: Benchmark) -> dict:
-    """Give all of a measurement, with the version and the machine."""
+    """Return all of a measurement, with the version and the machine."""
     record = {'segret_ros': package_version(), 'machine': asdict(bench.machine),
               'camera_size': list(bench.camera_size), 'runs': bench.runs,
               'warm_up_runs': WARM_UP_RUNS, 'peak_memory_mb': bench.peak_memory_mb,
@@ -130,7 +131,7 @@ def to_json(bench: Benchmark) -> dict:
 
 
 def result_to_json(result: Result) -> dict:
-    """Give the numbers of one model on one device."""
+    """Return the numbers of one model on one device."""
     return {'model': str(result.path), 'variant': result.info.variant,
             'classes': len(result.info.labels), 'input_size': list(result.info.input_size),
             'engine': result.engine, 'device': result.device, 'load_ms': result.load_ms,

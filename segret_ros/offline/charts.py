@@ -110,7 +110,7 @@ def percent(share: float, _: int | None = None) -> str:
 
 def share_axis(axes: Axes, values: np.ndarray, from_zero: bool = False) -> None:
     """
-    Give a chart a vertical axis in percent that holds all values, 0..1, and no more than these.
+    Set a vertical axis in percent that holds all values, 0..1, and nothing beyond 0 and 1.
 
     :param values: NaN is ignored.
     :param from_zero: start at zero, as bars must.

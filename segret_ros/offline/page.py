@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the HTML reports share: each one file that needs nothing outside."""
+"""What the HTML reports share: each is one file that needs nothing else."""
 
 import base64
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ import numpy as np
 from segret_ros.files.atomic import atomic_path
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.metrics import ConfusionMatrix
-from segret_ros.offline.panels import Thumb
+from segret_ros.offline.pictures import Thumb
 
 
 def write_page(path: Path, package: str, template: str = 'report.html.j2', **content: object
@@ -34,25 +34,25 @@ def write_page(path: Path, package: str, template: str = 'report.html.j2', **con
 
 
 def data_url(picture: bytes) -> str:
-    """Give a PNG or JPEG file as what an `img` shows without fetching anything."""
+    """Return a PNG or JPEG file as the source of an `img` that fetches nothing."""
     kind = 'png' if picture.startswith(b'\x89PNG') else 'jpeg'
     return f'data:image/{kind};base64,{base64.b64encode(picture).decode()}'
 
 
 def embedded(thumbs: Iterable[Thumb]) -> list[dict]:
-    """Return frames as the macros `film` and `frames` show them."""
+    """Return frames as the macros `film` and `frames` take them."""
     return [{'caption': thumb.caption,
              'panels': {text: data_url(file) for text, file in thumb.panels.items()}}
             for thumb in thumbs]
 
 
 def hex_color(color: tuple[int, int, int]) -> str:
-    """Give a colour, RGB 0..255, as CSS writes it."""
+    """Write a colour, RGB 0..255, as CSS does."""
     return '#{:02x}{:02x}{:02x}'.format(*color)
 
 
 def class_rows(labels: LabelSet, confusion: ConfusionMatrix) -> list[dict]:
-    """Give name, colour, IoU and share of the labelled pixels of each class; None if absent."""
+    """Return each class's name, colour, share of the labelled pixels, and IoU; None if absent."""
     shares = confusion.counts.sum(1) / max(confusion.counts.sum(), 1)
     return [{'name': name, 'color': hex_color(color), 'share': float(share),
              'iou': None if np.isnan(iou) else float(iou)}

@@ -1,9 +1,10 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pictures of a labelled drive."""
+"""Pictures of a labelled drive: files of their own, and small ones for a page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,11 +14,26 @@ from segret_ros.labels.visualization import colorize, legend, LEGEND_FONT, LEGEN
 OVERLAY_ALPHA = 0.5
 CAPTION_HEIGHT = 30
 WIDEST_PANEL = 640
+PANEL, FILM_PANEL = 320, 256  # pixels: longest side on a page
+JPEG_QUALITY = 72
+WRONG = (226, 40, 48)
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """
+    A frame on a page.
+
+    :param panels: JPEG or PNG files by what they show.
+    """
+
+    caption: str
+    panels: dict[str, bytes]
 
 
 def side_by_side(panels: dict[str, np.ndarray], labels: LabelSet) -> np.ndarray:
     """
-    Give captioned panels in a row, with the classes' legend below.
+    Return captioned panels in a row, with the classes' legend below.
 
     :param panels: (H, W, 3) uint8 RGB of one size, by caption.
     :return: (height, width, 3) uint8 RGB.
@@ -29,7 +45,7 @@ def side_by_side(panels: dict[str, np.ndarray], labels: LabelSet) -> np.ndarray:
 def frame_panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarray | None,
                  labels: LabelSet) -> dict[str, np.ndarray]:
     """
-    Give the panels of one frame: camera, overlay, labels and, where known, the true labels.
+    Return the panels of one frame: camera, overlay, labels and, where known, the true labels.
 
     :param image_rgb: (H, W, 3) uint8.
     :param label, true_label: (H, W) uint8.
@@ -45,7 +61,7 @@ def frame_panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarra
 def contact_sheet(overlays: Sequence[tuple[str, np.ndarray]], labels: LabelSet,
                   columns: int) -> np.ndarray:
     """
-    Give captioned overlays in a grid, with the classes' legend below.
+    Return captioned overlays in a grid, with the classes' legend below.
 
     :param overlays: captions with (H, W, 3) uint8 RGB of one size.
     :return: (height, width, 3) uint8 RGB.
@@ -57,7 +73,7 @@ def contact_sheet(overlays: Sequence[tuple[str, np.ndarray]], labels: LabelSet,
 
 
 def captioned(image_rgb: np.ndarray, caption: str) -> np.ndarray:
-    """Give an image, at most `WIDEST_PANEL` wide, under a caption, with a white frame."""
+    """Return an image, at most `WIDEST_PANEL` wide, under a caption, in a white frame."""
     height, width = image_rgb.shape[:2]
     if width > WIDEST_PANEL:
         size = (WIDEST_PANEL, round(height * WIDEST_PANEL / width))
@@ -69,5 +85,65 @@ def captioned(image_rgb: np.ndarray, caption: str) -> np.ndarray:
 
 
 def encode(image_rgb: np.ndarray, suffix: str) -> bytes:
-    """Give an image as a file's content; `suffix` is .png or .jpg."""
+    """Encode an image as a file, by its suffix: .png or .jpg."""
     return cv2.imencode(suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def film_panel(image_rgb: np.ndarray, label: np.ndarray, labels: LabelSet) -> dict[str, bytes]:
+    """
+    Return the camera's image under the colours of the classes, as a small file.
+
+    :param image_rgb: (H, W, 3) uint8.
+    :param label: (H, W) uint8.
+    """
+    image, small = _small(image_rgb, FILM_PANEL), _small_label(label, FILM_PANEL)
+    return {'overlay': _jpeg(overlay(image, small, labels.color_table(), OVERLAY_ALPHA))}
+
+
+def panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarray | None,
+           labels: LabelSet) -> dict[str, bytes]:
+    """
+    Return a frame, its labels and, where known, true labels and errors, as small files.
+
+    :param image_rgb: (H, W, 3) uint8.
+    :param label, true_label: (H, W) uint8.
+    """
+    image, small = _small(image_rgb, PANEL), _small_label(label, PANEL)
+    table = labels.color_table()
+    found = {'camera': _jpeg(image), 'labels': encode(colorize(small, table), '.png')}
+    if true_label is not None:
+        true = _small_label(true_label, PANEL)
+        found['true labels'] = encode(colorize(true, table), '.png')
+        found['wrong in red'] = _jpeg(_errors(image, small, true, len(labels)))
+    return found
+
+
+def _errors(image: np.ndarray, label: np.ndarray, true_label: np.ndarray,
+            classes: int) -> np.ndarray:
+    """Return the image in grey: wrong pixels red, those without a true label dark."""
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    known = true_label < classes
+    grey[~known] //= 4
+    grey[known & (label != true_label)] = WRONG
+    return grey
+
+
+def _small(image: np.ndarray, widest: int) -> np.ndarray:
+    return cv2.resize(image, _size(image, widest), interpolation=cv2.INTER_AREA)
+
+
+def _small_label(label: np.ndarray, widest: int) -> np.ndarray:
+    return cv2.resize(label, _size(label, widest), interpolation=cv2.INTER_NEAREST)
+
+
+def _size(image: np.ndarray, widest: int) -> tuple[int, int]:
+    """Return width and height: at most `widest` in both."""
+    height, width = image.shape[:2]
+    scale = min(1.0, widest / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _jpeg(image_rgb: np.ndarray) -> bytes:
+    content = cv2.imencode('.jpg', cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR),
+                           [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return content.tobytes()

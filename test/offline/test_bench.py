@@ -17,8 +17,8 @@ from segret_ros.files.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.files.share import default_model, package_version
 from segret_ros.inference import DeviceError, Model, ModelError
 from segret_ros.inference.engines.devices import Device, Lack
+from segret_ros.offline.bench import device_table
 from segret_ros.offline.bench_chart import chart
-from segret_ros.offline.bench_devices import to_text as devices_to_text
 from segret_ros.offline.bench_measure import (
     Benchmark,
     benchmark,
@@ -143,9 +143,10 @@ def test_the_text_tells_everything_of_one() -> None:
     assert 'camera   720 x 1280 (height x width)' in text
     assert 'segret_nano_camvid (nano, 11 classes, network input 360 x 480)' in text
     assert 'engine 1 on cpu' in text
+    rows = [line.split() for line in lines]
     for stage in STAGES:
-        assert sum(line.startswith(f'{stage:<12}') for line in lines) == 2, stage  # table, bar
-    assert f'{"network":<12}{75:10.2f}{75:10.2f}{75:10.2f}' in lines
+        assert sum(row[:1] == [stage] for row in rows) == 2 + (stage == 'total'), stage
+    assert ['network', '75.00', '75.00', '75.00'] in rows
     assert f'{"network":<12}{"█" * 36} 75.0' in lines
     assert '10.0 images per second; 25% of the time is around the network; ready 1.5 s' in text
     assert 'at most 400 MB, of which loading the model added 150 MB' in text
@@ -153,14 +154,15 @@ def test_the_text_tells_everything_of_one() -> None:
 
 def test_the_text_puts_two_side_by_side() -> None:
     text = to_text(made_up_benchmark([100.0] * 8, [50.0] * 8, equal=0.99912))
-    assert f'{"network":<12}' + f'{75:10.2f}' * 3 + f'{37.5:10.2f}' * 3 + '     0.50' in text
+    assert ['network', *['75.00'] * 3, *['37.50'] * 3, '0.50'] in [
+        line.split() for line in text.splitlines()]
     assert text.count('engine 1 on cpu') == 2
     assert 'B is 2.00 times as fast as A: B / A is 0.500, B was faster in 8 of 8 pairs' in text
     assert '99.912% of the labels are equal' in text
     assert '400 MB, of both models together' in text
     assert 'A is 2.00 times as fast as B' in to_text(
         made_up_benchmark([50.0] * 8, [100.0] * 8, equal=1.0))
-    assert 'no difference in time can be told: B / A is 1.000' in to_text(
+    assert 'no significant difference in time: B / A is 1.000' in to_text(
         made_up_benchmark([50.0, 60.0], [60.0, 48.0], equal=1.0))
 
 
@@ -234,8 +236,8 @@ def test_devices_are_listed_with_what_they_lack() -> None:
 
 def test_the_list_is_a_table_with_remedies() -> None:
     lack = Lack('the driver is missing', 'sudo make it')
-    text = devices_to_text([Device('cpu', 'engine 1', []), Device('openvino', '', [lack])],
-                           ['openvino', 'cpu'])
+    text = device_table([Device('cpu', 'engine 1', []), Device('openvino', '', [lack])],
+                        ['openvino', 'cpu'])
     assert text.splitlines() == [
         'device    engine    usable', 'cpu       engine 1  yes', 'openvino  -         no',
         '          - the driver is missing', '            sudo make it', '', 'auto takes cpu']

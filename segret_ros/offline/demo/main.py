@@ -15,10 +15,19 @@ from segret_ros.inference import DEVICES, Model, ModelError, ModelInfo
 from segret_ros.labels.metrics import ConfusionMatrix, MetricError
 from segret_ros.offline.bags import Bag, BagError, BagWriter, open_bag, printable
 from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, remarks
-from segret_ros.offline.demo.drive_pictures import DrivePictures
-from segret_ros.offline.demo.frames import labelled_frames, open_true_labels, true_label_topic
-from segret_ros.offline.demo.report import write_report
-from segret_ros.offline.demo.summary import lost, summarise, Summary, told
+from segret_ros.offline.demo.drive import (
+    DrivePictures,
+    labelled_frames,
+    open_true_labels,
+    true_label_topic,
+)
+from segret_ros.offline.demo.summary import (
+    loss_notes,
+    summarise,
+    Summary,
+    truth_notes,
+    write_report,
+)
 from segret_ros.offline.evaluation.truth import Truth
 from segret_ros.offline.node_process import (
     isolate,
@@ -28,6 +37,7 @@ from segret_ros.offline.node_process import (
     played_topics,
 )
 from segret_ros.offline.player import OUTPUTS, Player
+from segret_ros.text_table import text_table
 from tqdm import tqdm
 
 LAYOUT = Layout(
@@ -44,7 +54,7 @@ def demo(model: Path, device: str, bag: Path, topics: list[str], output: Path) -
 
     :param topics: of the cameras to play; an empty list takes all.
     :param output: folder; what an earlier demo left there is replaced.
-    :raises OutputError: for a folder that is not the demo's to fill.
+    :raises OutputError: for a folder that holds something else than an earlier demo.
     """
     info = Model.load(model).info
     with open_bag(bag) as drive:
@@ -55,7 +65,7 @@ def demo(model: Path, device: str, bag: Path, topics: list[str], output: Path) -
                                      output / 'node.log')
             truths, notes = open_true_labels(folder.made / 'result', cameras, info, bag)
             confusion, books, matched = picture(player, cameras, info, folder.made, truths)
-            notes += [*told(matched), *lost(player.logs.values(), drive.damage),
+            notes += [*truth_notes(matched), *loss_notes(player.logs.values(), drive.damage),
                       *(f'{remark}.' for remark in remarks(drive, cameras))]
             summary = summarise(player, memory_mb, confusion, notes)
             write_report(folder.made / 'report.html', printable(bag.resolve().name), summary, info,
@@ -67,12 +77,12 @@ def picture(player: Player, cameras: list[CameraTopic], info: ModelInfo, folder:
             truths: dict[str, Truth]
             ) -> tuple[ConfusionMatrix, list[DrivePictures], Counter[str]]:
     """
-    Picture the drive that was played.
+    Write the pictures of the drive that was played.
 
     :param folder: with its bag, `result`.
     :param truths: the true labels of cameras that have any.
-    :return: the labels against the drive's, the pictures of each camera, and how the frames' true
-        labels were found.
+    :return: the labels compared with the drive's, the pictures of each camera, and how the true
+        labels of the frames were found.
     """
     (folder / 'overlays').mkdir()
     confusion, books, matched = ConfusionMatrix(len(info.labels)), [], Counter[str]()
@@ -93,12 +103,12 @@ def picture(player: Player, cameras: list[CameraTopic], info: ModelInfo, folder:
 def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str], result: Path,
          log: Path) -> tuple[Player, float]:
     """
-    Play a drive to the node, and write it with the node's answers as one bag.
+    Play a drive to the node, and record it with the node's output in one bag.
 
     :param arguments: of the node.
     :param result: the bag's folder.
-    :param log: gets what the node prints.
-    :return: the player with what it logged, and the node's peak memory in MB.
+    :param log: file for what the node prints.
+    :return: the player with its logs, and the node's peak memory in MB.
     """
     isolate()
     true_labels = [true_label_topic(camera, drive.topics) for camera in cameras]
@@ -112,19 +122,19 @@ def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str], result: P
 
 
 def main() -> int:
-    """Run the command line; give its exit code."""
+    """Run the command line and return its exit code."""
     parser = Parser(
         prog='segret_demo', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description='Play a drive to the real node over DDS and leave a bag of its labels, '
-                    'pictures and a report.')
+        description='Play a recorded drive to the real node over DDS and write a bag with '
+                    'the labels, pictures and a report.')
     parser.add_argument('--model', type=Path, default=default_model(), help='model file')
     parser.add_argument('--device', default='auto', help=DEVICES)
     parser.add_argument('--bag', type=Path, default=share_directory() / 'data' / 'sample_drive',
-                        help='recorded drive; its cameras are found by their type')
+                        help='recorded drive; cameras are found by the type of their topics')
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
-                        help='cameras to play, where not all are wanted')
+                        help='image topics to play, if not all')
     parser.add_argument('--output', type=Path, default=Path('out/demo'),
-                        help='folder to fill: new, empty or of an earlier demo')
+                        help='folder to write: new, empty or of an earlier demo')
     arguments = parser.parse_args()
     try:
         summary = demo(arguments.model, arguments.device, arguments.bag, arguments.topics,
@@ -133,13 +143,13 @@ def main() -> int:
             OutputError) as error:
         print(f'segret_demo: {error}', file=sys.stderr)
         return FAILED
-    for name, value in summary.rows().items():
-        print(f'{name:<38} {value}')
+    print(text_table(summary.rows().items()))
     print(*(f'\n{note}' for note in summary.notes), sep='\n', end='\n' if summary.notes else '')
-    print(f'\n{arguments.output}/report.html shows it; result/ is the bag, overlays/ the frames')
+    print(f'\n{arguments.output}/report.html shows the results; result/ is the bag, overlays/ the '
+          'frames')
     if summary.frames_in != summary.frames_out:
-        print(f'segret_demo: {summary.dropped} of {summary.frames_in} frames have no label: what '
-              f'is not told above is in {arguments.output / "node.log"}', file=sys.stderr)
+        print(f'segret_demo: {summary.dropped} of {summary.frames_in} frames have no label; '
+              f'for causes not listed above see {arguments.output / "node.log"}', file=sys.stderr)
         return FAILED
     return 0
 

@@ -182,7 +182,7 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
                      'as driven, streaming mean IoU': percent(realtime['streaming_miou'])}
     damage = sum(len(bag['damage']) for bag in metrics['bags'])
     rows |= {'damaged places': f'{damage:,}'} if damage else {}
-    table = '\n'.join(f'{name:<32} {value}' for name, value in rows.items())
+    table = text_table(rows.items())
     return '\n\n'.join([table, *notes(metrics)])
 
 

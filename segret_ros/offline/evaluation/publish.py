@@ -32,7 +32,7 @@ from segret_ros.offline.evaluation.selection import select, write_selection
 from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbnail
 from segret_ros.offline.evaluation.truth import open_truth
 from segret_ros.offline.machine import this_machine
-from segret_ros.offline.panels import Thumb
+from segret_ros.offline.pictures import Thumb
 
 PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 

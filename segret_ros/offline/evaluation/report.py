@@ -20,7 +20,7 @@ from segret_ros.offline.evaluation.report_plots import (
 from segret_ros.offline.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, WORST
 from segret_ros.offline.evaluation.timeline import time_text, timeline
 from segret_ros.offline.page import embedded, hex_color, write_page
-from segret_ros.offline.panels import Thumb
+from segret_ros.offline.pictures import Thumb
 
 STAGES = {'decode': 'read the picture', 'check': 'is the camera in order?',
           'resize': "to the network's size", 'network': 'the network itself',

@@ -6,7 +6,7 @@
 import numpy as np
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.offline.evaluation.timeline import Timeline, timeline
-from segret_ros.offline.panels import film_panel, panels, Thumb
+from segret_ros.offline.pictures import film_panel, panels, Thumb
 
 FILMSTRIP, WORST, LEAST_CERTAIN = 'filmstrip', 'worst', 'least certain'
 FILM_FRAMES = 16  # of all cameras

@@ -87,7 +87,7 @@ def test_the_labels_are_the_segmenters(demo: tuple[Path, str]) -> None:
 
 def test_what_is_shown_is_of_this_bag(demo: tuple[Path, str]) -> None:
     output, text = demo
-    assert f'frames in / out / dropped              {2 * FRAMES} / {2 * FRAMES} / 0' in text
+    assert f'frames in / out / dropped {2 * FRAMES} / {2 * FRAMES} / 0' in ' '.join(text.split())
     report = (output / 'report.html').read_text()
     assert 'The node on warehouse' in report and 'mean IoU' not in text + report
     assert 'Intersection over union' not in report

@@ -12,8 +12,8 @@ from segret_ros.files.share import default_model, share_directory
 from segret_ros.inference import Model, ModelInfo
 from segret_ros.offline.bags import BagWriter, open_bag, read_bag, Recorded, serialize
 from segret_ros.offline.bags.cameras import find_cameras
-from segret_ros.offline.demo.frames import labelled_frames, open_true_labels
-from segret_ros.offline.demo.summary import told
+from segret_ros.offline.demo.drive import labelled_frames, open_true_labels
+from segret_ros.offline.demo.summary import truth_notes
 from segret_ros.offline.evaluation.result import label_message, new_header
 
 IMAGE, TRUE_LABEL, LABEL = (f'/camera/{name}' for name in (
@@ -87,6 +87,6 @@ def test_labels_of_other_classes_are_not_used(tmp_path: Path, info: ModelInfo) -
 
 
 def test_what_is_odd_about_true_labels_is_told() -> None:
-    assert told({'stamp': 4, 'time of recording': 0, 'none': 2}) == []
-    matched, unscored = told({'time of recording': 3, 'an empty file': 2})
+    assert truth_notes({'stamp': 4, 'time of recording': 0, 'none': 2}) == []
+    matched, unscored = truth_notes({'time of recording': 3, 'an empty file': 2})
     assert matched.startswith('3 frames were matched') and 'an empty file (2)' in unscored
