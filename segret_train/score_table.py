@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 
 from segret_ros.labels.metrics import Scores
+from segret_ros.text_table import text_table
 
 OVERALL = {'mean_iou': 'mean IoU', 'mean_accuracy': 'mean accuracy',
            'mean_boundary_f_score': 'boundary F-score', 'pixel_accuracy': 'pixel accuracy',
@@ -14,6 +15,7 @@ OVERALL = {'mean_iou': 'mean IoU', 'mean_accuracy': 'mean accuracy',
 WITH_UNKNOWN = {'unknown_share': 'unknown', 'mean_iou_of_known': 'mean IoU of the rest',
                 'pixel_accuracy_of_known': 'pixel accuracy of the rest'}
 EQUAL = 'pixels labelled as by A'
+ALIGN = ['left', 'right', 'right', 'right']
 
 
 def table_of_one(names: Sequence[str], scores: Scores) -> str:
@@ -22,20 +24,15 @@ def table_of_one(names: Sequence[str], scores: Scores) -> str:
 
     :param names: of the classes.
     """
-    first = max(map(len, [*names, *WITH_UNKNOWN.values()])) + 2
     rows = [*zip(names, scores.confusion.iou(), scores.confusion.accuracy(),
                  scores.boundary.scores()),
             ('mean', scores.confusion.mean_iou(), scores.confusion.mean_accuracy(),
              scores.boundary.mean())]
-    lines = [f'{"class":<{first}}{"IoU":>8}{"accuracy":>11}{"boundary F":>13}']
-    lines += [f'{name:<{first}}{_percent(iou):>8}{_percent(accuracy):>11}{_percent(boundary):>13}'
-              for name, iou, accuracy, boundary in rows]
     summary = scores.summary()
-    lines.append('')
-    lines += [f'{title:<{first}}{_percent(summary[name]):>8}'
-              for name, title in _titles([scores]).items() if not name.startswith('mean_')
-              or name in WITH_UNKNOWN]
-    return '\n'.join(lines)
+    overall = [(title, summary[name]) for name, title in _titles([scores]).items()
+               if not name.startswith('mean_') or name in WITH_UNKNOWN]
+    lines = [(name, *map(_percent, values)) for name, *values in [*rows, ('',), *overall]]
+    return text_table(lines, ['class', 'IoU', 'accuracy', 'boundary F'], ALIGN)
 
 
 def table_of_some(names: Sequence[str], scores: Sequence[Scores], equal: Sequence[float]) -> str:
@@ -50,16 +47,13 @@ def table_of_some(names: Sequence[str], scores: Sequence[Scores], equal: Sequenc
             for name, title in _titles(scores).items()}
     rows |= {f'IoU of {name}': values
              for name, *values in zip(names, *(model.confusion.iou() for model in scores))}
-    first = max(map(len, [*rows, EQUAL])) + 2
     letters = ascii_uppercase[:len(scores)]
     differences = [f'{letter} - A' for letter in letters[1:]]
-    lines = [' ' * first + ''.join(f'{title:>10}' for title in [*letters, *differences])]
-    lines += [f'{title:<{first}}' + ''.join(f'{_percent(value):>10}' for value in values)
-              + ''.join(f'{_points(value - values[0]):>10}' for value in values[1:])
-              for title, values in rows.items()]
-    lines.append(f'{EQUAL:<{first}}'
-                 + ''.join(f'{share:>10.3%}' for share in equal))
-    return '\n'.join(lines)
+    lines = [(title, *map(_percent, values), *(_points(value - values[0]) for value in values[1:]))
+             for title, values in rows.items()]
+    lines.append((EQUAL, *(f'{share:.3%}' for share in equal)))
+    headers = ['', *letters, *differences]
+    return text_table(lines, headers, ['left', *['right'] * (len(headers) - 1)])
 
 
 def _titles(scores: Sequence[Scores]) -> dict[str, str]:

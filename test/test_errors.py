@@ -19,7 +19,7 @@ INSTALL = ("pip install 'onnxruntime>=1.19', or for an NVIDIA GPU "
            "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.19'")
 REMEDY = f'ONNX Runtime is not installed: {INSTALL}'
 ROOT = Path(__file__).parents[1]
-BAGS = {'Jinja2', 'tqdm', 'lz4', 'rosbags>=0.11'}
+BAGS = {'Jinja2', 'matplotlib>=3.5.1', 'tqdm', 'lz4', 'rosbags>=0.11'}
 
 
 @pytest.mark.parametrize(('error', 'line'), [

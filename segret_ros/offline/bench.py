@@ -33,7 +33,8 @@ def arguments_parser() -> Parser:
                              'can use, and what the others lack')
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="size of the camera images (default: the model's input size)")
-    parser.add_argument('--runs', type=int, default=RUNS, help=f'number of runs to measure (default: {RUNS})')
+    parser.add_argument('--runs', type=int, default=RUNS,
+                        help=f'number of runs to measure (default: {RUNS})')
     parser.add_argument('--against', type=Path, metavar='OTHER.onnx',
                         help='second model file, run in turns with the first (default, with '
                              '--against-device: the same file)')

@@ -23,8 +23,9 @@ def chart(bench: Benchmark) -> Figure:
                                        for stage in STAGES])
         bars = axes.barh(np.arange(len(STAGES)) + index * BAR / row, median, (BAR - 2) / row,
                          xerr=[np.zeros(len(STAGES)), p90 - median], color=color, ecolor=INK,
-                         label=f'{name}: '.lstrip(': ') + f'{description(result)}\n{result.engine} '
-                         f'on {result.device}, {result.images_per_second():.1f} images per second')
+                         label=f'{name + ": " if name else ""}{description(result)}\n'
+                         f'{result.engine} on {result.device}, '
+                         f'{result.images_per_second():.1f} images per second')
         axes.bar_label(bars, [f'{value:.2f}' for value in median], padding=8)
     middle = BAR * (len(results) - 1) / row / 2
     axes.set_yticks(np.arange(len(STAGES)) + middle, STAGES, color=INK)

@@ -50,13 +50,14 @@ STYLE = {
     'axes.axisbelow': True, 'axes.edgecolor': GRID, 'axes.facecolor': 'none', 'axes.grid': True,
     'axes.labelcolor': FAINT, 'axes.spines.right': False, 'axes.spines.top': False,
     'axes.titlecolor': INK, 'axes.titlelocation': 'left', 'axes.titlesize': NORMAL,
-    'axes.titleweight': 'bold',
-    'figure.constrained_layout.h_pad': 0.14, 'figure.constrained_layout.use': True,
-    'font.size': SMALL, 'grid.color': GRID, 'legend.frameon': False, 'lines.linewidth': 1.6, 'svg.fonttype': 'none',
-    'svg.hashsalt': 'segret_ros', 'text.color': INK, 'xtick.color': FAINT, 'xtick.major.pad': 7,
-    'xtick.major.size': 0, 'xtick.minor.size': 0, 'ytick.color': FAINT, 'ytick.major.size': 0,
-    'ytick.minor.size': 0}
+    'axes.titleweight': 'bold', 'figure.constrained_layout.h_pad': 0.14,
+    'figure.constrained_layout.use': True,
+    'font.size': SMALL, 'grid.color': GRID, 'legend.frameon': False, 'lines.linewidth': 1.6,
+    'svg.fonttype': 'none', 'svg.hashsalt': 'segret_ros', 'text.color': INK, 'xtick.color': FAINT,
+    'xtick.major.pad': 7, 'xtick.major.size': 0, 'xtick.minor.size': 0, 'ytick.color': FAINT,
+    'ytick.major.size': 0, 'ytick.minor.size': 0}
 NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+ROUND = [1, 2, 2.5, 5, 10]  # times a power of ten: the steps of an axis
 TIP = 'tip: '
 CURVE = 520, 300  # pixels
 WIDEST_MATRIX = 900
@@ -117,7 +118,8 @@ def share_axis(axes: Axes, values: np.ndarray, from_zero: bool = False) -> None:
     """
     values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    places = ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0.0 if from_zero else low, max(high, low + 0.001))
+    low = 0.0 if from_zero else low
+    places = ticker.MaxNLocator(5, steps=ROUND).tick_values(low, max(high, low + 0.001))
     places = places[(places > -1e-9) & (places < 1 + 1e-9)]
     axes.set_yticks(places)
     axes.set_ylim(min(low, places[0]), max(high, places[-1]))

@@ -19,6 +19,7 @@ from segret_ros.labels.label_set import LabelSet, UNKNOWN
 from segret_ros.labels.visualization import overlay
 from segret_ros.offline.label_sources import files_of, KNOWN_ENDINGS, named, Source
 from segret_ros.offline.video import VideoReader, VideoWriter
+from segret_ros.text_table import text_table
 from tqdm import tqdm
 import yaml
 
@@ -152,9 +153,7 @@ def label(arguments: argparse.Namespace) -> int:
         if not labeller.images:
             raise ValueError('nothing could be labelled')
         write_classes(folder.made / CLASSES, arguments.model, segmenter.info.labels)
-    print(summary(labeller, segmenter, time.monotonic() - begun))
-    if left_out:
-        print(f'{"left out, neither photo nor video":<34} {left_out:,} files')
+    print(summary(labeller, segmenter, time.monotonic() - begun, left_out))
     print(f'\nto see the result, open {shown(arguments.output)}/{OVERLAYS}')
     if failed:
         tell(f'{failed} of {len(sources) + missing} inputs could not be labelled completely')
@@ -198,7 +197,7 @@ def write_classes(path: Path, model: Path, labels: LabelSet) -> None:
                                    default_flow_style=None), encoding='utf-8')
 
 
-def summary(labeller: Labeller, segmenter: Segmenter, seconds: float) -> str:
+def summary(labeller: Labeller, segmenter: Segmenter, seconds: float, left_out: int) -> str:
     """Return the table for the terminal."""
     shares = labeller.pixels / labeller.pixels.sum()
     names = dict(enumerate(segmenter.info.labels.names))
@@ -211,7 +210,9 @@ def summary(labeller: Labeller, segmenter: Segmenter, seconds: float) -> str:
             'unknown': f'{shares[UNKNOWN]:.2%} of the pixels',
             'most frequent classes': ', '.join(f'{names[number]} {shares[number]:.1%}'
                                                for number in top) or 'none'}
-    return '\n'.join(f'{name:<34} {value}' for name, value in rows.items())
+    if left_out:
+        rows['left out, neither photo nor video'] = f'{left_out:,} files'
+    return text_table(rows.items())
 
 
 def tell(sentence: str) -> None:

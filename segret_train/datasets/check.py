@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from segret_ros.images.image_file import shown
 from segret_ros.labels.label_set import LabelSet
+from segret_ros.text_table import text_table
 from segret_train.datasets.dataset import (
     DataError,
     DataSet,
@@ -124,11 +125,10 @@ def _frequencies(labels: LabelSet, found: SplitCheck) -> Iterator[str]:
     """Yield a line for each class: its share of the pixels, its pixels, the images with it."""
     if not found.pixels.any():
         return
-    width = max(map(len, (*labels.names, 'no class')))
-    yield f'{"":<{width}}{"share":>9}{"pixels":>16}{"images":>9}'
-    for id_, name in [*enumerate(labels.names), (IGNORE, 'no class')]:
-        share = found.pixels[id_] / found.pixels.sum()
-        yield f'{name:<{width}}{share:9.2%}{found.pixels[id_]:16,}{found.images[id_]:9,}'
+    shares = found.pixels / found.pixels.sum()
+    rows = [(name, f'{shares[id_]:.2%}', f'{found.pixels[id_]:,}', f'{found.images[id_]:,}')
+            for id_, name in [*enumerate(labels.names), (IGNORE, 'no class')]]
+    yield text_table(rows, ['', 'share', 'pixels', 'images'], ['left', *['right'] * 3])
 
 
 def _errors(errors: list[DataError]) -> Iterator[str]:

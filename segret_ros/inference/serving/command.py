@@ -17,6 +17,7 @@ from segret_ros.inference.parity_frames import ParityFrame
 from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry, sha256_of
 from segret_ros.inference.serving.parity import frames_of_folder
 from segret_ros.inference.serving.validated import build_validated_engine, ParityError
+from segret_ros.text_table import text_table
 
 TITLES = ('model', 'device', 'precision', 'labels equal', 'worst class', 'size', 'built', 'took',
           'usable here')
@@ -137,13 +138,9 @@ def to_text(entries: Sequence[Entry], folder: Path) -> str:
     """Return a table of engines; `folder` is that of their cache."""
     if not entries:
         return f'{folder}: no engine is cached there'
-    rows = [TITLES, *map(_row, entries)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = ['  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths)).rstrip()
-             for row in rows]
     number = f'{len(entries)} engine{"" if len(entries) == 1 else "s"}'
-    return '\n'.join([*lines, '', f'{folder}: {number}, '
-                                  f'{_size(sum(entry.size_bytes for entry in entries))}'])
+    size = _size(sum(entry.size_bytes for entry in entries))
+    return f'{text_table(map(_row, entries), TITLES)}\n\n{folder}: {number}, {size}'
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

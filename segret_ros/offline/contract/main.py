@@ -20,6 +20,7 @@ from segret_ros.offline.contract.observation import (
     TopicNames,
 )
 from segret_ros.offline.contract.rules import check, CONSUMERS
+from segret_ros.text_table import text_table
 
 SECONDS = 5.0
 
@@ -80,13 +81,11 @@ def observe(arguments: argparse.Namespace) -> Observation:
 
 def report(findings: Sequence[Finding], consumer: str) -> str:
     """Return the lines for the terminal."""
-    width = max(len(finding.topic) for finding in findings)
-    lines = [f'{finding.level:<8} {finding.topic:<{width}}  {finding.text}'
-             for finding in findings]
+    lines = text_table((finding.level, finding.topic, finding.text) for finding in findings)
     counts = Counter(finding.level for finding in findings)
     verdict = 'is not satisfied' if counts['error'] else 'is satisfied'
-    return '\n'.join([*lines, f'{consumer} {verdict}: {number_of(counts["error"], "error")}, '
-                              f'{number_of(counts["warning"], "warning")}'])
+    return (f'{lines}\n{consumer} {verdict}: {number_of(counts["error"], "error")}, '
+            f'{number_of(counts["warning"], "warning")}')
 
 
 def main() -> int:

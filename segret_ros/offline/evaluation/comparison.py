@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 
 from segret_ros.offline.evaluation.bootstrap import BLOCK_NS, LEVEL, RESAMPLINGS
+from segret_ros.text_table import text_table
 
 NO_DIFFERENCE = 'no difference shown'
 EXPLANATION = (f'Intervals hold the true difference in {LEVEL:.0%} of all cases: bootstrap of '
@@ -200,11 +201,10 @@ def _told(differences: Sequence[Difference]) -> str:
 def _rows(groups: Sequence[tuple[str, Sequence[Difference]]]) -> list[str]:
     """Give a line a difference, under a heading; each group has a word before its names."""
     named = [(word + one.name, one) for word, differences in groups for one in differences]
-    first = max(len(name) for name, _ in named) + 2
-    lines = [f'{"":<{first}}{"A":>9}{"B":>9}{"B - A":>9}{f"{LEVEL:.0%} interval":>19}']
-    lines += [f'{name:<{first}}{percent(one.a):>9}{percent(one.b):>9}{points(one):>9}'
-              f'{bounds(one):>19}  {one.verdict}'.rstrip() for name, one in named]
-    return lines
+    rows = [(name, percent(one.a), percent(one.b), points(one), bounds(one), one.verdict)
+            for name, one in named]
+    headers = ('', 'A', 'B', 'B - A', f'{LEVEL:.0%} interval', '')
+    return text_table(rows, headers, ['left', *['right'] * 4]).splitlines()
 
 
 def _frame_line(frame: ChangedFrame) -> str:

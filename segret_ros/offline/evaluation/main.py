@@ -27,6 +27,7 @@ from segret_ros.offline.evaluation.progress import Progress
 from segret_ros.offline.evaluation.publish import check_selectable, publish
 from segret_ros.offline.evaluation.run import evaluate_here, Run
 from segret_ros.offline.evaluation.truth import open_truth
+from segret_ros.text_table import text_table
 from tqdm import tqdm
 
 OUTPUT = Path('out/evaluation')
@@ -182,8 +183,7 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
                      'as driven, streaming mean IoU': percent(realtime['streaming_miou'])}
     damage = sum(len(bag['damage']) for bag in metrics['bags'])
     rows |= {'damaged places': f'{damage:,}'} if damage else {}
-    table = text_table(rows.items())
-    return '\n\n'.join([table, *notes(metrics)])
+    return '\n\n'.join([text_table(rows.items()), *notes(metrics)])
 
 
 def percent(share: float | None) -> str:
