@@ -51,11 +51,11 @@ STYLE = {
     'axes.labelcolor': FAINT, 'axes.spines.right': False, 'axes.spines.top': False,
     'axes.titlecolor': INK, 'axes.titlelocation': 'left', 'axes.titlesize': NORMAL,
     'axes.titleweight': 'bold', 'figure.constrained_layout.h_pad': 0.14,
-    'figure.constrained_layout.use': True,
-    'font.size': SMALL, 'grid.color': GRID, 'legend.frameon': False, 'lines.linewidth': 1.6,
-    'svg.fonttype': 'none', 'svg.hashsalt': 'segret_ros', 'text.color': INK, 'xtick.color': FAINT,
-    'xtick.major.pad': 7, 'xtick.major.size': 0, 'xtick.minor.size': 0, 'ytick.color': FAINT,
-    'ytick.major.size': 0, 'ytick.minor.size': 0}
+    'figure.constrained_layout.use': True, 'font.family': 'DejaVu Sans', 'font.size': SMALL,
+    'grid.color': GRID, 'legend.frameon': False, 'lines.linewidth': 1.6, 'svg.fonttype': 'none',
+    'svg.hashsalt': 'segret_ros', 'text.color': INK, 'xtick.color': FAINT, 'xtick.major.pad': 7,
+    'xtick.major.size': 0, 'xtick.minor.size': 0, 'ytick.color': FAINT, 'ytick.major.size': 0,
+    'ytick.minor.size': 0}
 NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
 ROUND = [1, 2, 2.5, 5, 10]  # times a power of ten: the steps of an axis
 TIP = 'tip: '
