@@ -57,7 +57,7 @@ def test_hand_worked(tmp_path: Path) -> None:
     assert (found.frames, found.only_a, found.only_b, found.labelled) == (2, 0, 0, 2)
     # Two blocks are too few for an interval, and so for a claim.
     assert mean.interval is None and mean.verdict == 'no interval' and not mean.sign
-    assert 'mean IoU           81.67%   90.45%    +8.79' in found.table()
+    assert re.search(r'^mean IoU +81.67% +90.45% +\+8.79 ', found.table(), re.MULTILINE)
     # Of the frame alone: road 50 of 70 and car 30 of 50, then road 40 of 50 and car 50 of 60.
     assert [(frame.stamp_ns, frame.miou_a, frame.miou_b) for frame in found.changed] == [
         (SECOND, pytest.approx(23 / 35), pytest.approx(49 / 60))]
