@@ -23,7 +23,7 @@ def chart(bench: Benchmark) -> Figure:
                                        for stage in STAGES])
         bars = axes.barh(np.arange(len(STAGES)) + index * BAR / row, median, (BAR - 2) / row,
                          xerr=[np.zeros(len(STAGES)), p90 - median], color=color, ecolor=INK,
-                         label=f'{name + ": " if name else ""}{description(result)}\n'
+                         label=f'{name or "model"}: {description(result)}\n'
                          f'{result.engine} on {result.device}, '
                          f'{result.images_per_second():.1f} images per second')
         axes.bar_label(bars, [f'{value:.2f}' for value in median], padding=8)

@@ -12,6 +12,7 @@ import os
 import re
 from tempfile import TemporaryDirectory
 from typing import ParamSpec
+import warnings
 
 import numpy as np
 from segret_ros.labels.metrics import ConfusionMatrix
@@ -38,6 +39,7 @@ with _home_left_alone():
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
+    from matplotlib.text import Text
 
 # The pages replace these colours where the screen is dark: base.html.j2.
 INK, FAINT, GRID = '#24292f', '#656d76', '#d8dee4'
@@ -75,9 +77,14 @@ def as_svg(draw: Callable[Arguments, Figure]) -> Callable[Arguments, str]:
     """Make a function that draws a figure return it as SVG, in the common style."""
     @wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> str:
-        with style.context(STYLE, after_reset=True):
+        with style.context(STYLE, after_reset=True), warnings.catch_warnings():
+            # Of letters that the font lacks: the viewer has another one.
+            warnings.filterwarnings('ignore', 'Glyph')
             file = io.StringIO()
-            draw(*args, **kwargs).savefig(file, format='svg', metadata=NO_METADATA)
+            figure = draw(*args, **kwargs)
+            for text in figure.findobj(Text):
+                text.set_parse_math(False)  # a name may hold dollars
+            figure.savefig(file, format='svg', metadata=NO_METADATA)
         svg = file.getvalue()
         svg = svg[svg.index('<svg'):].replace('<svg', f'<svg font-family="{FONT}"', 1)
         svg = re.sub(r'="([\d.]+)pt"', r'="\1"', svg, count=2)  # points are pixels here

@@ -101,6 +101,13 @@ def test_pixels_of_no_class_have_a_column_of_their_own() -> None:
     assert [text for text in texts if text and text.isdigit()] == ['50', '50', '100']
 
 
+@pytest.mark.filterwarnings('error')
+def test_names_are_text() -> None:
+    names = ['a$x^2$', '<b>&', '\u8def']
+    assert set(names) <= set(texts_of(confusion_chart(names, ConfusionMatrix(3))))
+    assert '$y$' in texts_of(curve('$y$', [(0, 1.0)]))
+
+
 @pytest.mark.parametrize('names', [['a', 'b'], ['ground', 'obstacle'],
                                    [f'class {number}' for number in range(150)]])
 def test_no_caption_of_the_confusion_chart_is_cut_off(names: list[str]) -> None:
