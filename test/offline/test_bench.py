@@ -46,18 +46,18 @@ def run(*arguments) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope='module')
 def alone(model_file: Path) -> Benchmark:
-    """Give the measurement of one model."""
+    """Measure one model."""
     return benchmark([(model_file, 'cpu')], CAMERA_SIZE, RUNS, iter)
 
 
 @pytest.fixture(scope='module')
 def pair(model_file: Path) -> Benchmark:
-    """Give the measurement of a model against itself."""
+    """Measure a model against itself."""
     return benchmark([(model_file, 'cpu')] * 2, CAMERA_SIZE, RUNS, iter)
 
 
 def made_up(*totals_ms: list[float]) -> list[Result]:
-    """Give results of known times: the network has 3/4 of the total."""
+    """Return results of known times: the network takes 3/4 of the total."""
     parts = {'resize': 0.05, 'network': 0.75, 'labels': 0.1, 'confidence': 0.1, 'total': 1,
              'decode': 0.2, 'colour': 0.001}
     info = Model.load(default_model()).info
@@ -67,7 +67,7 @@ def made_up(*totals_ms: list[float]) -> list[Result]:
 
 
 def made_up_benchmark(*totals_ms: list[float], equal: float | None = None) -> Benchmark:
-    """Give a measurement of known times."""
+    """Return a measurement of known times."""
     added_mb = None if len(totals_ms) == 2 else 150.0
     return Benchmark(Machine('some processor', 2, 'Linux'), (720, 1280), made_up(*totals_ms),
                      equal, 400.0, added_mb)

@@ -27,7 +27,7 @@ String = TYPESTORE.types['std_msgs/msg/String']
 
 
 def image(stamp: int, pixels: np.ndarray, encoding: str) -> object:
-    """Give a raw image whose rows are padded by a byte."""
+    """Return a raw image whose rows are padded by a byte."""
     rows = pixels.view(np.uint8).reshape(len(pixels), -1)
     padded = np.pad(rows, ((0, 0), (0, 1)))
     return Image(Header(Time(*divmod(stamp, 10**9)), 'lens'), len(pixels), pixels.shape[1],
@@ -35,7 +35,7 @@ def image(stamp: int, pixels: np.ndarray, encoding: str) -> object:
 
 
 def pictures() -> list[np.ndarray]:
-    """Give some frames of the sample drive, small, (120, 160, 3) uint8 RGB."""
+    """Return some frames of the sample drive, small: (120, 160, 3) uint8 RGB."""
     messages = (recorded.message() for recorded in read_bag(
         share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed']))
     return [cv2.resize(decode_compressed(message, 10**6), (160, 120))
@@ -44,7 +44,7 @@ def pictures() -> list[np.ndarray]:
 
 @pytest.fixture(scope='module')
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Run the demo on raw images of two cameras and of depth; give its folder and its print."""
+    """Run the demo on two cameras and a depth camera; return its folder and what it printed."""
     folder = tmp_path_factory.mktemp('any_bag')
     with BagWriter(folder / 'warehouse') as writer:
         for index, picture in enumerate(pictures()):
@@ -63,7 +63,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def messages(bag: Path, topic: str) -> list:
-    """Give a topic's messages."""
+    """Return a topic's messages."""
     return [recorded.message() for recorded in read_bag(bag, [topic])]
 
 

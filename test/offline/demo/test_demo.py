@@ -21,7 +21,7 @@ IMAGE = '/camera/image_raw/compressed'
 
 @pytest.fixture(scope='module')
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Run the demo once; give its folder and what it printed."""
+    """Run the demo once; return its folder and what it printed."""
     output = tmp_path_factory.mktemp('demo') / 'out'
     result = subprocess.run(
         [sys.executable, '-m', 'segret_ros.offline.demo.main', '--output', output],
@@ -31,7 +31,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def messages(bag: Path, topic: str) -> list:
-    """Give a topic's messages."""
+    """Return a topic's messages."""
     return [recorded.message() for recorded in read_bag(bag, [topic])]
 
 

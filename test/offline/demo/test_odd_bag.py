@@ -58,7 +58,7 @@ def write_bag(path: Path) -> None:
 
 @pytest.fixture(scope='module')
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """Run the demo; give its folder and its prints."""
+    """Run the demo; return its folder and what it printed."""
     folder = tmp_path_factory.mktemp('odd')
     write_bag(folder / 'odd drive')
     result = subprocess.run(
