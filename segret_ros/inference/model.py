@@ -55,7 +55,7 @@ class Model:
         return self.path.stem
 
     @property
-    def hash(self) -> str:
+    def short_hash(self) -> str:
         """Return the first 12 digits of the SHA-256, by which reports and topics name it."""
         return self.sha256[:12]
 

@@ -25,7 +25,7 @@ def node_status(name: str, model: Model | None, engine: EngineStatus | None, act
     if model is not None and engine is not None:
         status.hardware_id = model.name
         status.values = key_values({
-            'model': model.name, 'model_hash': model.hash, 'device': engine.device,
+            'model': model.name, 'model_hash': model.short_hash, 'device': engine.device,
             'engine': engine.name, 'engine_state': engine.state,
             'engine_failures': engine.failures, 'engine_reopened': engine.reopened,
             'engine_build': engine.build_progress})

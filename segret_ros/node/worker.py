@@ -152,7 +152,7 @@ class Worker:
         camera.publish_status(header, image_status(
             camera.topic('segmentation'), model.name, problem, {
                 'age_ms': (self._now_ns() - stamp_ns(header)) / 1e6, **times, 'model': model.name,
-                'model_hash': model.hash, 'class_names': self._class_names,
+                'model_hash': model.short_hash, 'class_names': self._class_names,
                 'device': self._segmenter.device}))
 
     def _staleness(self, header: Header, max_age_s: float) -> str:

@@ -137,7 +137,7 @@ class Evaluator:
     def told(self) -> dict[str, str]:
         """Give what metrics.json tells of the engine."""
         engine = self.segmenter.engine
-        return {'hash': self.segmenter.model.hash, 'device': engine.device,
+        return {'hash': self.segmenter.model.short_hash, 'device': engine.device,
                 'engine': engine.name}
 
     def evaluate_or_tell(self, job: Job,
