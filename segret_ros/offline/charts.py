@@ -21,7 +21,8 @@ from segret_ros.labels.metrics import ConfusionMatrix
 @contextmanager
 def _home_left_alone() -> Iterator[None]:
     """Import matplotlib in here: its list of fonts goes to a folder that is removed again."""
-    before = {name: os.environ.get(name) for name in ('MPLCONFIGDIR', 'XDG_CACHE_HOME')}
+    names = ['XDG_CACHE_HOME', *(['MPLCONFIGDIR'] if 'MPLCONFIGDIR' not in os.environ else [])]
+    before = {name: os.environ.get(name) for name in names}
     with TemporaryDirectory() as folder:
         os.environ.update(dict.fromkeys(before, folder))
         try:
