@@ -65,11 +65,13 @@ class CameraCheck:
 
     Pictures are the same when every pixel of each `ROW_STEP`-th row is. Noise changes every pixel
     of a real sensor, and one changed block of a JPEG picture reaches such a row.
+
+    `rows` and `repeats` are all that it remembers: a copy with the same ones goes on alike.
     """
 
     def __init__(self) -> None:
-        self._rows: np.ndarray | None = None  # (H / ROW_STEP, W, 3) uint8 of the last picture
-        self._repeats = 0
+        self.rows: np.ndarray | None = None  # (H / ROW_STEP, W, 3) uint8 of the last picture
+        self.repeats = 0
 
     def __call__(self, image_rgb: np.ndarray, limits: Limits) -> Fault | None:
         """
@@ -94,15 +96,15 @@ class CameraCheck:
                 or _blurred(grey, limits.blur_level))
 
     def _compare(self, rows: np.ndarray) -> None:
-        if self._rows is not None and np.array_equal(rows, self._rows):
-            self._repeats += 1
+        if self.rows is not None and np.array_equal(rows, self.rows):
+            self.repeats += 1
         else:
-            self._rows, self._repeats = rows.copy(), 0
+            self.rows, self.repeats = rows.copy(), 0
 
     def _frozen(self, frames: int) -> Fault | None:
-        if not frames or self._repeats < frames:
+        if not frames or self.repeats < frames:
             return None
-        return Fault('frozen', f'the last {self._repeats + 1} frames are the same, frozen_frames '
+        return Fault('frozen', f'the last {self.repeats + 1} frames are the same, frozen_frames '
                                f'is {frames}: restart the camera or its driver; for a simulated '
                                'camera without noise set frozen_frames to 0')
 

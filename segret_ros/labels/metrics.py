@@ -67,7 +67,7 @@ class ConfusionMatrix:
 
     def iou(self) -> np.ndarray:
         """Return the intersection over union of each class, (num_classes,) 0..1; NaN if absent."""
-        return _share(np.diagonal(self.counts), self.union())
+        return share(np.diagonal(self.counts), self.union())
 
     def union(self) -> np.ndarray:
         """Count the pixels of each class in labels, predictions or both, (num_classes,)."""
@@ -79,7 +79,7 @@ class ConfusionMatrix:
 
     def accuracy(self) -> np.ndarray:
         """Return the correct share of each class's pixels, (num_classes,); NaN if absent."""
-        return _share(np.diagonal(self.counts), self.counts.sum(1))
+        return share(np.diagonal(self.counts), self.counts.sum(1))
 
     def mean_accuracy(self) -> float:
         """Return the mean over classes that occur in labels, 0..1; NaN for none."""
@@ -129,7 +129,7 @@ class BoundaryScore:
         near = [self._by_class(one.label[_is_near(one.place, other.place, true.width, tolerance)])
                 for one, other in ((true, predicted), (predicted, true))]
         # The harmonic mean of recall = near[0] / lengths[0] and precision = near[1] / lengths[1].
-        scores = _share(2 * near[0] * near[1], near[0] * lengths[1] + near[1] * lengths[0])
+        scores = share(2 * near[0] * near[1], near[0] * lengths[1] + near[1] * lengths[0])
         self.images += lengths[0] + lengths[1] > 0
         self.sums += np.rint(np.nan_to_num(scores) * BOUNDARY_UNIT).astype(np.int64)
 
@@ -138,7 +138,7 @@ class BoundaryScore:
 
     def scores(self) -> np.ndarray:
         """Return the score of each class, (num_classes,) 0..1; NaN for one without a boundary."""
-        return _share(self.sums, self.images * BOUNDARY_UNIT)
+        return share(self.sums, self.images * BOUNDARY_UNIT)
 
     def mean(self) -> float:
         """Return the mean over classes with a boundary, 0..1; NaN for none."""
@@ -186,11 +186,11 @@ class Calibration:
 
     def confidence(self) -> np.ndarray:
         """Return the mean confidence of each bin, (BINS,) 0..1; NaN for an empty one."""
-        return _share(self.sums, self.counts * CONFIDENCE_UNIT)
+        return share(self.sums, self.counts * CONFIDENCE_UNIT)
 
     def accuracy(self) -> np.ndarray:
         """Return the share of correct pixels of each bin, (BINS,) 0..1; NaN for an empty one."""
-        return _share(self.hits, self.counts)
+        return share(self.hits, self.counts)
 
     def error(self) -> float:
         """
@@ -269,8 +269,9 @@ def _check_equal_size(true_label: np.ndarray, predicted_label: np.ndarray) -> No
                           f"{predicted_label.shape}: both must have the image's size")
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Divide counts element by element, such as hits by unions for IoU; NaN for 0 of 0."""
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,4 +1,4 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags in, evidence out: how good, how steady and how fresh a model is on recorded drives."""
+"""Evaluate a model on recorded drives: accuracy, stability, confidence, latency."""

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from segret_ros.labels.label_set import class_difference
-from segret_ros.offline.evaluation.bootstrap import LEVEL
-from segret_ros.offline.evaluation.compared_folder import Evaluation, Frames, read_evaluation
-from segret_ros.offline.evaluation.comparison import bounds, Comparison, Difference, Side
+from segret_ros.offline.evaluation.compared_folder import Evaluation, Frames, pair, read_evaluation
+from segret_ros.offline.evaluation.comparison import bounds, Comparison, Side
 from segret_ros.offline.evaluation.differences import (
     area_differences,
     changed_frames,
+    Difference,
+    LEVEL,
     score_differences,
     value_differences,
 )
-from segret_ros.offline.evaluation.errors import EvaluationError
-from segret_ros.offline.evaluation.pairing import pair
+from segret_ros.offline.evaluation.output import EvaluationError
 
 WITHOUT_LABELS = 'a gate needs true labels: evaluate with --labels TOPIC or --labels FOLDER'
 ROUNDING = 1e-9  # points that binary fractions may be off
@@ -57,7 +57,7 @@ def compare(folder_a: str | Path, folder_b: str | Path) -> Comparison:
 def gate(comparison: Comparison, fail_under: float | None = None,
          no_worse_than: float | None = None) -> list[str]:
     """
-    Give a sentence for each rule that B breaks, judged by the values and not by their intervals.
+    Return a sentence for each rule that B breaks, by the values rather than their intervals.
 
     :param fail_under: percent that the mean IoU of B must reach.
     :param no_worse_than: points that neither the mean IoU nor a class's may lose.
@@ -80,7 +80,7 @@ def gate(comparison: Comparison, fail_under: float | None = None,
 
 def failures(metrics: dict, fail_under: float) -> list[str]:
     """
-    Give a sentence when one evaluation's mean IoU is too low.
+    Return a sentence if the mean IoU of one evaluation is too low.
 
     :param metrics: the content of its `metrics.json`.
     :param fail_under: percent that the mean IoU must reach.
@@ -111,7 +111,7 @@ def _loss(difference: Difference, allowed: float) -> str:
 
 
 def _support(difference: Difference, allowed: float) -> str:
-    """Tell whether the interval holds what the gate claims."""
+    """Return how far the interval supports a failed rule."""
     if difference.interval is None:
         return 'too few blocks of frames for an interval'
     told = f'the {LEVEL:.0%} interval {bounds(difference)}'
@@ -151,7 +151,7 @@ def _side(evaluation: Evaluation) -> Side:
 
 
 def _behaviour(first: Evaluation, second: Evaluation, a: Frames, b: Frames) -> list[Difference]:
-    """Give what needs no true labels; a step between frames must be the same to compare steps."""
+    """Compare what needs no true labels; steps between frames only if they are equally long."""
     stepwise = _options(first).get('every') == _options(second).get('every')
     names = ['stability', 'flicker'] if stepwise else []
     names.append('confidence')
@@ -176,7 +176,7 @@ def _notes(first: Evaluation, second: Evaluation) -> Iterator[str]:
         count = (one.metrics['all'].get('scores') or {}).get('matched_by_recording_time')
         if count:
             yield (f'{count:,} frames of {letter} have their true labels by the time of '
-                   'recording, for their header stamps can not be relied on.')
+                   'recording, for their header stamps cannot be relied on.')
     hashes = [one.model.get('hash') for one in (first, second)]
     if hashes[0] is not None and hashes[0] == hashes[1]:
         yield 'A and B are of the same model file.'

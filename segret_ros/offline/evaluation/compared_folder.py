@@ -11,14 +11,21 @@ import json
 from pathlib import Path
 
 import numpy as np
-from segret_ros.offline.evaluation.errors import EvaluationError
-from segret_ros.offline.evaluation.files import FORMAT, FRAMES, METRICS
-from segret_ros.offline.evaluation.frames_table import read_columns
-from segret_ros.offline.evaluation.rows import columns
+from segret_ros.offline.evaluation.output import (
+    AREA,
+    column_names,
+    EvaluationError,
+    FORMAT,
+    FRAMES,
+    HIT,
+    METRICS,
+    PLACE,
+    read_columns,
+    UNION,
+)
 
-PLACE = ('bag', 'camera', 'stamp_ns', 'time_ns')
 VALUES = ('confidence', 'unknown', 'stability', 'flicker', 'miou', 'pixel_accuracy')
-BY_CLASS = {'areas': 'area_', 'hits': 'hit_', 'unions': 'union_'}  # before a class's name
+BY_CLASS = {'areas': AREA, 'hits': HIT, 'unions': UNION}  # before a class's name
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,12 @@ class Frames:
         return len(self.stamp_ns)
 
     def labelled(self) -> np.ndarray:
-        """Tell which frames have pixels with a true label, (frames,) bool."""
+        """Return which frames have pixels with a true label, (frames,) bool."""
         return (self.unions > 0).any(1)
 
     def pixels(self) -> np.ndarray:
         """
-        Give the pixels with a true label of each frame, (frames,) int64.
+        Count the pixels of each frame that have a true label, (frames,) int64.
 
         They follow from the hits and the pixel accuracy. Without a hit they are half of the
         unions: each pixel is in that of its true class and in that of its predicted one.
@@ -68,7 +75,7 @@ class Frames:
         return np.rint(whole).astype(np.int64)
 
     def take(self, places: np.ndarray) -> 'Frames':
-        """Give some of the frames by their places."""
+        """Return some of the frames by their places."""
         return replace(self, **{field.name: getattr(self, field.name)[places]
                                 for field in fields(self) if field.name != 'series'})
 
@@ -91,7 +98,7 @@ class Evaluation:
 
     @property
     def model(self) -> dict:
-        """Give what `metrics.json` tells of the model."""
+        """Return what `metrics.json` says about the model."""
         return self.metrics['model']
 
 
@@ -126,7 +133,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
 
 def read_metrics(folder: Path) -> dict:
     """
-    Give the content of a folder's `metrics.json`.
+    Read the `metrics.json` of a folder.
 
     :raises EvaluationError: when it is missing, damaged or of another format.
     """
@@ -154,7 +161,7 @@ def _read_frames(path: Path, classes: Sequence[str]) -> Frames:
                               'segret_evaluate --resume')
     by_class = {name: [prefix + one for one in classes] for name, prefix in BY_CLASS.items()}
     try:
-        _check_ends(path, columns(classes))
+        _check_ends(path, column_names(classes))
         table = read_columns(path, [*PLACE, *VALUES, *chain(*by_class.values())])
     except (csv.Error, OverflowError, UnicodeDecodeError) as error:
         raise EvaluationError(f'{path}: is cut or damaged ({error}); evaluate again') from error
@@ -196,3 +203,61 @@ def _check_counts(path: Path, hits: np.ndarray, unions: np.ndarray, accuracy: np
         raise EvaluationError(f'{path}: frame {1 + wrong.argmax()} has counts of some classes '
                               'only, or more hits than the union or the pixel accuracy allow: it '
                               'is damaged; evaluate again')
+
+
+def pair(a: Frames, b: Frames) -> tuple[Frames, Frames]:
+    """
+    Return the frames that both have, by bag, camera and stamp.
+
+    A stamp that is zero, or that a camera has twice in one of the two, is paired by the time of
+    recording as well. Of frames that are equal in both the first is paired with the first where
+    both have as many; else there is no telling, and none is paired.
+
+    :return: those of A and those of B, with the same `series` and in the same order: camera by
+        camera, in the order of stamps.
+    """
+    series = tuple(sorted({*a.series, *b.series}))
+    camera, stamp_ns = (np.concatenate(both) for both in zip(*(
+        (_places(one, series), one.stamp_ns) for one in (a, b))))
+    is_b = np.arange(len(stamp_ns)) >= len(a)
+    unsure = (_counts(camera, stamp_ns, is_b) > 1) | (stamp_ns == 0)
+    time_ns = np.where(unsure, np.concatenate([a.time_ns, b.time_ns]), 0)
+    even = _counts(camera, stamp_ns, time_ns, is_b) * 2 == _counts(camera, stamp_ns, time_ns)
+    order = np.lexsort([is_b, _repeats(camera, stamp_ns, time_ns, is_b), time_ns, stamp_ns,
+                        camera])
+    order = order[even[order]]  # of A and B in turns
+    in_a, in_b = order[::2], order[1::2] - len(a)
+    index = camera[in_a].astype(np.int32)
+    return (replace(a.take(in_a), series=series, series_index=index),
+            replace(b.take(in_b), series=series, series_index=index))
+
+
+def _places(frames: Frames, series: tuple[tuple[str, str], ...]) -> np.ndarray:
+    """Return the place in `series` of each frame's camera, (frames,)."""
+    places = np.array([series.index(one) for one in frames.series], np.int64)
+    return places[frames.series_index]
+
+
+def _groups(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an order in which equal frames follow each other, and where each group begins."""
+    order = np.lexsort(keys)
+    changes = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    return order, np.flatnonzero(np.append(True, changes)) if len(order) else order
+
+
+def _counts(*keys: np.ndarray) -> np.ndarray:
+    """Return how many frames have the keys of each, (frames,)."""
+    order, starts = _groups(*keys)
+    sizes = np.diff(np.append(starts, len(order)))
+    counts = np.empty(len(order), np.int64)
+    counts[order] = np.repeat(sizes, sizes)
+    return counts
+
+
+def _repeats(*keys: np.ndarray) -> np.ndarray:
+    """Return how many frames before it have the keys of each, (frames,)."""
+    order, starts = _groups(*keys)
+    sizes = np.diff(np.append(starts, len(order)))
+    repeats = np.empty(len(order), np.int64)
+    repeats[order] = np.arange(len(order)) - np.repeat(starts, sizes)
+    return repeats

@@ -8,78 +8,19 @@ from dataclasses import dataclass
 import math
 from pathlib import Path
 
-from segret_ros.offline.evaluation.bootstrap import BLOCK_NS, LEVEL, RESAMPLINGS
+from segret_ros.offline.evaluation.differences import (
+    BLOCK_NS,
+    ChangedFrame,
+    Difference,
+    LEVEL,
+    NO_DIFFERENCE,
+    RESAMPLINGS,
+)
 from segret_ros.text_table import text_table
 
-NO_DIFFERENCE = 'no difference shown'
 EXPLANATION = (f'Intervals hold the true difference in {LEVEL:.0%} of all cases: bootstrap of '
                f'{RESAMPLINGS} draws of blocks of {BLOCK_NS / 1e9:g} s of a drive, the same for '
                'A and B. One of 20 measures that do not differ is called different by chance.')
-
-
-@dataclass(frozen=True)
-class Difference:
-    """
-    A measure of A and of B on the same frames, 0..1 each; NaN where it is undefined.
-
-    :param interval: bounds of `b - a`; None where it can't be told.
-    :param good: 1 where more is better, -1 where less is better, 0 where neither is.
-    """
-
-    name: str
-    a: float
-    b: float
-    interval: tuple[float, float] | None
-    good: int
-
-    @property
-    def points(self) -> float:
-        """Tell how much more B has, in percent of the whole; NaN where one is undefined."""
-        return 100 * (self.b - self.a)
-
-    @property
-    def sign(self) -> int:
-        """Give 1 where B has more for certain, -1 where less, 0 where the interval holds zero."""
-        low, high = self.interval or (0, 0)
-        return (low > 0) - (high < 0)
-
-    @property
-    def verdict(self) -> str:
-        """Tell what can be claimed."""
-        if self.interval is None:
-            return '' if math.isnan(self.points) else 'no interval'
-        if not self.sign:
-            return NO_DIFFERENCE
-        words = ('better', 'worse') if self.good else ('higher', 'lower')
-        return words[self.sign != (self.good or 1)]
-
-
-@dataclass(frozen=True)
-class ChangedFrame:
-    """
-    A frame that differs much between A and B.
-
-    :param time_ns: when it was recorded.
-    :param miou_a, miou_b: mean IoU of the frame, 0..1; NaN without true labels.
-    :param moved: share of the pixels, at least, that got another class; NaN where not known.
-    :param class_name: whose area differs most, from `area_a` to `area_b`.
-    """
-
-    bag: str
-    camera: str
-    stamp_ns: int
-    time_ns: int
-    miou_a: float
-    miou_b: float
-    moved: float
-    class_name: str
-    area_a: float
-    area_b: float
-
-    @property
-    def stamp(self) -> str:
-        """Give the stamp in seconds, to the nanosecond."""
-        return f'{self.stamp_ns // 10 ** 9}.{self.stamp_ns % 10 ** 9:09d}'
 
 
 @dataclass(frozen=True)
@@ -131,25 +72,25 @@ class Comparison:
     notes: tuple[str, ...]
 
     def verdict(self) -> str:
-        """Give in one sentence whether B is better."""
+        """Return whether B is better, in one sentence."""
         if not self.scores:
             return ('Without true labels nothing tells which is better; B: '
-                    f'{_told(self.behaviour)}.')
+                    f'{_described(self.behaviour)}.')
         mean = self.scores[0]
         if not mean.interval:
             return (f'Too few frames to tell: mean IoU of B differs by {mean.points:+.2f} points, '
                     'without an interval.')
         claim = f'B is {mean.verdict} than A' if mean.sign else 'No difference shown'
         return (f'{claim}: mean IoU {mean.points:+.2f} points ({LEVEL:.0%} interval '
-                f'{bounds(mean)}). Classes: {_told(self.ious)}.')
+                f'{bounds(mean)}). Classes: {_described(self.ious)}.')
 
     def counts(self) -> str:
-        """Give in one sentence which frames are compared."""
+        """Return which frames are compared, in one sentence."""
         return (f'{self.frames} frames in both, {self.only_a} only in A, {self.only_b} only in B; '
                 f'{self.labelled} with true labels in both')
 
     def table(self) -> str:
-        """Give what the terminal shows."""
+        """Return the text for the terminal."""
         parts = [[f'{letter}  {side.folder}: {side.model}'
                   for letter, side in (('A', self.a), ('B', self.b))]
                  + [self.counts(), *self.notes],
@@ -162,24 +103,24 @@ class Comparison:
 
 
 def percent(share: float) -> str:
-    """Give a share as text; a dash for NaN."""
+    """Format a share; a dash for NaN."""
     return '-' if math.isnan(share) else f'{share:.2%}'
 
 
 def points(difference: Difference) -> str:
-    """Give a difference in points as text; a dash for NaN."""
+    """Format a difference in points; a dash for NaN."""
     return '-' if math.isnan(difference.points) else f'{difference.points:+.2f}'
 
 
 def bounds(difference: Difference) -> str:
-    """Give an interval in points as text; a dash for none."""
+    """Format an interval in points; a dash for none."""
     if difference.interval is None:
         return '-'
     return ' to '.join(f'{100 * bound:+.2f}' for bound in difference.interval)
 
 
 def change(frame: ChangedFrame) -> str:
-    """Give in a few words how a frame changed."""
+    """Describe how a frame changed, in a few words."""
     area = f'{frame.class_name} {percent(frame.area_a)} to {percent(frame.area_b)} of the pixels'
     if math.isnan(frame.miou_a):
         return f'{percent(frame.moved)} moved, most: {area}'
@@ -188,8 +129,8 @@ def change(frame: ChangedFrame) -> str:
     return f'{score}, {area}'
 
 
-def _told(differences: Sequence[Difference]) -> str:
-    """Give what differs for certain, such as `better in car, sky; worse in tree`."""
+def _described(differences: Sequence[Difference]) -> str:
+    """Describe what differs for certain, such as `better in car, sky; worse in tree`."""
     groups: dict[str, list[str]] = {}
     for difference in differences:
         if difference.sign:
@@ -199,7 +140,7 @@ def _told(differences: Sequence[Difference]) -> str:
 
 
 def _rows(groups: Sequence[tuple[str, Sequence[Difference]]]) -> list[str]:
-    """Give a line a difference, under a heading; each group has a word before its names."""
+    """Return a line for each difference, under a heading; a group's word precedes its names."""
     named = [(word + one.name, one) for word, differences in groups for one in differences]
     rows = [(name, percent(one.a), percent(one.b), points(one), bounds(one), one.verdict)
             for name, one in named]

@@ -3,11 +3,9 @@
 
 """One bag, frame by frame: labels, what they are worth, and what was odd about the recording."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 import os
-from pathlib import Path
 
 import numpy as np
 from segret_ros.inference import Model, Segmentation, Segmenter
@@ -18,16 +16,22 @@ from segret_ros.inference.serving.validated import open_validated_engine
 from segret_ros.inference.validity import CameraCheck, Limits
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.bags import Bag, Damage, open_bag, printable, Recorded
-from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, remarks
-from segret_ros.offline.evaluation.faults import REJECTED, short, UNSCORED
-from segret_ros.offline.evaluation.frames import decode, Frame, in_order, read_messages, Span
+from segret_ros.offline.bags.cameras import remarks
+from segret_ros.offline.evaluation.frames import (
+    decode,
+    Frame,
+    in_order,
+    Job,
+    Options,
+    read_messages,
+)
 from segret_ros.offline.evaluation.matching import AMBIGUOUS, BY_TIME, RESTART_NS
+from segret_ros.offline.evaluation.output import BY_CLASS
 from segret_ros.offline.evaluation.parts import Part, Parts
 from segret_ros.offline.evaluation.result import new_header, ResultTopics
-from segret_ros.offline.evaluation.rows import BY_CLASS, row
 from segret_ros.offline.evaluation.stability import Stability, Step
-from segret_ros.offline.evaluation.tally import histogram
-from segret_ros.offline.evaluation.truth import open_truth, Truth, UNMATCHED
+from segret_ros.offline.evaluation.tally import histogram, REJECTED, short, UNSCORED
+from segret_ros.offline.evaluation.truth import Truth, UNMATCHED
 
 MOST_STREAMS = 16
 GPU_STREAMS = 2  # one image is decoded while another is labelled; all share the GPU's memory
@@ -37,62 +41,43 @@ UNSET, REPEATED, DISORDERED, RESIZED = (
 FROZEN = 'frozen'  # of `CameraCheck`: its labels would count as perfectly steady
 
 
-@dataclass(frozen=True)
-class Options:
-    """
-    How drives are evaluated.
-
-    :param model: file.
-    :param device: that it runs on.
-    :param topics: of the cameras; empty takes all.
-    :param labels: topic or folder of true labels, or None without any.
-    :param span: of each bag.
-    :param min_confidence: probability 0..1 below which pixels are unknown.
-    """
-
-    model: Path
-    device: str = 'auto'
-    topics: tuple[str, ...] = ()
-    labels: str | None = None
-    span: Span = Span()
-    min_confidence: float = 0.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """
-    A bag to evaluate.
-
-    :param name: of the bag in the results.
-    :param folder: for its parts.
-    """
-
-    name: str
-    bag: Path
-    folder: Path
-
-
 class CameraMemory:
     """
     What is known of a camera's earlier frames.
 
     :param num_classes: classes of the model.
+    :param arrays: of an earlier one, whose frames these follow.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         self._check = CameraCheck()
         self._stability = Stability(num_classes)
         self._stamp_ns: int | None = None
         self._size: tuple[int, ...] | None = None
+        if arrays is None:
+            return
+        self._check.rows, self._check.repeats = arrays.get('rows'), int(arrays['repeats'])
+        if 'stamp_ns' in arrays:
+            self._stamp_ns = int(arrays['stamp_ns'])
+        if 'image size' in arrays:
+            self._size = tuple(arrays['image size'].tolist())
+        self._stability.restore(arrays)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all of it as arrays by name."""
+        values = {'rows': self._check.rows, 'repeats': self._check.repeats,
+                  'stamp_ns': self._stamp_ns, 'image size': self._size}
+        return self._stability.arrays() | {
+            name: np.array(value) for name, value in values.items() if value is not None}
 
     def problem(self, frame: Frame) -> tuple[str, str]:
-        """Give the kind and the text of what is wrong with the camera's next frame, or nothing."""
+        """Return kind and text of the problem of the camera's next frame, or empty texts."""
         oddity = self._oddity(frame)
         fault = self._check(frame.image_rgb, Limits())
         return (fault.kind, fault.text) if fault is not None else oddity
 
     def step(self, frame: Frame, label: np.ndarray) -> Step | None:
-        """Give what became of the labels since the camera's last frame."""
+        """Return how the labels changed since the camera's last frame."""
         return self._stability(frame.image_rgb, label)
 
     def _oddity(self, frame: Frame) -> tuple[str, str]:
@@ -126,44 +111,39 @@ class Evaluator:
     """
 
     def __init__(self, options: Options, streams: int | None = None) -> None:
-        self.options = options
         self.streams = streams or streams_on(options.device)
         model = Model.load(options.model)
         self.segmenter = Segmenter(model, engine=open_validated_engine(model, options.device,
                                                                        self.streams))
         self.segmenter.warm_up()
-        self.num_classes = len(self.segmenter.info.labels)
 
-    def told(self) -> dict[str, str]:
-        """Give what metrics.json tells of the engine."""
+    def engine_info(self) -> dict[str, str]:
+        """Return what metrics.json says about the engine."""
         engine = self.segmenter.engine
         return {'hash': self.segmenter.model.short_hash, 'device': engine.device,
                 'engine': engine.name}
 
-    def evaluate_or_tell(self, job: Job,
-                         progress: Callable[[Frame], None] = lambda frame: None) -> str:
-        """Evaluate a bag; give what is wrong with it, or nothing."""
+    def try_bag(self, job: Job, progress: Callable[[Frame], None] = lambda frame: None) -> str:
+        """Evaluate a bag; return why it could not be, or an empty text."""
         try:
             self(job, progress)
         except (ValueError, OSError) as error:
             return printable(str(error))
         return ''
 
-    def __call__(self, job: Job, progress: Callable[[Frame], None] = lambda frame: None) -> None:
+    def __call__(self, job: Job, progress: Callable[[Frame], None]) -> None:
         """
         Evaluate a bag, or what is left of it, into its parts.
 
         :param progress: called after each frame.
         :raises ValueError: for a bag, topics or labels that can't be used.
         """
-        parts = Parts(job.folder, self.num_classes)
-        if parts.told() is not None:
+        parts = Parts(job.folder, job.classes)
+        if parts.finished() is not None:
             return
+        cameras, truth = job.cameras, job.truth
         with open_bag(job.bag) as bag:
-            cameras = bag_cameras(bag, list(self.options.topics))
-            truth = None if self.options.labels is None else open_truth(
-                self.options.labels, job.bag, cameras, self.segmenter.info.labels.names)
-            drive = _Drive(self, job, cameras, truth, parts)
+            drive = _Drive(self, job, parts)
             drive.evaluate(bag, progress)
             parts.finish({
                 'label_topics': {topic: topics.label for topic, topics in drive.topics.items()},
@@ -184,7 +164,7 @@ def all_damage(bag: Bag, truth: Truth | None) -> list[Damage]:
 
 def streams_on(device: str) -> int:
     """
-    Give how many images are labelled at once: as many as there are cores, on a GPU few.
+    Return how many images are labelled at once: one on each core, or a few on a GPU.
 
     :param device: one of `device.DEVICES`; of `auto` it is the first that counts.
     """
@@ -196,36 +176,33 @@ def streams_on(device: str) -> int:
 class _Drive:
     """The evaluation of one bag."""
 
-    def __init__(self, evaluator: Evaluator, job: Job, cameras: list[CameraTopic],
-                 truth: Truth | None, parts: Parts) -> None:
-        self._options, self._segmenter = evaluator.options, evaluator.segmenter
-        self._streams = evaluator.streams
-        self._name = job.name
-        self._cameras = cameras
-        self._truth = truth
-        self._parts = parts
-        labels = evaluator.segmenter.info.labels
-        self.topics = {camera.topic: ResultTopics(camera.name, labels) for camera in cameras}
-        self._memory: dict[str, CameraMemory] = parts.memory() or {
-            camera.topic: CameraMemory(evaluator.num_classes) for camera in cameras}
+    def __init__(self, evaluator: Evaluator, job: Job, parts: Parts) -> None:
+        self._job, self._parts = job, parts
+        self._segmenter, self._streams = evaluator.segmenter, evaluator.streams
+        labels, known = evaluator.segmenter.info.labels, parts.memory()
+        self.topics = {camera.topic: ResultTopics(camera.name, labels) for camera in job.cameras}
+        self._memory = {topic: CameraMemory(len(labels), known.get(topic))
+                        for topic in self.topics}
 
     def evaluate(self, bag: Bag, progress: Callable[[Frame], None]) -> None:
         """Make the parts that are left."""
-        recorded = read_messages(bag, self._cameras, self._options.span, self._parts.frames())
+        recorded = read_messages(bag, self._job.cameras, self._job.options.span,
+                                 self._parts.frames())
         with closing(in_order(self._label, recorded, self._streams)) as labelled:
             ended = False
             while not ended:
                 with self._parts.new() as part:
                     ended = self._fill(part, labelled, progress)
-                    part.save(self._memory)
+                    part.save({topic: memory.arrays()
+                               for topic, memory in self._memory.items()})
 
     def _fill(self, part: Part, labelled: Iterator[tuple[Frame, Segmentation | None]],
               progress: Callable[[Frame], None]) -> bool:
-        """Fill a part; tell whether the drive is at its end."""
+        """Fill a part; return whether the drive is at its end."""
         for frame, result in labelled:
             self._add(part, frame, result)
             progress(frame)
-            if part.frames == PART_FRAMES:
+            if len(part.rows) == PART_FRAMES:
                 return False
         return True
 
@@ -233,10 +210,9 @@ class _Drive:
         frame = decode(recorded)
         if frame.image_rgb is None:
             return frame, None
-        return frame, self._segmenter(frame.image_rgb, self._options.min_confidence)
+        return frame, self._segmenter(frame.image_rgb, self._job.options.min_confidence)
 
     def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
-        names, tally = self._segmenter.info.labels.names, part.tally(frame.camera)
         reason = short(frame.reason)
         if result is None:
             kind, text, label, values = REJECTED, frame.problem, None, {}
@@ -244,19 +220,19 @@ class _Drive:
         else:
             kind, text, values = self._judge(part, frame, result)
             label = result.label
-        tally.add(kind)
+        part.tally(frame.camera).add(kind)
         values |= {'decode_ms': frame.decode_ms, 'reason': reason}
-        place = {'bag': self._name, 'camera': frame.camera, 'stamp_ns': frame.stamp_ns,
+        place = {'bag': self._job.name, 'camera': frame.camera, 'stamp_ns': frame.stamp_ns,
                  'time_ns': frame.time_ns, 'problem': kind}
         header = new_header(frame.stamp_ns, frame.frame_id)
         status = {name: value for name, value in values.items()
                   if value != '' and not name.startswith(BY_CLASS)}
-        part.add(row(place | values, names), self.topics[frame.camera].messages(
+        part.add(place | values, self.topics[frame.camera].messages(
             header, frame.time_ns, label, text, status))
 
     def _judge(self, part: Part, frame: Frame,
                result: Segmentation) -> tuple[str, str, dict[str, object]]:
-        """Count a frame; give kind and text of its problem, and its values by column."""
+        """Count a frame; return kind and text of its problem, and its values by column."""
         watch, memory = Stopwatch(), self._memory[frame.camera]
         kind, text = memory.problem(frame)
         watch.lap('check_ms')
@@ -269,11 +245,11 @@ class _Drive:
 
     def _score(self, part: Part, frame: Frame, result: Segmentation) -> dict[str, object]:
         """Return a frame's scores by column; none where it has no true label of use."""
-        if self._truth is None:
+        truth = self._job.truth
+        if truth is None:
             return {}
         tally = part.tally(frame.camera)
-        found = self._truth.find(frame.camera, frame.stamp_ns, frame.time_ns,
-                                 result.label.shape)
+        found = truth.find(frame.camera, frame.stamp_ns, frame.time_ns, result.label.shape)
         how = short(found.how)
         if found.label is None:
             if how != UNMATCHED:
@@ -297,7 +273,7 @@ def _place(frame: Frame) -> str:
 def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
                  names: tuple[str, ...]) -> dict[str, object]:
     """
-    Give what the labels of a frame tell without true ones, by column.
+    Return what needs no true labels of a frame, by column.
 
     :param labels: pixels by label, (256,) int64.
     :param confidence: pixels by confidence, (256,) int64.
@@ -314,10 +290,8 @@ def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
 
 
 def score_values(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, object]:
-    """Give a frame's scores against its true label, by column."""
-    counts = confusion.counts
-    hits = np.diagonal(counts)
-    unions = counts.sum(1) + counts[:, :-1].sum(0) - hits
+    """Return a frame's scores against its true label, by column."""
+    hits, unions = np.diagonal(confusion.counts), confusion.union()
     return {'miou': confusion.mean_iou(), 'pixel_accuracy': confusion.pixel_accuracy(),
             **{f'hit_{name}': int(hit) for name, hit in zip(names, hits)},
             **{f'union_{name}': int(union) for name, union in zip(names, unions)}}

@@ -8,40 +8,24 @@ import socket
 
 from segret_ros.errors import remedy
 from segret_ros.inference import telemetry
-from segret_ros.offline.evaluation.errors import EvaluationError
-from segret_ros.offline.evaluation.evaluate import Evaluator, Job, Options
+from segret_ros.offline.evaluation.evaluate import Evaluator
+from segret_ros.offline.evaluation.frames import Job
+from segret_ros.offline.evaluation.output import EvaluationError
 from segret_ros.offline.evaluation.run import Run
 
 GPU_DEVICES = ('cuda', 'tensorrt', 'torch')
 REACH_TIMEOUT_S = 5
 
 
-class Worker:
-    """
-    Evaluates bags in a process of the cluster.
-
-    Bags, model and output folder lie where all machines see them under the same path.
-    """
-
-    def __init__(self, options: Options) -> None:
-        self._evaluator = Evaluator(options, streams=1)
-
-    def told(self) -> dict:
-        """Give what the evaluator tells of its engine."""
-        return self._evaluator.told()
-
-    def evaluate(self, job: Job) -> str:
-        """Evaluate a bag; give what is wrong with it, or nothing."""
-        return self._evaluator.evaluate_or_tell(job)
-
-
 def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict:
     """
     Evaluate the bags of a run on a Ray cluster; what is wrong with one is kept in its `errors`.
 
+    Bags, model and output folder are found under the same path on all machines.
+
     :param address: of the cluster; empty for this machine alone.
     :param done: called after each bag.
-    :return: what the evaluator tells of its engine.
+    :return: what metrics.json says about the engine.
     :raises EvaluationError: when Ray is not installed or not reached.
     """
     try:
@@ -55,9 +39,9 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
         ray.init(address=address or 'local', log_to_driver=False)
     try:
         workers = _workers(ray, run)
-        told = ray.get(workers[0].told.remote())
+        engine = ray.get(workers[0].engine_info.remote())
         _share(ray, run, workers, done)
-        return told
+        return engine
     finally:
         ray.shutdown()
 
@@ -74,7 +58,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _workers(ray, run: Run) -> list:
-    """Give a worker for each processor core, or GPU, of the cluster, but no more than bags."""
+    """Start a worker on each processor core, or GPU, of the cluster, but no more than bags."""
     device = run.options.device
     on_gpu = device.split(':')[0] in GPU_DEVICES and device != 'torch:cpu'
     resource = 'GPU' if on_gpu else 'CPU'
@@ -82,17 +66,17 @@ def _workers(ray, run: Run) -> list:
     if not count:
         raise EvaluationError(f'--ray: the cluster has no {resource}, which --device '
                               f'{run.options.device} needs')
-    actor = ray.remote(num_cpus=1, num_gpus=int(on_gpu))(Worker)
-    return [actor.remote(run.options) for _ in range(count)]
+    actor = ray.remote(num_cpus=1, num_gpus=int(on_gpu))(Evaluator)
+    return [actor.remote(run.options, streams=1) for _ in range(count)]
 
 
 def _share(ray, run: Run, workers: list, done: Callable[[Job], None]) -> None:
-    """Give each worker a bag whenever it has ended one."""
+    """Hand each worker a bag whenever it has finished one."""
     waiting, idle, running = run.open_jobs(), list(workers), {}
     while waiting or running:
         while waiting and idle:
             job, worker = waiting.pop(0), idle.pop()
-            running[worker.evaluate.remote(job)] = job, worker
+            running[worker.try_bag.remote(job)] = job, worker
         (ended,), _ = ray.wait(list(running))
         job, worker = running.pop(ended)
         try:

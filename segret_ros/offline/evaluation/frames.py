@@ -1,21 +1,24 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The frames of a recorded drive, and work on several at once."""
+"""Which frames of a recorded drive are evaluated, how they are read, several at once."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from segret_ros.images.codec import decode_compressed, decode_image
 from segret_ros.images.error import ImageError
 from segret_ros.inference.segmenter import Stopwatch
-from segret_ros.offline.bags import Bag, Recorded, stamp_ns
-from segret_ros.offline.bags.cameras import CameraTopic, COMPRESSED_IMAGE
+from segret_ros.offline.bags import Bag, open_bag, Recorded, stamp_ns
+from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, COMPRESSED_IMAGE
+from segret_ros.offline.evaluation.truth import open_truth, Truth
 
 MAX_PIXELS = 33_177_600  # as the node's parameter max_pixels has it
 AHEAD = 2  # frames that wait beside those in work
@@ -51,7 +54,7 @@ class Span:
     """
     Which frames of a drive are wanted.
 
-    :param start_s, stop_s: seconds from the bag's begin, or None for its begin and end.
+    :param start_s, stop_s: seconds after the start of the bag, or None for its start and end.
     :param every: of this many frames of a camera the first.
     """
 
@@ -60,14 +63,86 @@ class Span:
     every: int = 1
 
     def limits_ns(self, bag: Bag) -> tuple[int | None, int | None]:
-        """Give the times of recording that the span begins and ends with, as `Bag.messages`."""
+        """Return the times of recording that the span starts and stops at."""
         begin = bag.start_ns or 0
         return tuple(None if second is None else begin + round(second * 1e9)
                      for second in (self.start_s, self.stop_s))
 
 
+@dataclass(frozen=True)
+class Options:
+    """
+    How drives are evaluated.
+
+    :param model: file.
+    :param device: that it runs on.
+    :param topics: of the cameras; empty takes all.
+    :param labels: topic or folder of true labels, or None without any.
+    :param span: of each bag.
+    :param min_confidence: probability 0..1 below which pixels are unknown.
+    """
+
+    model: Path
+    device: str = 'auto'
+    topics: tuple[str, ...] = ()
+    labels: str | None = None
+    span: Span = Span()
+    min_confidence: float = 0.0
+
+
+@dataclass
+class Job:
+    """
+    A bag to evaluate; what has to be found in it is found once, when it is first asked for.
+
+    :param name: of the bag in the results.
+    :param folder: for its parts.
+    :param classes: of the model.
+    """
+
+    name: str
+    bag: Path
+    folder: Path
+    options: Options
+    classes: tuple[str, ...]
+
+    @property
+    def cameras(self) -> list[CameraTopic]:
+        """
+        Return the cameras.
+
+        :raises BagError: for a bag or topics that can't be used.
+        """
+        return self._found[0]
+
+    @property
+    def limits_ns(self) -> tuple[int, int]:
+        """Return the times of recording that the evaluation starts and stops at."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[list[CameraTopic], tuple[int, int]]:
+        with open_bag(self.bag) as bag:
+            cameras = bag_cameras(bag, list(self.options.topics))
+            start, stop = self.options.span.limits_ns(bag)
+            begin, end = bag.start_ns or 0, bag.stop_ns or 0
+        start = begin if start is None else min(start, end)
+        return cameras, (start, max(start, end if stop is None else min(stop, end)))
+
+    @cached_property
+    def truth(self) -> Truth | None:
+        """
+        Return the true labels; None where none are asked for.
+
+        :raises ValueError: for labels that can't be used.
+        """
+        if self.options.labels is None:
+            return None
+        return open_truth(self.options.labels, self.bag, self.cameras, self.classes)
+
+
 def decode(recorded: Recorded) -> Frame:
-    """Give a message's frame, without an image where it holds no usable one."""
+    """Decode a message into a frame, without an image where it holds no usable one."""
     watch = Stopwatch()
     stamp, frame_id, image, problem, reason = recorded.time_ns, '', None, '', ''
     try:
@@ -88,9 +163,9 @@ def decode(recorded: Recorded) -> Frame:
 def read_messages(bag: Bag, cameras: list[CameraTopic], span: Span,
                   skip: int) -> Iterator[Recorded]:
     """
-    Give the messages of a span's frames in order of recording.
+    Yield the messages of a span's frames in order of recording.
 
-    :param skip: so many of the first that would be given are passed over.
+    :param skip: number of messages to pass over first.
     """
     topics = [camera.topic for camera in cameras]
     messages = bag.messages(topics, *span.limits_ns(bag))
@@ -112,7 +187,7 @@ def every_nth(messages: Iterable[Recorded], topics: Iterable[str],
 def in_order(function: Callable[[Item], Result], items: Iterable[Item],
              threads: int) -> Iterator[Result]:
     """
-    Give a function's results of some items in their order, while threads work on the next ones.
+    Yield a function's results for some items in order, while threads work on the next ones.
 
     :param threads: that the function runs in.
     """

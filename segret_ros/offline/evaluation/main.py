@@ -13,20 +13,14 @@ from segret_ros.errors import INSTALL_ROS
 from segret_ros.files.output_file import claim_file, PAGE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
-from segret_ros.offline.bags import open_bag
-from segret_ros.offline.bags.cameras import bag_cameras
 from segret_ros.offline.evaluation.compare import compare, failures, gate
 from segret_ros.offline.evaluation.comparison_page import write_comparison
-from segret_ros.offline.evaluation.errors import EvaluationError
 from segret_ros.offline.evaluation.evaluate import Options
-from segret_ros.offline.evaluation.files import NODE_LOG
 from segret_ros.offline.evaluation.fleet import evaluate_on_ray
-from segret_ros.offline.evaluation.frames import Span
+from segret_ros.offline.evaluation.frames import Frame, Span
 from segret_ros.offline.evaluation.notes import failures_of, notes
-from segret_ros.offline.evaluation.progress import Progress
-from segret_ros.offline.evaluation.publish import check_selectable, publish
-from segret_ros.offline.evaluation.run import evaluate_here, Run
-from segret_ros.offline.evaluation.truth import open_truth
+from segret_ros.offline.evaluation.output import EvaluationError, NODE_LOG
+from segret_ros.offline.evaluation.run import check_selectable, evaluate_here, Job, publish, Run
 from segret_ros.text_table import text_table
 from tqdm import tqdm
 
@@ -36,17 +30,18 @@ EPILOG = """examples:
   segret_evaluate drive --labels /camera/label/compressed --select 50
   segret_evaluate drive --realtime
   segret_evaluate --compare out/old out/new --no-worse-than 1"""
+BAR = '{percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} s of drive [{elapsed}, left {remaining}]'
 
 
 def arguments_parser() -> Parser:
-    """Give the command line's parser."""
+    """Return the parser of the command line."""
     parser = Parser(
         prog='segret_evaluate', formatter_class=argparse.RawDescriptionHelpFormatter,
-        description='Label recorded drives and tell how good, how steady and how certain the '
+        description='Label recorded drives and measure how good, how steady and how certain the '
                     'labels are; or compare two such evaluations.', epilog=EPILOG)
     add = parser.add_argument
     add('bags', type=Path, nargs='*', metavar='BAG',
-        help='rosbag2 folder, .mcap, .db3, or .bag of ROS 1; damaged ones as far as they go')
+        help='rosbag2 folder, .mcap, .db3, or .bag of ROS 1; damaged ones as far as readable')
     add('--output', type=Path, metavar='FOLDER', help='of the results (default: out/evaluation); '
         'with --compare a page, such as compare.html (default: none)')
     add('--model', type=Path, default=default_model(),
@@ -56,18 +51,18 @@ def arguments_parser() -> Parser:
         help='of the cameras (default: all images of the bag that are no labels or depth)')
     add('--labels', metavar='TOPIC|FOLDER', help='true labels: a topic of the bag, or a folder of '
         'PNG files named by the stamps of their frames in ns')
-    add('--start', type=float, metavar='SECONDS', help="from the bag's begin")
-    add('--stop', type=float, metavar='SECONDS', help="from the bag's begin")
+    add('--start', type=float, metavar='SECONDS', help='after the start of the bag')
+    add('--stop', type=float, metavar='SECONDS', help='after the start of the bag')
     add('--every', type=int, default=1, metavar='N', help='take the first of N frames')
     add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
         help='less probable pixels are unknown, as with the parameter of the node')
     add('--select', type=int, default=0, metavar='N',
         help='write the N frames that are worth labelling next, with labels to correct')
     add('--realtime', action='store_true', help='also play the bag to the real node at the '
-        'recorded times, and tell latency, drops and what the labels were worth when they came')
-    add('--resume', action='store_true', help='go on with an interrupted evaluation')
+        'recorded times, and measure latency, drops and streaming mIoU')
+    add('--resume', action='store_true', help='resume an interrupted evaluation')
     add('--ray', nargs='?', const='', metavar='ADDRESS',
-        help='share the bags among the machines of a Ray cluster (default: this machine)')
+        help='distribute the bags over a Ray cluster (default: the cores of this machine)')
     gate = parser.add_argument_group('comparison and gate', 'A broken rule gives exit code 2.')
     add = gate.add_argument
     add('--compare', type=Path, nargs=2, metavar=('A', 'B'),
@@ -80,7 +75,7 @@ def arguments_parser() -> Parser:
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """
-    Give what the command line asks of each bag.
+    Return the options of the command line that concern each bag.
 
     :raises EvaluationError: for a value out of its range.
     """
@@ -91,7 +86,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
     for name in ('start', 'stop'):
         value = getattr(arguments, name)
         if value is not None and not 0 <= value < float('inf'):
-            raise EvaluationError(f'--{name} is {value:g}: give seconds from the begin of the bag')
+            raise EvaluationError(f'--{name} is {value:g}: give seconds after the bag starts')
     start, stop = arguments.start, arguments.stop
     if None not in (start, stop) and start >= stop:
         raise EvaluationError(f'--start {start:g} is not before --stop {stop:g}')
@@ -99,9 +94,50 @@ def options_of(arguments: argparse.Namespace) -> Options:
                    Span(start, stop, arguments.every), arguments.min_confidence)
 
 
+class Progress:
+    """
+    A bar with the time left; use it in a `with` block, and call it after each frame.
+
+    :param run: whose bags are evaluated.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._spans = {job.name: job.limits_ns for job in run.open_jobs()}
+        self._total_ns = sum(stop - start for start, stop in self._spans.values())
+        self._done = {name: start for name, (start, _) in self._spans.items()}
+        self._done_ns = 0
+        self._bar: tqdm | None = None  # until there is something to show
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, job: Job, frame: Frame) -> None:
+        """Note a frame."""
+        self._pass_to(job, min(frame.time_ns, self._spans[job.name][1]))
+
+    def finish(self, job: Job) -> None:
+        """Note the end of a bag."""
+        self._pass_to(job, self._spans[job.name][1])
+
+    def _pass_to(self, job: Job, time_ns: int) -> None:
+        passed = max(0, time_ns - self._done[job.name])
+        self._done[job.name] += passed
+        self._done_ns += passed
+        total_s = self._total_ns / 1e9
+        if self._bar is None:
+            self._bar = tqdm(total=total_s or None, unit=' s of drive',
+                             bar_format=BAR if total_s else None)
+        # Sums of fractions pass the total, and tqdm warns of that.
+        self._bar.update(min(self._done_ns / 1e9, total_s) - self._bar.n)
+
+
 def evaluate(arguments: argparse.Namespace) -> int:
     """
-    Evaluate the bags of a command line; give the exit code.
+    Evaluate the bags of a command line; return the exit code.
 
     :raises ValueError: for a model, an option or a folder that can't be used.
     """
@@ -133,7 +169,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def tell(sentences: Iterable[str]) -> int:
-    """Write sentences to the error output, a line each; give how many there are."""
+    """Write sentences to the error output, a line each; return how many there are."""
     count = 0
     for count, sentence in enumerate(sentences, 1):
         print(f'segret_evaluate: {sentence}', file=sys.stderr)
@@ -141,24 +177,20 @@ def tell(sentences: Iterable[str]) -> int:
 
 
 def as_driven(run: Run) -> dict:
-    """Play the bag of a run to the real node; give what came of it."""
+    """Play the bag of a run to the real node; return the content of realtime.json."""
     try:
         from segret_ros.offline.evaluation.realtime import replay_realtime
     except ModuleNotFoundError as error:
         raise EvaluationError(f'{error}: --realtime runs the node; {INSTALL_ROS}') from error
     (job,), options = run.jobs, run.options
-    with open_bag(job.bag) as bag:
-        cameras = bag_cameras(bag, list(options.topics))
-    truth = None if options.labels is None else open_truth(options.labels, job.bag, cameras,
-                                                           run.info.labels.names)
     with tqdm(desc='as driven', unit='frame') as bar:
-        return replay_realtime(job.bag, options.model, options.device, list(options.topics), truth,
-                               run.output / NODE_LOG, bar.update, options.span,
+        return replay_realtime(job.bag, options.model, options.device, list(options.topics),
+                               job.truth, run.output / NODE_LOG, bar.update, options.span,
                                options.min_confidence)
 
 
 def text_of(metrics: dict, realtime: dict | None) -> str:
-    """Give the summary that the terminal shows."""
+    """Return the summary for the terminal."""
     found = metrics['all']
     rows = {'frames': f'{found["frames"]:,}',
             'problem frames': f'{sum(found["problems"].values()):,}',
@@ -187,18 +219,18 @@ def text_of(metrics: dict, realtime: dict | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Give a share 0..1 in percent."""
+    """Format a share 0..1 in percent."""
     return 'unknown' if share is None else f'{share:.2%}'
 
 
 def ms(time: float | None) -> str:
-    """Give a time in milliseconds."""
+    """Format a time in milliseconds."""
     return 'unknown' if time is None else f'{time:.0f} ms'
 
 
 def compare_folders(arguments: argparse.Namespace) -> int:
     """
-    Compare the evaluations of a command line; give the exit code.
+    Compare the evaluations of a command line; return the exit code.
 
     :raises ValueError: for folders that can't be compared.
     """
@@ -213,7 +245,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the command line; give its exit code."""
+    """Run the command line; return its exit code."""
     parser = arguments_parser()
     arguments = parser.parse_args()
     if bool(arguments.bags) == bool(arguments.compare):

@@ -1,11 +1,11 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a reader has to know of an evaluation's numbers, in sentences: terminal and page alike."""
+"""Notes on an evaluation's numbers, in sentences, for terminal and page alike."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from segret_ros.offline.evaluation.faults import counts, REJECTED, UNSCORED
+from segret_ros.offline.evaluation.tally import counts, REJECTED, UNSCORED
 from segret_ros.offline.label_names import HOW_TO_TELL
 
 MOST = 5  # reasons in one sentence
@@ -17,7 +17,7 @@ def notes(metrics: dict) -> list[str]:
     """Return what limits or explains the numbers of `metrics.json`, the gravest first."""
     return [*_faults(metrics, REJECTED, 'was', 'were', 'not labelled'),
             *_faults(metrics, UNSCORED, 'has a true label that', 'have true labels that',
-                     'can not be scored against'),
+                     'cannot be scored against'),
             *_matching(metrics), *_classes(metrics),
             *(f'{bag["name"]}: {remark}.' for bag in metrics['bags']
               for remark in bag.get('remarks', ()))]
@@ -55,7 +55,7 @@ def _matching(metrics: dict) -> Iterator[str]:
         return
     yield (f'{scores["matched_by_recording_time"]:,} of {scores["matched"]:,} scored frames were '
            f'matched with their true labels by the time of recording (within '
-           f'{scores["tolerance_ms"]:g} ms), for their header stamps can not be relied on: '
+           f'{scores["tolerance_ms"]:g} ms), for their header stamps cannot be relied on: '
            f'{_odd_stamps(metrics["bags"])}.')
 
 

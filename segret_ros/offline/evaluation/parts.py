@@ -2,28 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Finished parts of a drive on disk, so that an interrupted evaluation goes on where it stopped.
+Finished parts of a drive on disk, so that an interrupted evaluation resumes where it stopped.
 
-A part is a folder that appears whole. It holds lines of frames.csv, the counts of each camera, a
-bag of the results, and what the next part has to know of the frames before it.
+A part is a folder that appears whole. It holds the columns of its frames, the counts of each
+camera, a bag of the results, and what the next part has to know of the frames before it: data
+alone, which is read without executing pickled code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 import json
 from pathlib import Path
-import pickle
 import shutil
 
 import numpy as np
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded
-from segret_ros.offline.evaluation.faults import Faults
-from segret_ros.offline.evaluation.tally import Tally
+from segret_ros.offline.evaluation.output import Columns, columns_of
+from segret_ros.offline.evaluation.tally import Faults, Tally
 
-ROWS, COUNTS, RESULT, MEMORY = 'frames.csv', 'counts.npz', 'result', 'memory.pickle'
+VERSION = 2  # of the files of a part; those of version 1 held pickled code
+ROWS, COUNTS, RESULT, MEMORY = 'frames.npz', 'counts.npz', 'result', 'memory.npz'
 FAULTS = 'faults.json'
 DONE = 'done.json'
 PARTIAL = 'partial'
+
+Arrays = Mapping[str, np.ndarray]
 
 
 class Part:
@@ -31,29 +34,24 @@ class Part:
     What is gathered of some frames of a bag.
 
     :param folder: that is being filled.
-    :param num_classes: classes, ids 0..num_classes - 1.
+    :param classes: of the model.
     """
 
-    def __init__(self, folder: Path, num_classes: int) -> None:
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self._folder = folder
-        self._num_classes = num_classes
-        self._rows: list[str] = []
+        self._classes = classes
+        self.rows: list[dict[str, object]] = []  # values by column, of each frame
         self.tallies: dict[str, Tally] = {}
         self.faults = Faults()
         self._writer = BagWriter(folder / RESULT)
 
-    @property
-    def frames(self) -> int:
-        """Give how many frames there are."""
-        return len(self._rows)
-
     def tally(self, camera: str) -> Tally:
-        """Give the counts of a camera, to add to."""
-        return self.tallies.setdefault(camera, Tally(self._num_classes))
+        """Return the counts of a camera, to add to."""
+        return self.tallies.setdefault(camera, Tally(len(self._classes)))
 
-    def add(self, row: str, messages: Iterator[Recorded]) -> None:
-        """Add a frame's line and its results."""
-        self._rows.append(row)
+    def add(self, row: dict[str, object], messages: Iterator[Recorded]) -> None:
+        """Add a frame's values and its results."""
+        self.rows.append(row)
         for recorded in messages:
             self._writer.write(recorded)
 
@@ -64,14 +62,13 @@ class Part:
     def __exit__(self, *exception) -> None:
         self._writer.__exit__(*exception)
 
-    def save(self, memory: object) -> None:
+    def save(self, memory: Mapping[str, Arrays]) -> None:
         """Write all but the results, which are written already."""
-        (self._folder / ROWS).write_text(''.join(self._rows), encoding='utf-8')
+        np.savez(self._folder / ROWS, **columns_of(self.rows, self._classes))
         (self._folder / FAULTS).write_text(json.dumps(self.faults.as_json()))
-        np.savez(self._folder / COUNTS, **{
-            f'{camera}\n{name}': array for camera, tally in self.tallies.items()
-            for name, array in tally.arrays().items()})
-        (self._folder / MEMORY).write_bytes(pickle.dumps(memory))
+        _save(self._folder / COUNTS,
+              {camera: tally.arrays() for camera, tally in self.tallies.items()})
+        _save(self._folder / MEMORY, memory)
 
 
 class Parts:
@@ -79,54 +76,55 @@ class Parts:
     The parts of one bag.
 
     :param folder: that holds them.
-    :param num_classes: classes, ids 0..num_classes - 1.
+    :param classes: of the model.
     """
 
-    def __init__(self, folder: Path, num_classes: int) -> None:
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self.folder = folder
-        self._num_classes = num_classes
+        self._classes = classes
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder / PARTIAL, ignore_errors=True)  # of an interrupted run
 
     def folders(self) -> list[Path]:
-        """Give the folders of the finished parts, in order."""
+        """Return the folders of the finished parts, in order."""
         return sorted(path for path in self.folder.iterdir() if path.name.isdecimal())
 
     @contextmanager
     def new(self) -> Iterator[Part]:
-        """Give a part to fill; call its `save` last. It counts once the block has ended well."""
+        """Open a part to fill; call its `save` last. It counts once the block has ended well."""
         partial = self.folder / PARTIAL
         partial.mkdir()
-        with Part(partial, self._num_classes) as part:
+        with Part(partial, self._classes) as part:
             yield part
         partial.rename(self.folder / f'{len(self.folders()):06d}')
 
     def frames(self) -> int:
-        """Give how many frames the finished parts hold."""
-        return sum(self._rows(folder).count('\n') for folder in self.folders())
+        """Return how many frames the finished parts hold."""
+        return sum(len(columns['time_ns']) for columns in self.columns(['time_ns']))
 
-    def memory(self) -> object | None:
-        """Give what the last finished part knows for the next, or None before the first."""
+    def memory(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return what the last finished part knows for the next; nothing before the first."""
         folders = self.folders()
-        return pickle.loads((folders[-1] / MEMORY).read_bytes()) if folders else None
+        return _load(folders[-1] / MEMORY) if folders else {}
 
-    def finish(self, told: dict) -> None:
-        """Note that the bag is at its end, and what is told of it."""
+    def finish(self, noted: dict) -> None:
+        """Note that the bag is at its end, with what `finished` then returns."""
         partial = self.folder / f'.{DONE}'
-        partial.write_text(json.dumps(told))
+        partial.write_text(json.dumps(noted))
         partial.rename(self.folder / DONE)
 
-    def told(self) -> dict | None:
-        """Give what `finish` noted; None where the bag is not at its end."""
+    def finished(self) -> dict | None:
+        """Return what `finish` noted; None where the bag is not at its end."""
         path = self.folder / DONE
         return json.loads(path.read_text()) if path.is_file() else None
 
     def tallies(self) -> dict[str, Tally]:
-        """Give the counts of each camera over all parts."""
+        """Return the counts of each camera over all parts."""
         total: dict[str, Tally] = {}
         for folder in self.folders():
-            for camera, tally in self._tallies(folder).items():
-                total.setdefault(camera, Tally(self._num_classes)).merge(tally)
+            for camera, arrays in _load(folder / COUNTS).items():
+                tally = Tally.of(arrays, len(self._classes))
+                total.setdefault(camera, Tally(len(self._classes))).merge(tally)
         return total
 
     def faults(self) -> Faults:
@@ -136,24 +134,28 @@ class Parts:
             total.add_json(json.loads((folder / FAULTS).read_text()))
         return total
 
-    def rows(self) -> Iterator[str]:
-        """Give the lines of frames.csv, a part at a time."""
-        return map(self._rows, self.folders())
+    def columns(self, names: Sequence[str]) -> Iterator[Columns]:
+        """Yield some columns of the frames, of a part at a time, as `columns_of` makes them."""
+        for folder in self.folders():
+            with np.load(folder / ROWS) as arrays:
+                yield {name: arrays[name] for name in names}
 
     def results(self) -> Iterator[Recorded]:
-        """Give the result's messages in order."""
+        """Yield the result's messages in order."""
         for folder in self.folders():
             with open_bag(folder / RESULT) as bag:
                 yield from bag.messages(list(bag.topics))
 
-    def _rows(self, folder: Path) -> str:
-        return (folder / ROWS).read_text(encoding='utf-8')
 
-    def _tallies(self, folder: Path) -> dict[str, Tally]:
-        cameras: dict[str, dict[str, np.ndarray]] = {}
-        with np.load(folder / COUNTS) as arrays:
-            for key, array in arrays.items():
-                camera, name = key.split('\n')
-                cameras.setdefault(camera, {})[name] = array
-        return {camera: Tally.of(arrays, self._num_classes)
-                for camera, arrays in cameras.items()}
+def _save(path: Path, cameras: Mapping[str, Arrays]) -> None:
+    np.savez(path, **{f'{camera}\n{name}': array for camera, arrays in cameras.items()
+                      for name, array in arrays.items()})
+
+
+def _load(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    cameras: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(path) as arrays:
+        for key, array in arrays.items():
+            camera, name = key.split('\n')
+            cameras.setdefault(camera, {})[name] = array
+    return cameras

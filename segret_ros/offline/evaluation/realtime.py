@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 import math
 from pathlib import Path
 import tempfile
-from typing import Protocol
 
 import numpy as np
 from segret_ros.inference import Model
@@ -23,6 +22,7 @@ from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded, stamp_ns
 from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic
 from segret_ros.offline.evaluation.frames import every_nth, Span
+from segret_ros.offline.evaluation.truth import Truth
 from segret_ros.offline.node_process import (
     isolate,
     label_topic,
@@ -35,23 +35,6 @@ from segret_ros.offline.player import CameraLog, OUTPUTS, Player, rate_hz
 # What was true at a label's arrival is known where a true label is so near: all along at 10 Hz.
 STREAMING_TOLERANCE_NS = 50_000_000
 RECEIVED = {name: OUTPUTS[name] for name in ('label', 'status')}
-
-
-class Truth(Protocol):
-    """The true labels of a drive."""
-
-    def nearest(self, camera: str, stamp: int,
-                tolerance_ns: int | None = None) -> np.ndarray | None:
-        """
-        Return the true label at a time, (H, W) uint8; None where there is none to score against.
-
-        Later calls ask for later times, but for a few seconds.
-
-        :param camera: topic of its images.
-        :param stamp: in ns.
-        :param tolerance_ns: how far off the nearest true label may be; None for that of the only
-            frame that has the stamp.
-        """
 
 
 class LabelScore:
@@ -83,7 +66,7 @@ def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], trut
                     log: Path, progress: Callable[[], object], span: Span = Span(),
                     min_confidence: float = 0.0) -> dict:
     """
-    Give how the node does on a drive that does not wait for it.
+    Play a drive to the node in real time and measure what it answers.
 
     The labels are scored after the drive, for scoring beside the node would slow it down.
 
@@ -119,7 +102,7 @@ def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], trut
 
 def summary(logs: list[CameraLog], score: LabelScore) -> dict:
     """
-    Give the numbers of one or several cameras.
+    Summarize one or several cameras.
 
     `latency_ms` is the time from an image's publication to its label's arrival, `age_ms` from a
     label's stamp to the drive's time at its arrival: with what the image took to be recorded.

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The page of an evaluation: one file that tells how a model does on recorded drives."""
+"""The report of an evaluation: one HTML file on how a model does on recorded drives."""
 
 from collections.abc import Mapping, Sequence
 import math
@@ -11,6 +11,7 @@ import numpy as np
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.charts import confusion_chart
 from segret_ros.offline.evaluation.notes import notes
+from segret_ros.offline.evaluation.output import time_text, timeline
 from segret_ros.offline.evaluation.report_plots import (
     calibration_plot,
     confidence_plot,
@@ -18,7 +19,6 @@ from segret_ros.offline.evaluation.report_plots import (
     LARGEST_AREAS,
 )
 from segret_ros.offline.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, WORST
-from segret_ros.offline.evaluation.timeline import time_text, timeline
 from segret_ros.offline.page import embedded, hex_color, write_page
 from segret_ros.offline.pictures import Thumb
 
@@ -35,13 +35,13 @@ ABSENT = '–'
 
 
 def columns_needed(metrics: dict) -> list[str]:
-    """Give the columns of `frames.csv` that `write_report` takes, for `read_columns`."""
+    """Return the columns of the table of frames that `write_report` takes."""
     return [*FRAME_COLUMNS, *(f'{stage}_ms' for stage in STAGES),
             *(f'area_{name}' for name in largest_classes(metrics['all']))]
 
 
 def largest_classes(summary: dict) -> list[str]:
-    """Give the classes with the largest areas that occur, the largest first."""
+    """Return the classes with the largest areas that occur, the largest first."""
     areas = {name: area for name, area in summary['class_areas'].items() if area}
     return sorted(areas, key=areas.get, reverse=True)[:LARGEST_AREAS]
 
@@ -77,7 +77,7 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
 
 
 def share(value: float | None) -> str:
-    """Give a share 0..1 in percent."""
+    """Format a share 0..1 in percent."""
     return ABSENT if _is_missing(value) else f'{100 * value:.1f} %'
 
 
@@ -86,17 +86,17 @@ def _is_missing(value: float | None) -> bool:
 
 
 def count_text(count: int, noun: str) -> str:
-    """Give a number and what it counts."""
+    """Format a number and what it counts."""
     return f'{count:,} {noun}' if count == 1 else f'{count:,} {noun}s'
 
 
 def bag_text(bags: list[dict]) -> str:
-    """Give the name of a bag, or how many there are."""
+    """Return the name of the bag, or how many there are."""
     return bags[0]['name'] if len(bags) == 1 else count_text(len(bags), 'bag')
 
 
 def sentences(metrics: dict, duration: str) -> list[str]:
-    """Give what a manager has to know."""
+    """Return the summary in sentences, for readers in a hurry."""
     summary = metrics['all']
     return [f'{metrics["model"]["name"]} labelled {count_text(summary["frames"], "frame")} of '
             f'{count_text(len(metrics["cameras"]), "camera")}: {duration} of driving.',
@@ -152,7 +152,7 @@ def _damage(bags: list[dict]) -> list[str]:
 
 
 def tiles(metrics: dict, duration: str) -> list[dict[str, str]]:
-    """Give the page's large numbers: `name`, `value`, `note`, and `mood`, a class of style."""
+    """Return the page's large numbers: `name`, `value`, `note`, and `mood`, a CSS class."""
     summary, scores = metrics['all'], metrics['all']['scores'] or {}
     stability = summary['stability'] or {}
     problems = sum(summary['problems'].values())
@@ -177,7 +177,7 @@ def _tile(name: str, value: str, note: str, mood: str = '') -> dict[str, str]:
 
 
 def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
-    """Give a line a camera: name, frames, mean IoU, stability, flicker, confidence, problems."""
+    """Return for each camera: name, frames, mean IoU, stability, flicker, confidence, problems."""
     return [[name, f'{item["frames"]:,}', share((item['scores'] or {}).get('mean_iou')),
              share((item['stability'] or {}).get('pixel_consistency')),
              share((item['stability'] or {}).get('flicker')),
@@ -186,7 +186,7 @@ def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
 
 
 def damage_rows(bags: list[dict]) -> list[dict]:
-    """Give what is damaged in all bags: `bag`, `place`, `problem`, `count`."""
+    """Return what is damaged in all bags: `bag`, `place`, `problem`, `count`."""
     return [{'bag': bag['name'], **damage} for bag in bags for damage in bag['damage']]
 
 
@@ -209,7 +209,7 @@ def drive_charts(metrics: dict, columns: dict[str, np.ndarray],
 
 
 def sure_text(summary: dict) -> str:
-    """Give how much of the pixels is certain and how much is not, in a sentence."""
+    """Return how many of the pixels are certain and how many are not, in a sentence."""
     bars = np.array(summary['confidence_histogram'], np.float64)
     if not bars.sum():
         return 'No pixel has a confidence.'
@@ -229,7 +229,7 @@ def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
 
 
 def score_content(summary: dict, names: list[str]) -> dict | None:
-    """Give what is shown of true labels; None without any."""
+    """Return what is shown of true labels; None without any."""
     scores = summary['scores']
     if not scores or not scores['matched']:
         return None
@@ -245,7 +245,7 @@ def score_content(summary: dict, names: list[str]) -> dict | None:
 
 def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
     """
-    Give the most frequent mistakes.
+    Return the most frequent mistakes.
 
     :param counts: (classes, classes + 1) pixels, of `ConfusionMatrix`.
     :return: true class, label, the share of the true class's pixels and that of all pixels.
@@ -261,7 +261,7 @@ def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
 
 
 def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
-    """Give the time that each stage of a frame took: median and p99 in ms."""
+    """Return how long each stage of a frame took: median and p99 in ms."""
     times = {stage: columns[f'{stage}_ms'] for stage in STAGES}
     known = {stage: values[~np.isnan(values)] for stage, values in times.items()}
     rows = [{'name': stage, 'what': STAGES[stage], 'median': float(np.median(values)),
@@ -273,7 +273,7 @@ def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
 
 
 def realtime_content(realtime: dict) -> dict:
-    """Give the tiles of a replay as driven, and a line a camera; what is missing is left out."""
+    """Return the tiles of a real-time replay and a line for each camera; omit what is missing."""
     cameras = realtime.get('cameras') or {}
     return {'tiles': _realtime_tiles(realtime),
             'cameras': [[name, *_realtime_line(item)] for name, item in cameras.items()]
@@ -314,7 +314,7 @@ def _ms(value: float | None) -> str:
 
 
 def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> list[dict]:
-    """Give the groups of pictures that have any: `title`, `note`, `film` and `frames`."""
+    """Return the groups that have pictures: `title`, `note`, `film` and `frames`."""
     texts = {FILMSTRIP: ('The drive in pictures', 'Evenly spaced over the drive, in order.'),
              WORST: ('Worst frames', 'Lowest mean IoU of the frame first.')
              if scored else ('Least stable frames', 'Where the fewest pixels keep their class.'),
@@ -329,7 +329,7 @@ def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> lis
 
 
 def facts(metrics: dict, run: dict) -> dict[str, str]:
-    """Give all that is needed to do it again, by name."""
+    """Return all that is needed to repeat the evaluation, by name."""
     model = {name: value for name, value in metrics['model'].items()
              if name not in ('classes', 'colors')}
     rest = {name: value for name, value in run.items() if name != 'command'}

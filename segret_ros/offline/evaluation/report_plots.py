@@ -21,7 +21,7 @@ from segret_ros.offline.charts import (
     share_axis,
     tip,
 )
-from segret_ros.offline.evaluation.timeline import time_text, Timeline
+from segret_ros.offline.evaluation.output import time_text, Timeline
 
 LARGEST_AREAS = 12  # classes that have their own area, the rest is one
 OTHER, UNKNOWN = 'other classes', 'unknown'

@@ -3,13 +3,25 @@
 
 """The labels of a drive as messages, under the names that the node gives them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from segret_ros.images.codec import decode_image
 from segret_ros.labels.label_set import LabelSet
-from segret_ros.offline.bags import Recorded, serialize, TYPESTORE
+from segret_ros.offline.bags import (
+    Bag,
+    open_bag,
+    Recorded,
+    serialize,
+    serialized_stamp_ns,
+    TYPESTORE,
+)
+from segret_ros.offline.evaluation.frames import decode
+from segret_ros.offline.evaluation.truth import Truth
 
 PNG_EFFORT = 1  # of 9: three times as fast as the default for a tenth more bytes
 OK, WARN, ERROR = 0, 1, 2  # of diagnostic_msgs/DiagnosticStatus
@@ -32,7 +44,7 @@ class ResultTopics:
     def messages(self, header, time_ns: int, label: np.ndarray | None, problem: str,
                  values: dict[str, object]) -> Iterable[Recorded]:
         """
-        Give what is recorded of a frame: label, colours and status, with the frame's header.
+        Yield what is recorded of a frame: label, colours and status, with the frame's header.
 
         :param header: of the frame, of rosbags' std_msgs/Header.
         :param time_ns: when the frame was recorded.
@@ -65,14 +77,14 @@ class ResultTopics:
 
 
 def label_message(header, label: np.ndarray):
-    """Give a sensor_msgs/Image of mono8 without row padding."""
+    """Return a label as a sensor_msgs/Image of mono8 without row padding."""
     height, width = label.shape
     return _new('sensor_msgs/msg/Image', header=header, height=height, width=width,
                 encoding='mono8', is_bigendian=0, step=width, data=label.reshape(-1))
 
 
 def new_header(stamp_ns: int, frame_id: str):
-    """Give a std_msgs/Header."""
+    """Return a std_msgs/Header."""
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     stamp = _new('builtin_interfaces/msg/Time', sec=seconds, nanosec=nanoseconds)
     return _new('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
@@ -84,3 +96,62 @@ def _new(type_name: str, **fields):
 
 def _text(value: object) -> str:
     return f'{value:.3f}' if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """
+    A frame to read.
+
+    :param row: its line in frames.csv, from 0.
+    """
+
+    row: int
+    camera: str
+    stamp_ns: int
+    time_ns: int
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """
+    A frame with its labels.
+
+    :param row: its line in frames.csv, from 0.
+    :param image_rgb: (H, W, 3) uint8.
+    :param label: (H, W) uint8.
+    :param true_label: (H, W) uint8, or None.
+    """
+
+    row: int
+    image_rgb: np.ndarray
+    label: np.ndarray
+    true_label: np.ndarray | None
+
+
+def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: Truth | None,
+                  wanted: Iterable[Wanted]) -> Iterator[Labelled]:
+    """
+    Yield some frames of a bag with their labels, in the order of recording.
+
+    :param result: the evaluation's result.mcap.
+    :param label_topics: its topics by camera.
+    :param truth: true labels of the bag, or None without any.
+    """
+    with open_bag(bag) as frames, open_bag(result) as results:
+        for one in sorted(wanted, key=lambda one: one.time_ns):
+            recorded = _find(frames, one.camera, one)
+            labelled = _find(results, label_topics[one.camera], one)
+            image = recorded and decode(recorded).image_rgb
+            if image is None or labelled is None:
+                continue  # of two messages of one moment and stamp the other one was meant
+            message = labelled.message()
+            label = decode_image(message, message.width * message.height)[..., 0]
+            found = truth and truth.find(one.camera, one.stamp_ns, one.time_ns, label.shape)
+            yield Labelled(one.row, image, np.ascontiguousarray(label), found and found.label)
+
+
+def _find(bag: Bag, topic: str, wanted: Wanted) -> Recorded | None:
+    return next((recorded for recorded in
+                 bag.messages([topic], wanted.time_ns, wanted.time_ns + 1)
+                 if serialized_stamp_ns(recorded.data) == wanted.stamp_ns), None)

@@ -1,30 +1,55 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""All bags of an evaluation, and the folder that is left of them."""
+"""All bags of an evaluation, and the folder of its files: whole, and metrics.json the last."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timezone
 import hashlib
 import json
+import logging
 from pathlib import Path
+import shlex
 import shutil
+import sys
 import time
 
 from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_folder import OutputFolder, WORK
+from segret_ros.files.share import package_version
 from segret_ros.inference import Model, ModelInfo
-from segret_ros.offline.bags import BagWriter, open_bag, printable
-from segret_ros.offline.bags.cameras import bag_cameras
-from segret_ros.offline.evaluation.errors import EvaluationError
-from segret_ros.offline.evaluation.evaluate import Evaluator, Job, Options
-from segret_ros.offline.evaluation.faults import counts, REJECTED, UNSCORED
-from segret_ros.offline.evaluation.files import FORMAT, JOBS, LAYOUT, RESULT
-from segret_ros.offline.evaluation.frames import Frame
+from segret_ros.offline.bags import BagWriter, printable
+from segret_ros.offline.evaluation.evaluate import Evaluator
+from segret_ros.offline.evaluation.frames import Frame, Job, Options
 from segret_ros.offline.evaluation.matching import TOLERANCE_NS
-from segret_ros.offline.evaluation.parts import Parts
-from segret_ros.offline.evaluation.rows import head
-from segret_ros.offline.evaluation.tally import Tally
+from segret_ros.offline.evaluation.output import (
+    column_names,
+    Columns,
+    csv_lines,
+    EvaluationError,
+    FORMAT,
+    FRAMES,
+    JOBS,
+    join,
+    LAYOUT,
+    METRICS,
+    PLACE,
+    REALTIME,
+    REPORT,
+    RESULT,
+    RUN,
+    SELECT,
+)
+from segret_ros.offline.evaluation.parts import Parts, VERSION
+from segret_ros.offline.evaluation.report import columns_needed, write_report
+from segret_ros.offline.evaluation.result import Labelled, read_labelled, Wanted
+from segret_ros.offline.evaluation.selection import named, select, write_selection
+from segret_ros.offline.evaluation.tally import counts, REJECTED, Tally, UNSCORED
+from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbs
+from segret_ros.offline.machine import this_machine
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Run:
@@ -41,7 +66,8 @@ class Run:
         self.options = options
         self.output = output
         self.info: ModelInfo = Model.load(options.model).info
-        self.jobs = [Job(name, bag, output / WORK / f'{number:04d}')
+        self.jobs = [Job(name, bag, output / WORK / f'{number:04d}', options,
+                         self.info.labels.names)
                      for number, (name, bag) in enumerate(zip(bag_names(bags), bags))]
         self.errors: dict[str, str] = {}  # of bags that could not be evaluated, by name
         self.seconds = 0.0  # from `prepare` to `metrics`
@@ -51,41 +77,47 @@ class Run:
         """
         Claim the output folder, `folder` from now on.
 
-        :param resume: go on with what an interrupted run of the same bags and options left.
-        :raises EvaluationError: when there is nothing to go on with.
+        :param resume: resume what an interrupted run of the same bags and options left.
+        :raises EvaluationError: when there is nothing to resume.
         :raises OutputError: for a folder that is not an evaluation's to fill.
         """
         self._begun = time.monotonic()
-        work, told = self.output / WORK, json.dumps(self._identity(), indent=1)
+        work, identity = self.output / WORK, json.dumps(self._identity(), indent=1)
         if resume:
-            self._check_resumable(work / JOBS, told)
+            resume = self._is_resumable(work / JOBS)
         inputs = [*(job.bag for job in self.jobs), self.options.model]
         if self.options.labels is not None:
             inputs.append(Path(self.options.labels))
         self.folder = OutputFolder(LAYOUT, self.output, inputs, resume)
         with atomic_path(work / JOBS) as partial:
-            partial.write_text(told)
+            partial.write_text(identity)
 
-    def _check_resumable(self, path: Path, told: str) -> None:
+    def _is_resumable(self, path: Path) -> bool:
+        """Return whether the parts can be used; else all bags are evaluated anew."""
         if not path.is_file():
             raise EvaluationError(f'{self.output}: holds no interrupted evaluation; leave out '
-                                  '--resume to begin one')
-        if path.read_text() != told:
+                                  '--resume to start one')
+        earlier, now = json.loads(path.read_text()), self._identity()
+        if {**earlier, 'parts': VERSION} != json.loads(json.dumps(now)):
             raise EvaluationError(f'{self.output}: the interrupted evaluation is of other bags, '
                                   'another model or other options; give the same ones, or leave '
-                                  'out --resume to begin anew')
+                                  'out --resume to start anew')
+        if earlier.get('parts') != VERSION:
+            LOGGER.warning('%s: an earlier version of segret_ros began this evaluation and keeps '
+                           'its parts as code; all bags are evaluated anew', self.output)
+        return earlier.get('parts') == VERSION
 
     def _identity(self) -> dict:
         options = asdict(self.options)
         options['model'] = hashlib.sha256(self.options.model.read_bytes()).hexdigest()
-        return {'options': options, 'bags': [[job.name, _size(job.bag)] for job in self.jobs]}
+        return {'parts': VERSION, 'options': options,
+                'bags': [[job.name, _size(job.bag)] for job in self.jobs]}
 
     def survey(self) -> None:
         """Note the bags that can't be evaluated, before a model is loaded for them."""
         for job in self.jobs:
             try:
-                with open_bag(job.bag) as bag:
-                    bag_cameras(bag, list(self.options.topics))
+                job.cameras
             except (ValueError, OSError) as error:
                 self.errors[job.name] = str(error)
 
@@ -94,17 +126,17 @@ class Run:
         return [job for job in self.jobs if job.name not in self.errors]
 
     def parts(self) -> Iterator[tuple[Job, Parts]]:
-        """Give the finished bags."""
+        """Yield the finished bags."""
         for job in self.jobs:
-            parts = Parts(job.folder, len(self.info.labels))
-            if parts.told() is not None:
+            parts = Parts(job.folder, job.classes)
+            if parts.finished() is not None:
                 yield job, parts
 
     def metrics(self, engine: dict) -> dict:
         """
-        Give what metrics.json holds: the same for the same bags, however they were shared.
+        Return the content of metrics.json: the same for the same bags, however they were shared.
 
-        :param engine: what `Evaluator.told` gives.
+        :param engine: of `evaluate_here`.
         """
         self.seconds = time.monotonic() - self._begun
         cameras, labels = self._cameras()
@@ -136,7 +168,7 @@ class Run:
         for _, parts in self.parts():
             for topic, tally in parts.tallies().items():
                 tallies.setdefault(topic, Tally(len(self.info.labels))).merge(tally)
-            for topic, count in parts.told().get('labels', {}).items():
+            for topic, count in parts.finished().get('labels', {}).items():
                 labels[topic] = labels.get(topic, 0) + count
         return tallies, labels
 
@@ -144,17 +176,28 @@ class Run:
         if job.name in self.errors:
             return {'name': job.name, 'frames': 0, 'damage': [], 'label_topics': {}, 'faults': [],
                     'error': self.errors[job.name]}
-        parts = Parts(job.folder, len(self.info.labels))
-        told = {name: value for name, value in parts.told().items() if name != 'labels'}
+        parts = Parts(job.folder, job.classes)
+        noted = {name: value for name, value in parts.finished().items() if name != 'labels'}
         return {'name': job.name, 'frames': parts.frames(), 'faults': parts.faults().as_json(),
-                **told}
+                **noted}
 
     def write_frames(self, path: Path) -> None:
         """Write frames.csv."""
+        names = column_names(self.info.labels.names)
         with open(path, 'w', encoding='utf-8') as file:
-            file.write(head(self.info.labels.names))
+            file.write(csv_lines(names))
             for _, parts in self.parts():
-                file.writelines(parts.rows())
+                file.writelines(map(csv_lines, parts.columns(names)))
+
+    def columns(self, names: Sequence[str] | None = None) -> Columns:
+        """
+        Return what frames.csv holds, as `read_columns` does, from the parts.
+
+        :param names: of the columns; None takes all.
+        """
+        if names is None:
+            names = column_names(self.info.labels.names)
+        return join((part for _, parts in self.parts() for part in parts.columns(names)), names)
 
     def write_result(self, path: Path) -> None:
         """Write result.mcap."""
@@ -165,6 +208,32 @@ class Run:
                     writer.write(recorded)
         (folder / RESULT).replace(path)
         shutil.rmtree(folder)
+
+    def labelled(self, columns: Columns, rows: Iterable[int], topics: Mapping[str, dict],
+                 scored: bool) -> Iterator[Labelled]:
+        """
+        Yield some frames with their labels, bag by bag, once result.mcap is made.
+
+        :param columns: of the table, `PLACE` at least.
+        :param rows: of the frames in these.
+        :param topics: of the labels in result.mcap, by bag and camera.
+        :param scored: with the true labels.
+        """
+        wanted: dict[str, list[Wanted]] = {}
+        for row in rows:
+            bag, camera, stamp_ns, time_ns = (columns[name][row] for name in PLACE)
+            wanted.setdefault(bag, []).append(Wanted(row, camera, int(stamp_ns), int(time_ns)))
+        for job in self.jobs:
+            if job.name in wanted:
+                yield from read_labelled(job.bag, self.folder.made / RESULT, topics[job.name],
+                                         job.truth if scored else None, wanted[job.name])
+                self.forget_all_but(job)
+
+    def forget_all_but(self, job: Job) -> None:
+        """Drop the true labels of other bags, so that memory does not grow with their number."""
+        for other in self.jobs:
+            if other is not job:
+                vars(other).pop('truth', None)
 
 
 def _summary(tally: Tally, names: Sequence[str], labels: int | None, faults: Sequence[dict],
@@ -180,7 +249,7 @@ def _size(bag: Path) -> int:
 
 def bag_names(bags: Iterable[Path]) -> list[str]:
     """
-    Give each bag the shortest end of its path that no other has.
+    Name each bag by the shortest end of its path that no other has.
 
     :raises EvaluationError: for a bag that is given twice.
     """
@@ -200,11 +269,65 @@ def evaluate_here(run: Run,
     Evaluate the bags of a run one after the other; what is wrong with one is kept in its `errors`.
 
     :param progress: called after each frame.
-    :return: what the evaluator tells of its engine.
+    :return: what metrics.json says about the engine.
     """
     evaluator = Evaluator(run.options)
     for job in run.open_jobs():
-        error = evaluator.evaluate_or_tell(job, lambda frame, job=job: progress(job, frame))
+        run.forget_all_but(job)
+        error = evaluator.try_bag(job, lambda frame, job=job: progress(job, frame))
         if error:
             run.errors[job.name] = error
-    return evaluator.told()
+    return evaluator.engine_info()
+
+
+def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 0) -> None:
+    """
+    Write an evaluation's files into its output folder and take its work away.
+
+    :param metrics: of `Run.metrics`.
+    :param realtime: of `replay_realtime`, or None.
+    :param count: frames to select for labelling.
+    """
+    made = run.folder.made
+    run.write_frames(made / FRAMES)
+    run.write_result(made / RESULT)
+    how = _how(run, metrics)
+    _write_json(made / RUN, how)
+    if realtime is not None:
+        _write_json(made / REALTIME, realtime)
+    topics = {bag['name']: bag['label_topics'] for bag in metrics['bags']}
+    columns = run.columns(list(dict.fromkeys([*PLACE, *columns_needed(metrics)])))
+    shown = frames_to_show(columns)
+    rows = sorted({row for group in shown.values() for row in group})
+    frames = run.labelled(columns, rows, topics, scored=True)
+    write_report(made / REPORT, metrics, columns, how, realtime,
+                 thumbs(shown, frames, columns, run.info.labels))
+    if count:
+        columns = run.columns()
+        frames = run.labelled(columns, select(columns, count), topics, scored=False)
+        write_selection(made / SELECT, named(frames, columns), run.info.labels)
+    _write_json(made / METRICS, metrics)
+    run.folder.publish(last=METRICS)  # without it none counts
+    run.folder.discard()
+
+
+def check_selectable(output: Path) -> None:
+    """Raise an EvaluationError where an earlier selection lies, whose labels may be corrected."""
+    if (output / SELECT).exists():
+        raise EvaluationError(f'{output / SELECT} exists: move it away, its labels may be '
+                              'corrected already')
+
+
+def _write_json(path: Path, content: dict) -> None:
+    """Write a JSON file."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+
+
+def _how(run: Run, metrics: dict) -> dict:
+    """Return the content of run.json: how the evaluation was run, and on what."""
+    frames = metrics['all']['frames']
+    return {'command': shlex.join(['segret_evaluate', *sys.argv[1:]]),
+            'segret_ros': package_version(), 'machine': str(this_machine()),
+            'ended': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            'seconds': round(run.seconds, 1),
+            'frames_per_second': round(frames / run.seconds, 2)}

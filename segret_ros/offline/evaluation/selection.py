@@ -3,7 +3,7 @@
 
 """Which frames are worth labelling next, and the folder in which a label tool takes them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import colorsys
 from itertools import count as count_from
 import json
@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.visualization import colorize
-from segret_ros.offline.evaluation.errors import EvaluationError
+from segret_ros.offline.evaluation.output import EvaluationError, PLACE
+from segret_ros.offline.evaluation.result import Labelled
 import yaml
 
 USELESS = ('rejected', 'black', 'frozen', 'overexposed', 'blurred')  # kinds of problems
@@ -38,7 +39,7 @@ HELP = """\
 
 def select(columns: Mapping[str, np.ndarray], count: int) -> list[int]:
     """
-    Give the frames that are worth labelling next, the most worth first.
+    Choose the frames that are most worth labelling next, the best first.
 
     The best are taken, and those near them in time left out: at first far apart over the drives,
     then closer, but never within a second of one camera. Frames whose problem makes them useless
@@ -66,7 +67,7 @@ def select(columns: Mapping[str, np.ndarray], count: int) -> list[int]:
 
 
 def _cameras(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Give the number of each frame's camera, (frames,); those of two bags are two cameras."""
+    """Return the number of the camera of each frame, (frames,); each bag has its own."""
     found: dict[tuple[str, str], int] = {}
     pairs = zip(columns['bag'], columns['camera'])
     return np.array([found.setdefault(pair, len(found)) for pair in pairs], np.int64)
@@ -74,7 +75,7 @@ def _cameras(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def _worth(columns: Mapping[str, np.ndarray], camera: np.ndarray) -> np.ndarray:
     """
-    Give what each frame is worth, (frames,) float64; minus infinity for useless ones.
+    Rate each frame, (frames,) float64; minus infinity for useless ones.
 
     It is the share of the picture that is in doubt: the errors to expect by the confidence, the
     pixels that are unknown, those that changed their class, and those that change back in the next
@@ -94,13 +95,24 @@ def _worth(columns: Mapping[str, np.ndarray], camera: np.ndarray) -> np.ndarray:
 
 
 def _even_gap_ns(camera: np.ndarray, time_ns: np.ndarray, count: int) -> float:
-    """Give how far apart in time so many frames lie that are spread evenly over all cameras."""
+    """Return the gap in time between so many frames, spread evenly over all cameras."""
     times = [time_ns[camera == number] for number in range(camera.max(initial=-1) + 1)]
     return sum(float(np.ptp(of_camera)) for of_camera in times) / max(count, 1)
 
 
 def _is_near(row: int, camera: np.ndarray, time_ns: np.ndarray, gap_ns: float) -> np.ndarray:
     return (camera == camera[row]) & (np.abs(time_ns - time_ns[row]) < gap_ns)
+
+
+def named(frames: Iterable[Labelled],
+          columns: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield frames as `write_selection` takes them, named by stamps where these are sound."""
+    for frame in frames:
+        bag, camera, stamp_ns, time_ns = (columns[name][frame.row] for name in PLACE)
+        alike = (columns['stamp_ns'] == stamp_ns) & (columns['camera'] == camera)
+        is_sound = stamp_ns and np.count_nonzero(alike & (columns['bag'] == bag)) == 1
+        yield (f'{bag}_{camera}_{stamp_ns if is_sound else time_ns}', frame.image_rgb,
+               frame.label)
 
 
 def write_selection(folder: str | Path, frames: Iterable[tuple[str, np.ndarray, np.ndarray]],
@@ -183,7 +195,7 @@ def _write_data_set(folder: Path, name: str, labels: LabelSet) -> None:
 
 
 def _in_own_colors(labels: LabelSet) -> LabelSet:
-    """Give the classes with a colour of their own each, none of them black."""
+    """Return the classes with a colour of their own each, none of them black."""
     made_up = (tuple(round(255 * part) for part in colorsys.hsv_to_rgb(
         number * HUE_STEP % 1, 0.7, 0.9)) for number in count_from())
     seen = {VOID_COLOR}
@@ -201,7 +213,7 @@ def _safe(name: str) -> str:
 
 
 def _unique(name: str, taken: list[str]) -> str:
-    """Give a name that no other has in some file system, where capitals may not matter."""
+    """Return a name that is unique on any file system, also where case does not matter."""
     others = {other.lower().rsplit('_', 1)[0] for other in taken}
     if name.lower() not in others:
         return name

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How steady labels are from frame to frame, told without any true label.
+How steady labels are from frame to frame, measured without true labels.
 
 The labels of the last frame are carried along the optical flow into the new one and compared with
 its labels, after Varghese et al., "Unsupervised Temporal Consistency Metric for Video Segmentation
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from segret_ros.labels.label_set import UNKNOWN
 
-# Measured on the sample drive, by how well its true labels are carried and how jumps are told.
+# Measured on the sample drive, by how well true labels are carried and jumps recognized.
 SHORT_SIDE = 180  # pixels of the small frames that are compared; 240 takes twice the time
 LEAST_SIDE = 32  # pixels; below it OpenCV's flow of a wide frame ends the process
 FLOW_STEP = 4  # the flow is found for every fourth pixel and row, and interpolated between
@@ -27,7 +27,7 @@ LARGEST_GAIN = 2  # of the exposure from frame to frame; a larger one is another
 RETURN_TOLERANCE = 1.5  # pixels between a place and where the way back and forth leads
 CUT_SHARE = 0.2  # of the pixels: fewer return to themselves, or look the same, at a cut
 USUAL_STEPS = 30  # the last ones, which tell what is usual for a camera
-LEAST_STEPS = 8  # of them before a change is told
+LEAST_STEPS = 8  # of them before a change is reported
 CHANGE_DEVIATIONS = 5  # standard deviations below the usual share of kept pixels
 LEAST_CHANGE = 0.03  # below the usual share; a smaller drop is no sudden change
 DEVIATION_PER_MAD = 1.4826  # of normally distributed numbers, over their median deviation
@@ -62,12 +62,12 @@ class Step:
 
     @property
     def kept(self) -> float | None:
-        """Give the share of compared pixels that keep their class, 0..1; None without any."""
+        """Return the share of compared pixels that keep their class, 0..1; None without any."""
         return _share(int(self.intersections.sum()), self.compared)
 
     @property
     def flicker(self) -> float | None:
-        """Give the share of followed pixels that flicker, 0..1; None without any."""
+        """Return the share of followed pixels that flicker, 0..1; None without any."""
         return _share(self.flickers, self.followed)
 
 
@@ -99,19 +99,14 @@ class StabilityTally:
         self.intersections += step.intersections
         self.unions += step.unions
 
-    def merge(self, other: 'StabilityTally') -> None:
-        """Add the steps of another tally of the same classes."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give all of it as int64 arrays by their names, which `numpy.savez` takes."""
+        """Return all of it as int64 arrays by their names, which `numpy.savez` takes."""
         return {name: np.array(value, np.int64) for name, value in vars(self).items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> 'StabilityTally':
         """
-        Give the tally that `arrays` came from.
+        Return the tally that `arrays` came from.
 
         :param arrays: of `arrays`; others beside them do not matter.
         """
@@ -123,7 +118,7 @@ class StabilityTally:
 
     def as_json(self, names: Sequence[str]) -> dict | None:
         """
-        Give the tally as JSON values, null for what is undefined; None without any step.
+        Return the tally as JSON values, null for what is undefined; None without any step.
 
         `consistency` is the mean over the classes that occur of their intersection over union.
 
@@ -188,6 +183,19 @@ class Stability:
             first = cv2.max(_carry(last.earlier, places), unlike)
         return self._step(first, new.earlier, new.label)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what it holds of the last frames as arrays by name, for `restore`."""
+        last = vars(self._last) if self._last is not None else {}
+        return {'usual': np.array(self._usual), **{
+            name: np.array(value) for name, value in last.items() if value is not None}}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on after the frames of which another one returned `arrays`."""
+        self._usual.extend(arrays['usual'].tolist())
+        if 'size' in arrays:
+            self._last = _Frame(tuple(arrays['size'].tolist()), arrays['grey'], arrays['label'],
+                                arrays.get('earlier'))
+
     def _small(self, image_rgb: np.ndarray, label: np.ndarray) -> '_Frame':
         grey = _small_grey(image_rgb)
         small = cv2.resize(label, grey.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
@@ -195,7 +203,7 @@ class Stability:
 
     def _places(self, last: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
         """
-        Give where each pixel of the new grey frame was in the last one, and how sure that is.
+        Find where each pixel of the new grey frame was in the last one, and how sure that is.
 
         :return: (h, w, 2) float32, x and y; the share of pixels, 0..1, that the flow back and
             forth returns to where they are.
@@ -212,7 +220,7 @@ class Stability:
         return back, float(np.mean(cv2.magnitude(miss[..., 0], miss[..., 1]) <= RETURN_TOLERANCE))
 
     def _step(self, first: np.ndarray | None, second: np.ndarray, third: np.ndarray) -> Step:
-        """Give the last step of three frames by their labels, which are carried to one place."""
+        """Count the last step of three frames by their labels, which are carried to one place."""
         compared = (second != UNKNOWN) & (third != UNKNOWN)
         keep = second == third
         intersections = self._by_class(third, compared & keep)
@@ -232,7 +240,7 @@ class Stability:
         return counts.ravel()[:self._num_classes].astype(np.int64)
 
     def _is_change(self, kept: float) -> bool:
-        """Tell whether a share of kept pixels is a sudden drop; it counts as usual afterwards."""
+        """Return whether a share of kept pixels drops suddenly; it counts as usual afterwards."""
         found = len(self._usual) >= LEAST_STEPS and kept < _least_usual(self._usual)
         self._usual.append(kept)
         return found
@@ -257,7 +265,7 @@ class _Frame:
 
 
 def _small_grey(image_rgb: np.ndarray) -> np.ndarray:
-    """Give the brightness at a short side of `SHORT_SIDE`, (h, w) uint8; smaller images stay."""
+    """Return the brightness at a short side of `SHORT_SIDE`, (h, w) uint8; smaller images stay."""
     grey = cv2.cvtColor(np.ascontiguousarray(image_rgb), cv2.COLOR_RGB2GRAY)
     while min(grey.shape) >= 2 * SHORT_SIDE:
         height, width = (side // 2 for side in grey.shape)
@@ -271,20 +279,20 @@ def _small_grey(image_rgb: np.ndarray) -> np.ndarray:
 
 
 def _flow(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Give how far from each pixel it is found in the other frame: (h, w, 2) float32, x and y."""
+    """Find how far each pixel moved to the other frame: (h, w, 2) float32, x and y."""
     # Made anew, in 0.05 ms: OpenCV's never forgets a setting that it has made for a tiny frame.
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     return flow.calc(grey, other, None)
 
 
 def _carry(label: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Give the (h, w) uint8 labels of the nearest pixels to some places; unknown outside."""
+    """Return the (h, w) uint8 labels of the nearest pixels to some places; unknown outside."""
     return cv2.remap(label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
                      borderValue=UNKNOWN)
 
 
 def _unlike(last: np.ndarray, new: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Give 255 for pixels of the new grey frame that do not look as where they were, else 0."""
+    """Return 255 for pixels of the new grey frame that look different from before, else 0."""
     carried = cv2.remap(last, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     gain = cv2.sumElems(new)[0] / max(cv2.sumElems(carried)[0], 1)
     gain = min(max(gain, 1 / LARGEST_GAIN), LARGEST_GAIN)

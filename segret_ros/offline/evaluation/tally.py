@@ -4,7 +4,8 @@
 """What is counted of frames, in integers: parts of a drive add up to the same in any order."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from segret_ros.labels.metrics import Scores
@@ -12,6 +13,10 @@ from segret_ros.offline.evaluation.stability import StabilityTally, Step
 
 CONFIDENCE_BARS = 20  # of the histogram, from 0 to 1
 PROBLEM = 'problem '  # before a kind in the names of the arrays
+REJECTED, UNSCORED = 'rejected', 'unscored'  # frames without labels, and those without a score
+MOST_REASONS = 50  # of a bag; what is in the data can make more
+LONGEST = 200  # characters of a reason
+OTHER = 'other reasons'
 
 
 class Tally:
@@ -61,7 +66,7 @@ class Tally:
         self._set(mine)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give all counts as int64 arrays by name."""
+        """Return all counts as int64 arrays by name."""
         scores = self.scores
         return {
             'counts': np.array([self.frames, self.matched, self.by_time, self.unusable,
@@ -78,7 +83,7 @@ class Tally:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], num_classes: int) -> 'Tally':
-        """Give the counts that `arrays` gave."""
+        """Return the counts that `arrays` came from."""
         tally = cls(num_classes)
         tally._set(arrays)
         return tally
@@ -102,7 +107,7 @@ class Tally:
     def as_json(self, names: Sequence[str], labels: int | None, tolerance_ms: float,
                 rejected: Mapping[str, int], unscored: Mapping[str, int]) -> dict:
         """
-        Give the summary of metrics.json.
+        Return the summary for metrics.json.
 
         :param names: of the classes.
         :param labels: true labels that there are, or None without any.
@@ -139,5 +144,59 @@ class Tally:
 
 
 def histogram(values: np.ndarray) -> np.ndarray:
-    """Give how often each of 0..255 occurs in a uint8 array, (256,) int64."""
+    """Count each of 0..255 in a uint8 array, (256,) int64."""
     return np.bincount(values.ravel(), minlength=256)
+
+
+@dataclass
+class Fault:
+    """
+    What befell some frames of a camera.
+
+    :param kind: `REJECTED` or `UNSCORED`.
+    :param first: where the first of them is, and what is wrong there.
+    """
+
+    camera: str
+    kind: str
+    reason: str
+    count: int
+    first: str
+
+
+class Faults:
+    """The faults of one bag, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], Fault] = {}
+
+    def add(self, camera: str, kind: str, reason: str, first: str, count: int = 1) -> None:
+        """Count frames."""
+        key = camera, kind, reason
+        if key not in self._found and len(self._found) >= MOST_REASONS:
+            reason, key = OTHER, (camera, kind, OTHER)
+        self._found.setdefault(key, Fault(camera, kind, reason, 0, first)).count += count
+
+    def as_json(self) -> list[dict]:
+        """Return them as JSON values."""
+        return [asdict(fault) for fault in self._found.values()]
+
+    def add_json(self, faults: Iterable[dict]) -> None:
+        """Add what `as_json` returned."""
+        for fault in faults:
+            self.add(**fault)
+
+
+def short(reason: str) -> str:
+    """Return a reason as one line of printable text."""
+    text = ' '.join(reason.split())
+    return ''.join(char if char.isprintable() else '\ufffd' for char in text)[:LONGEST]
+
+
+def counts(faults: Iterable[dict], kind: str, camera: str | None = None) -> dict[str, int]:
+    """Return the frames of a kind by reason, the most first; of one camera or of all."""
+    found: Counter[str] = Counter()
+    for fault in faults:
+        if fault['kind'] == kind and camera in (None, fault['camera']):
+            found[fault['reason']] += fault['count']
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

@@ -3,9 +3,12 @@
 
 """Which frames of a drive a report shows, and what they look like there."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from segret_ros.labels.label_set import LabelSet
-from segret_ros.offline.evaluation.timeline import Timeline, timeline
+from segret_ros.offline.evaluation.output import Columns, Timeline, timeline
+from segret_ros.offline.evaluation.result import Labelled
 from segret_ros.offline.pictures import film_panel, panels, Thumb
 
 FILMSTRIP, WORST, LEAST_CERTAIN = 'filmstrip', 'worst', 'least certain'
@@ -15,9 +18,9 @@ APART = 20  # that part of the drive lies between two of them at least,
 LONGEST_APART_S = 5.0  # or that time where it is less
 
 
-def frames_to_show(columns: dict[str, np.ndarray]) -> dict[str, list[int]]:
+def frames_to_show(columns: Columns) -> dict[str, list[int]]:
     """
-    Give the frames that are worth a look, as rows of `frames.csv`.
+    Choose the frames that are worth a look, as rows of `frames.csv`.
 
     :param columns: of `frames.csv`; `bag`, `camera`, `time_ns`, `confidence`, `stability` and
         `miou`.
@@ -36,7 +39,7 @@ def frames_to_show(columns: dict[str, np.ndarray]) -> dict[str, list[int]]:
 
 
 def _evenly_spaced(cameras: np.ndarray, usable: np.ndarray) -> list[int]:
-    """Give as many frames of each camera, camera by camera."""
+    """Choose equally many frames of each camera, camera by camera."""
     names = sorted(set(cameras[usable]))
     rows = []
     for name in names:
@@ -59,10 +62,25 @@ def _smallest(score: np.ndarray, cameras: np.ndarray, times: Timeline) -> list[i
     return chosen
 
 
-def thumbnail(name: str, columns: dict[str, np.ndarray], row: int, image_rgb: np.ndarray,
+def thumbs(shown: Mapping[str, list[int]], frames: Iterable[Labelled], columns: Columns,
+           labels: LabelSet) -> dict[str, list[Thumb]]:
+    """
+    Return the pictures of a report, by the names of `frames_to_show`.
+
+    :param shown: what it returned.
+    :param frames: of these rows; one that is missing is left out.
+    """
+    made = {(name, frame.row): thumbnail(name, columns, frame.row, frame.image_rgb, frame.label,
+                                         frame.true_label, labels)
+            for frame in frames for name, group in shown.items() if frame.row in group}
+    return {name: [made[name, row] for row in group if (name, row) in made]
+            for name, group in shown.items()}
+
+
+def thumbnail(name: str, columns: Columns, row: int, image_rgb: np.ndarray,
               label: np.ndarray, true_label: np.ndarray | None, labels: LabelSet) -> Thumb:
     """
-    Give a frame as a report shows it.
+    Draw a frame as a report shows it.
 
     :param name: what it is shown as, of `frames_to_show`: in the `FILMSTRIP` with the classes'
         colours over it, else beside its labels and, where known, the true labels.
@@ -77,8 +95,8 @@ def thumbnail(name: str, columns: dict[str, np.ndarray], row: int, image_rgb: np
                  panels(image_rgb, label, true_label, labels))
 
 
-def _origin(columns: dict[str, np.ndarray], row: int) -> list[str]:
-    """Give when a frame was recorded in its bag, where from if there are several, its problem."""
+def _origin(columns: Columns, row: int) -> list[str]:
+    """Return when a frame was recorded, of which bag and camera if several, and its problem."""
     bag = columns['bag'] == columns['bag'][row]
     seconds = (columns['time_ns'][row] - columns['time_ns'][bag].min()) / 1e9
     several = [columns[name][row] for name in ('bag', 'camera')
@@ -87,7 +105,7 @@ def _origin(columns: dict[str, np.ndarray], row: int) -> list[str]:
     return [f'{seconds:.1f} s', *several, *([problem] if problem else [])]
 
 
-def _values(columns: dict[str, np.ndarray], row: int) -> list[str]:
+def _values(columns: Columns, row: int) -> list[str]:
     names = {'miou': 'mIoU', 'stability': 'stability', 'confidence': 'confidence'}
     return [f'{text} {100 * columns[name][row]:.1f} %' for name, text in names.items()
             if not np.isnan(columns[name][row])]

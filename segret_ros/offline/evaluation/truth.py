@@ -17,8 +17,8 @@ from segret_ros.images.image_file import decode_label, image_files, read_label
 from segret_ros.labels.label_set import UNKNOWN
 from segret_ros.offline.bags import Damage, open_bag, Recorded
 from segret_ros.offline.bags.cameras import CameraTopic, COMPRESSED_IMAGE, IMAGE
-from segret_ros.offline.evaluation.errors import EvaluationError
 from segret_ros.offline.evaluation.matching import LATEST_NS, match, Moments, read_moments
+from segret_ros.offline.evaluation.output import EvaluationError
 from segret_ros.offline.label_names import check_classes, names_of_folder, names_of_topic
 
 STAMP = re.compile(r'(?:^|_)(\d+)$')  # at the end of a label file's name

@@ -9,8 +9,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from segret_ros.offline.evaluation.files import FORMAT
-from segret_ros.offline.evaluation.rows import head, row, TIMES
+from segret_ros.offline.evaluation.output import column_names, columns_of, csv_lines, FORMAT, TIMES
 
 DELAY_NS = 7  # from a frame's stamp to its recording
 CAMERA, LABEL_TOPIC = '/camera/image_raw/compressed', '/camera/segmentation/label'
@@ -73,5 +72,5 @@ def write_folder(folder: Path, classes: Sequence[str], frames: Sequence[Frame],
         metrics[name] |= change
     (folder / 'metrics.json').write_text(json.dumps(metrics))
     (folder / 'frames.csv').write_text(
-        ''.join([head(classes), *(row(line, classes) for line in lines)]))
+        csv_lines(column_names(classes)) + csv_lines(columns_of(lines, classes)))
     return folder

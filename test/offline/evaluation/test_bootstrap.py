@@ -5,7 +5,7 @@
 
 import numpy as np
 import pytest
-from segret_ros.offline.evaluation.bootstrap import Blocks, interval, resample, student_quantile
+from segret_ros.offline.evaluation.differences import Blocks, interval, resample, student_quantile
 
 SECOND = 1_000_000_000
 

@@ -19,8 +19,7 @@ from segret_ros.offline.bags import BagWriter, serialize
 from segret_ros.offline.evaluation.compare import compare, failures, gate
 from segret_ros.offline.evaluation.comparison import Comparison
 from segret_ros.offline.evaluation.comparison_page import write_comparison
-from segret_ros.offline.evaluation.errors import EvaluationError
-from segret_ros.offline.evaluation.files import FORMAT
+from segret_ros.offline.evaluation.output import EvaluationError, FORMAT
 from segret_ros.offline.evaluation.result import label_message, new_header
 
 CLASSES = ('road', 'car')

@@ -3,9 +3,7 @@
 
 """segret_evaluate on real bags: what it finds, what it writes, and what it does with damage."""
 
-from collections.abc import Callable
 from contextlib import redirect_stderr
-from dataclasses import replace
 from html import unescape
 from io import StringIO
 import itertools
@@ -29,7 +27,6 @@ from recordings import (
     first,
     images,
     metrics,
-    raw_label,
     renamed,
     restamped,
     sample_drive,
@@ -45,11 +42,13 @@ from segret_ros.offline.bags import open_bag, serialize, stamp_ns
 from segret_ros.offline.evaluation import evaluate as loop
 from segret_ros.offline.evaluation.evaluate import Options
 from segret_ros.offline.evaluation.frames import every_nth, Span
-from segret_ros.offline.evaluation.frames_table import read_columns
-from segret_ros.offline.evaluation.progress import Progress
-from segret_ros.offline.evaluation.run import evaluate_here, Run
+from segret_ros.offline.evaluation.main import Progress
+from segret_ros.offline.evaluation.output import read_columns
+from segret_ros.offline.evaluation.run import evaluate_here, publish, Run
 
 FRAMES = 8
+
+
 LABEL, COLOR, STATUS = (f'/camera/segmentation/{name}'
                         for name in ('label', 'color/compressed', 'status'))
 
@@ -203,130 +202,6 @@ def test_odd_frames_are_counted_and_the_rest_evaluated(tmp_path: Path) -> None:
     assert rejected.level == 2 and 'JPEG file without its end' in rejected.message
 
 
-def test_labels_are_matched_by_the_nearest_stamp(tmp_path: Path) -> None:
-    drive = first(6)
-    stamps = list(images(drive))
-    labels = true_labels(drive)
-    moved = {stamps[0]: 9_000_000, stamps[1]: -9_000_000, stamps[2]: 12_000_000}
-    folder = tmp_path / 'labels'
-    folder.mkdir()
-    for stamp in stamps[:4]:
-        cv2.imwrite(str(folder / f'frame_{stamp + moved.get(stamp, 0)}.png'), labels[stamp])
-    bag = write_bag(tmp_path / 'drive', [item for item in drive if item.topic == CAMERA])
-    evaluate(bag, '--labels', folder, '--output', tmp_path / 'out')
-    scores = metrics(tmp_path / 'out')['all']['scores']
-    assert (scores['matched'], scores['unmatched'], scores['unmatched_labels']) == (3, 3, 1)
-    miou = read_columns(tmp_path / 'out' / 'frames.csv')['miou']
-    assert np.isnan(miou).tolist() == [False, False, True, False, True, True]
-
-
-def sparse(stamp: Callable[[int], int], label: Callable[[int, bytes], bytes] = lambda _, png: png,
-           encoding: str = 'jpeg') -> list:
-    """Return five frames that look different, with the stamps and labels to be tried."""
-    found = []
-    for topic, step in ((CAMERA, 'image'), (TRUE_LABEL, 'label')):
-        own = [item for item in sample_drive() if item.topic == topic][::25]
-        for number, item in enumerate(own):
-            message = item.message()
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp(number), 10 ** 9)
-            if step == 'label':
-                message.data = np.frombuffer(label(number, message.data.tobytes()), np.uint8)
-            else:
-                message.format = encoding
-            found.append(serialize(topic, item.time_ns, message))
-    return sorted(found, key=lambda item: item.time_ns)
-
-
-def seconds(number: int) -> int:
-    """Return stamps that are sound."""
-    return (number + 1) * 10 ** 9
-
-
-def scores_of(folder: Path, drive: list, *arguments: object, code: int = 0) -> tuple[dict, str]:
-    """Evaluate a drive with its labels; give the scores and what is printed."""
-    told = evaluate(write_bag(folder / 'drive', drive), '--labels', TRUE_LABEL, '--device', 'cpu',
-                    '--output', folder / 'out', *arguments, code=code)
-    return metrics(folder / 'out')['all']['scores'], told
-
-
-@pytest.fixture(scope='module')
-def sound(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """Return the scores of the frames that `sparse` takes."""
-    return scores_of(tmp_path_factory.mktemp('sound'), sparse(seconds))[0]
-
-
-@pytest.mark.parametrize('stamp', [lambda _: 0, lambda _: 1_700_000_000 * 10 ** 9,
-                                   lambda number: 10 ** 9 * max(number, 2)],
-                         ids=['zero', 'equal', 'stuck at first'])
-def test_stamps_that_say_nothing_score_as_sound_ones(stamp: Callable[[int], int], sound: dict,
-                                                     tmp_path: Path) -> None:
-    scores, told = scores_of(tmp_path, sparse(stamp))
-    assert scores['matched_by_recording_time'] >= 3
-    assert {**scores, 'matched_by_recording_time': 0} == sound
-    page = (tmp_path / 'out' / 'report.html').read_text()
-    for text in (told, page):
-        assert 'by the time of recording (within 10 ms), for their header stamps can not' in text
-    table = read_columns(tmp_path / 'out' / 'frames.csv')
-    assert list(table['truth']).count('time of recording') == scores['matched_by_recording_time']
-
-
-def cut(number: int, png: bytes) -> bytes:
-    """Return the labels, the third of them cut in its middle."""
-    return png[:len(png) // 2] if number == 2 else png
-
-
-def relabelled(change: Callable[[np.ndarray], np.ndarray],
-               ending: str = '.png') -> Callable[[int, bytes], bytes]:
-    """Return what makes another file of the third label."""
-    def made(number: int, png: bytes) -> bytes:
-        if number != 2:
-            return png
-        label = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-        return cv2.imencode(ending, change(label))[1].tobytes()
-    return made
-
-
-@pytest.mark.parametrize('label, reason', [
-    (lambda number, png: b'' if number == 2 else png, 'empty'),
-    (cut, ''),
-    (relabelled(lambda label: label, '.jpg'), 'lossy'),
-    (relabelled(lambda label: label[::2, ::2]), 'another size than its frame'),
-    (relabelled(lambda label: label + np.uint8(11)), "ids beyond the model's classes"),
-], ids=['empty', 'cut', 'lossy', 'small', 'beyond'])
-def test_a_label_of_no_use_costs_its_frame_alone(label: Callable[[int, bytes], bytes],
-                                                 reason: str, tmp_path: Path) -> None:
-    scores, told = scores_of(tmp_path, sparse(seconds, label))
-    (kind, count), = scores['unscored'].items()
-    assert reason in kind and count == 1
-    assert (scores['matched'], scores['unmatched'], scores['unmatched_labels']) == (4, 0, 0)
-    table = read_columns(tmp_path / 'out' / 'frames.csv')
-    assert list(table['truth']) == ['stamp', 'stamp', kind, 'stamp', 'stamp']
-    assert np.isnan(table['miou']).tolist() == [False, False, True, False, False]
-    time_ns = table['time_ns'][2]
-    for text in (told, (tmp_path / 'out' / 'report.html').read_text()):
-        assert f'{TRUE_LABEL} at {time_ns} ns' in text
-
-
-def test_labels_that_are_all_lossy_give_no_score(tmp_path: Path) -> None:
-    def lossy(_: int, png: bytes) -> bytes:
-        return relabelled(lambda label: label, '.jpg')(2, png)
-
-    scores, told = scores_of(tmp_path, sparse(seconds, lossy), code=1)
-    assert scores['mean_iou'] is None and sum(scores['unscored'].values()) == 5
-    assert 'no frame could be scored' in told and 'lossy' in told
-
-
-def test_a_broken_message_is_counted_and_the_next_bag_evaluated(bag: Path, tmp_path: Path) -> None:
-    drive = [replace(item, data=item.data[:60]) if number in (2, 5) else item
-             for number, item in enumerate(sparse(seconds))]
-    evaluate(write_bag(tmp_path / 'broken', drive), bag, '--labels', TRUE_LABEL, '--device', 'cpu',
-             '--output', tmp_path / 'out')
-    broken, whole = metrics(tmp_path / 'out')['bags']
-    assert whole['frames'] == FRAMES and not whole['damage'] and not whole['faults']
-    lost = sum(item['count'] for item in broken['damage'] + broken['faults'])
-    assert lost == 2 and metrics(tmp_path / 'out')['all']['scores']['matched'] == FRAMES + 3
-
-
 def test_frames_that_all_are_rejected_end_with_their_reason(bag: Path, tmp_path: Path) -> None:
     drive = []
     for item in first(3):
@@ -381,27 +256,6 @@ def test_a_bag_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         f'segret_evaluate: {tmp_path / "nope.bag"}: no such bag\n')
 
 
-def test_each_of_two_cameras_has_its_labels(tmp_path: Path) -> None:
-    drive = first(4)
-    truth = true_labels(drive)
-    both = []
-    for item in drive:
-        if item.topic == CAMERA:
-            both += [renamed(item, f'/{name}/image_raw/compressed') for name in ('front', 'rear')]
-        else:
-            stamp = stamp_ns(item.message().header)
-            both += [raw_label('/front/label', item.time_ns, truth[stamp]),
-                     raw_label('/rear/label', item.time_ns, np.zeros_like(truth[stamp]))]
-    bag = write_bag(tmp_path / 'drive', both)
-    evaluate(bag, '--labels', 'label', '--output', tmp_path / 'out')
-    cameras = metrics(tmp_path / 'out')['cameras']
-    front, rear = (cameras[f'/{name}/image_raw/compressed'] for name in ('front', 'rear'))
-    assert front['scores']['mean_iou'] > 0.4 > 0.2 > rear['scores']['mean_iou']
-    assert front['class_areas'] == rear['class_areas']
-    assert metrics(tmp_path / 'out')['all']['frames'] == 8
-    assert len(messages(tmp_path / 'out', '/rear/segmentation/label')) == 4
-
-
 def run_of(bag: Path, output: Path, part_frames: int = 3) -> Run:
     loop.PART_FRAMES = part_frames
     return Run(Options(default_model(), 'cpu', labels=TRUE_LABEL), [bag], output)
@@ -432,8 +286,34 @@ def test_a_killed_run_goes_on_where_it_stopped(bag: Path, output: Path, tmp_path
     run.prepare(resume=True)
     engine = evaluate_here(run, lambda job, frame: seen.append(frame.stamp_ns))
     assert seen == list(images(first(FRAMES)))[-len(seen):] and len(seen) <= FRAMES - 6
-    resumed = json.dumps(run.metrics(engine), indent=1) + '\n'
-    assert resumed == (output / 'metrics.json').read_text()
+    found = run.metrics(engine)
+    assert json.dumps(found, indent=1) + '\n' == (output / 'metrics.json').read_text()
+    columns = run.columns()
+    publish(run, found)
+    table = read_columns(tmp_path / 'frames.csv')
+    assert list(columns) == list(table)
+    for name, values in table.items():
+        assert columns[name].dtype == values.dtype
+        np.testing.assert_array_equal(columns[name], values)
+
+
+def test_parts_of_an_earlier_version_are_made_anew(
+        bag: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_of(bag, tmp_path).prepare(resume=False)
+    jobs = tmp_path / '.work' / 'jobs.json'
+    earlier = json.loads(jobs.read_text())
+    del earlier['parts']  # as versions wrote it whose parts hold pickled code
+    jobs.write_text(json.dumps(earlier, indent=1))
+    part = tmp_path / '.work' / '0000' / '000000'
+    part.mkdir(parents=True)
+    (part / 'memory.pickle').write_bytes(b'code')
+    run = run_of(bag, tmp_path)
+    run.prepare(resume=True)
+    assert not part.exists()
+    (record,) = caplog.records
+    assert f'{tmp_path}: an earlier version' in record.getMessage()
+    run_of(bag, tmp_path).prepare(resume=True)  # its own parts it goes on with
+    assert len(caplog.records) == 1
 
 
 def test_a_run_is_not_resumed_with_other_options(bag: Path, tmp_path: Path) -> None:

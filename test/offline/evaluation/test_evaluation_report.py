@@ -11,15 +11,18 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.labels.label_set import LabelSet
-from segret_ros.offline.evaluation.errors import EvaluationError
-from segret_ros.offline.evaluation.faults import counts, Faults, REJECTED, UNSCORED
-from segret_ros.offline.evaluation.files import FORMAT
-from segret_ros.offline.evaluation.frames_table import read_columns
+from segret_ros.offline.evaluation.output import (
+    column_names,
+    columns_of,
+    csv_lines,
+    EvaluationError,
+    FORMAT,
+    read_columns,
+    timeline,
+)
 from segret_ros.offline.evaluation.report import columns_needed, write_report
-from segret_ros.offline.evaluation.rows import head, row
-from segret_ros.offline.evaluation.tally import Tally
+from segret_ros.offline.evaluation.tally import counts, Faults, REJECTED, Tally, UNSCORED
 from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbnail
-from segret_ros.offline.evaluation.timeline import timeline
 
 CAMERA = '/front/image_raw'
 VOID = {'meta', 'link', 'img', 'br', 'hr', 'input'}
@@ -64,7 +67,7 @@ def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool
     """Give metrics and columns of a drive of frames of 8 x 8 pixels, all of the first class."""
     tally = Tally(len(names))
     label = np.zeros((8, 8), np.uint8)
-    lines = [head(names)]
+    lines = []
     for number, values in enumerate(frames):
         tally.add(values.get('problem', ''))
         if values.get('problem') != 'rejected':
@@ -74,10 +77,11 @@ def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool
         if scored:
             tally.matched += 1
             tally.scores.add(label, label, label + 200)
-        lines.append(row({'bag': 'night', 'camera': CAMERA, 'stamp_ns': number * 10 ** 8,
-                          'time_ns': number * 10 ** 8, 'network_ms': 30.0, **values}, names))
+        lines.append({'bag': 'night', 'camera': CAMERA, 'stamp_ns': number * 10 ** 8,
+                      'time_ns': number * 10 ** 8, 'network_ms': 30.0, **values})
     path = folder / 'frames.csv'
-    path.write_text(''.join(lines), encoding='utf-8')
+    path.write_text(csv_lines(column_names(names)) + csv_lines(columns_of(lines, names)),
+                    encoding='utf-8')
     faults = faults or []
     summary = tally.as_json(names, len(frames) if scored else None, 10.0,
                             counts(faults, REJECTED), counts(faults, UNSCORED))

@@ -13,7 +13,7 @@ import pytest
 from segret_ros.files.share import share_directory
 from segret_ros.labels.label_set import LabelSet, load_label_set
 from segret_ros.offline.bags import decode_label, read_bag
-from segret_ros.offline.evaluation.errors import EvaluationError
+from segret_ros.offline.evaluation.output import EvaluationError
 from segret_ros.offline.evaluation.selection import select, write_selection
 
 TOPICS = '/camera/image_raw/compressed', '/camera/label/compressed'
