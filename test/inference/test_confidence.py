@@ -20,14 +20,14 @@ IMAGE = cv2.resize(np.random.default_rng(5).integers(0, 256, (9, 12, 3)).astype(
 
 
 def with_temperature(model: Path, temperature: float, folder: Path) -> Path:
-    """Give a copy of a model file that has another temperature."""
+    """Copy a model file with another temperature."""
     path = folder / f'temperature_{temperature}.onnx'
     save_model(onnx.load(model), replace(Model.load(model).info, temperature=temperature), path)
     return path
 
 
 def softmax_of_label(model: Path, image: np.ndarray, temperature: float) -> np.ndarray:
-    """Give the largest probability of each pixel times 255, (H, W) float64."""
+    """Compute the largest probability of each pixel times 255, (H, W) float64."""
     height, width = Model.load(model).info.input_size
     logits = open_engine(Model.load(model), 'cpu').run(cv2.resize(image, (width, height)))
     size = image.shape[1], image.shape[0]
@@ -51,13 +51,13 @@ def test_confidence_is_the_softmax_at_the_temperature(network_file: Path, tmp_pa
 
 @pytest.fixture(scope='module')
 def segmenter(network_file: Path) -> Segmenter:
-    """Give a segmenter on the CPU."""
+    """Open a segmenter on the CPU."""
     return Segmenter(network_file, 'cpu')
 
 
 @pytest.fixture(scope='module')
 def sure(segmenter: Segmenter) -> Segmentation:
-    """Give what the segmenter says of `IMAGE`, all labels kept."""
+    """Segment `IMAGE`, keeping all labels."""
     return segmenter(IMAGE)
 
 

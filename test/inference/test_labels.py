@@ -25,7 +25,7 @@ CERTAIN = 1e-5  # two resized logits closer than that are equal, as far as float
 
 @pytest.fixture(scope='module')
 def real_logits() -> list[np.ndarray]:
-    """Give what the shipped model says to frames of the sample drive, (11, 90, 120) each."""
+    """Compute the shipped model's logits of frames of the sample drive, (11, 90, 120) each."""
     share = share_directory()
     engine = open_engine(Model.load(default_model()), 'cpu')
     messages = read_bag(share / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
@@ -37,12 +37,12 @@ def real_logits() -> list[np.ndarray]:
 
 
 def noise(classes: int, grid: tuple[int, int], spread: float = 2) -> np.ndarray:
-    """Give logits whose every cell is independent of its neighbours."""
+    """Make logits whose cells are independent of their neighbours."""
     return np.random.default_rng(classes).normal(0, spread, (classes, *grid)).astype(np.float32)
 
 
 def reference(logits: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Give label, 255 * probability, and where the label is no matter of rounding."""
+    """Compute label, 255 * probability, and where rounding can't change the label."""
     resized = functional.interpolate(torch.from_numpy(logits.copy())[None], size, mode='bilinear',
                                      align_corners=False)[0]
     probability, label = resized.softmax(0).max(0)

@@ -33,7 +33,7 @@ MAKING = ('checkpoint_sha256', 'opset', 'tools')
 
 @pytest.fixture(scope='module')
 def half_model(network: SegRet) -> onnx.ModelProto:
-    """Give the network of 96 x 160 with float16 weights."""
+    """Return the network of 96 x 160 with float16 weights."""
     model = to_onnx(network, SIZE)
     store_as_half(model)
     return model
@@ -41,7 +41,7 @@ def half_model(network: SegRet) -> onnx.ModelProto:
 
 @pytest.fixture
 def changeable(network_file: Path, tmp_path: Path) -> Path:
-    """Give a copy of the model file."""
+    """Copy the model file."""
     path = tmp_path / 'changed.onnx'
     path.write_bytes(network_file.read_bytes())
     return path
@@ -61,12 +61,12 @@ def change_metadata(path: Path, **changes: str | None) -> None:
 
 
 def random_image() -> np.ndarray:
-    """Give an (H, W, 3) uint8 RGB image of noise."""
+    """Make an (H, W, 3) uint8 RGB image of noise."""
     return np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
 
 
 def refusal(path: Path) -> str:
-    """Give the message with which a file is refused; it names the file and the way out."""
+    """Return the message that refuses a file; it names the file and the way out."""
     with pytest.raises(ModelError) as caught:
         Segmenter(path, device='cpu')
     assert str(path) in str(caught.value)
@@ -76,7 +76,7 @@ def refusal(path: Path) -> str:
 
 
 def proper_shape(shape: Iterable[int]) -> tuple[int, ...]:
-    """Give a shape without ones and whatever its order, as a transposed weight has it too."""
+    """Return a shape without ones, in any order, as a transposed weight has it too."""
     return tuple(sorted(length for length in shape if length > 1))
 
 
@@ -281,7 +281,7 @@ def test_auto_falls_back_to_the_cpu_and_says_so(network_file: Path,
 
 
 def frames_text(array: np.ndarray, **damages: str) -> str:
-    """Give the text of a parity frame with such a label, with parts of it damaged."""
+    """Return the text of a parity frame with such a label, with parts of it corrupted."""
     entry, = json.loads(encode([(compressed(random_image()), array)]))
     return json.dumps([entry | damages])
 

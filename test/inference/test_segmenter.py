@@ -22,12 +22,12 @@ SIZES = [(1, 1), (1, 200), (37, 53), (64, 96), (480, 640), (1080, 1920)]
 
 @pytest.fixture(scope='module')
 def segmenter(network_file: Path) -> Segmenter:
-    """Give a segmenter on the CPU."""
+    """Open a segmenter on the CPU."""
     return Segmenter(network_file, device='cpu')
 
 
 def camera_image(height: int, width: int) -> np.ndarray:
-    """Give blurred noise, (height, width, 3) uint8."""
+    """Make blurred noise, (height, width, 3) uint8."""
     noise = np.random.default_rng(height + width).integers(0, 256, (9, 12, 3)).astype(np.uint8)
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -35,7 +35,7 @@ def camera_image(height: int, width: int) -> np.ndarray:
 @torch.inference_mode()
 def reference(network: SegRet, image: np.ndarray,
               input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Give label and probability, each (H, W), as design tells them."""
+    """Compute label and probability, each (H, W), by the reference semantics."""
     resized = cv2.resize(image, input_size[::-1], interpolation=cv2.INTER_LINEAR)
     normalised = (torch.from_numpy(resized) - torch.tensor(MEAN)) / torch.tensor(STD)
     logits = network(normalised.permute(2, 0, 1)[None])

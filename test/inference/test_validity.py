@@ -20,58 +20,58 @@ Spoil = Callable[[np.ndarray], np.ndarray]
 
 @pytest.fixture(scope='module')
 def frames() -> list[np.ndarray]:
-    """Give every tenth frame of the sample drive, (360, 480, 3) uint8 RGB."""
+    """Read every tenth frame of the sample drive, (360, 480, 3) uint8 RGB."""
     drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
     return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
             for recorded in islice(drive, 0, None, 10)]
 
 
 def times(frame: np.ndarray, factor: float) -> np.ndarray:
-    """Give a frame under `factor` times the light."""
+    """Return a frame under `factor` times the light."""
     return np.clip(frame * factor, 0, 255).astype(np.uint8)
 
 
 def noisy(frame: np.ndarray, deviation: float) -> np.ndarray:
-    """Give a frame with a sensor's noise, in grey levels."""
+    """Add a sensor's noise to a frame; sigma in grey levels."""
     noise = np.random.default_rng(0).normal(0, deviation, frame.shape)
     return np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8)
 
 
 def jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
-    """Give a frame as it comes out of a JPEG file."""
+    """Compress and decompress a frame as JPEG."""
     _, data = cv2.imencode('.jpg', frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
 def of_height(frame: np.ndarray, height: int) -> np.ndarray:
-    """Give a frame at another size, its sides in the same ratio."""
+    """Resize a frame, keeping its aspect ratio."""
     return cv2.resize(frame, (height * 4 // 3, height), interpolation=cv2.INTER_AREA)
 
 
 def blurred(frame: np.ndarray, sigma: float = 8) -> np.ndarray:
-    """Give a frame behind a wet lens; sigma in pixels of a frame 360 high."""
+    """Blur a frame as a wet lens does; sigma in pixels of a frame 360 high."""
     return cv2.GaussianBlur(frame, (0, 0), sigma * frame.shape[0] / 360)
 
 
 def washed_out(frame: np.ndarray) -> np.ndarray:
-    """Give a frame with almost nothing but light in it: 250 to 255."""
+    """Overexpose a frame to values of 250 to 255."""
     return 255 - (255 - frame) // 50
 
 
 def bright_sky(frame: np.ndarray) -> np.ndarray:
-    """Give a frame whose upper 40 % are saturated."""
+    """Saturate the upper 40 % of a frame."""
     frame = frame.copy()
     frame[:frame.shape[0] * 2 // 5] = 255
     return frame
 
 
 def uniform(frame: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Give noise of values `low` to `high` in place of a frame."""
+    """Return noise of values `low` to `high` in place of a frame."""
     return np.random.default_rng(0).integers(low, high + 1, frame.shape, np.uint8)
 
 
 def kind_of(image: np.ndarray, limits: Limits = Limits()) -> str | None:
-    """Give the kind of fault of a camera's first picture."""
+    """Return the kind of fault of a camera's first picture."""
     fault = CameraCheck()(image, limits)
     return fault.kind if fault else None
 

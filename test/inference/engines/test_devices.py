@@ -54,14 +54,14 @@ def pc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver | str = HERE,
           missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13) -> Found:
-    """Give a machine that has everything, but for what is told."""
+    """Describe a machine that lacks nothing but what the arguments say."""
     providers = PROVIDERS if wheels == ('onnxruntime-gpu',) else PROVIDERS[-1:]
     return Found(dict.fromkeys(wheels, '1.31.1'), providers, cuda, driver, list(missing),
                  extras)
 
 
 def compiled(path: Path, code: str, *arguments: str) -> Path:
-    """Give a shared library of C code."""
+    """Compile C code to a shared library."""
     subprocess.run(['gcc', '-shared', '-fPIC', '-x', 'c', '-', '-x', 'none',
                     '-o', str(path), *arguments],
                    input=code, text=True, check=True)
@@ -69,7 +69,7 @@ def compiled(path: Path, code: str, *arguments: str) -> Path:
 
 
 def stand_in(path: Path, version: int, status: int, count: int) -> str:
-    """Give a library with those functions of the NVIDIA driver's that are asked."""
+    """Compile a library with the functions of the NVIDIA driver's that are called."""
     return str(compiled(path, f"""
 #include <stddef.h>
 #include <string.h>

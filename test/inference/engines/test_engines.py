@@ -27,7 +27,7 @@ openvino_engine = pytest.importorskip('segret_ros.inference.engines.openvino')
 
 @pytest.fixture(scope='module')
 def frames() -> list[np.ndarray]:
-    """Give frames of the sample drive, (360, 480, 3) uint8 RGB."""
+    """Read frames of the sample drive, (360, 480, 3) uint8 RGB."""
     drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
     return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
             for recorded in islice(drive, 0, None, 25)]

@@ -32,7 +32,7 @@ without_gpu = pytest.mark.skipif(not lacks('cuda'), reason='this machine has CUD
 
 
 def on_cpu(path: str | Path, device: str = 'cpu', images: int = 1) -> BoundEngine:
-    """Give a `BoundEngine` whose tensors lie in the memory of the CPU."""
+    """Open a `BoundEngine` whose tensors lie in the memory of the CPU."""
     options = session_options()
     options.intra_op_num_threads = 1
     network = open_session(path, options, [(CPU, {})])
@@ -41,7 +41,7 @@ def on_cpu(path: str | Path, device: str = 'cpu', images: int = 1) -> BoundEngin
 
 @pytest.fixture(scope='module')
 def frames() -> list[np.ndarray]:
-    """Give frames of the sample drive, (360, 480, 3) uint8 RGB."""
+    """Read frames of the sample drive, (360, 480, 3) uint8 RGB."""
     drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
     return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
             for recorded in islice(drive, 0, None, 60)]
@@ -49,7 +49,7 @@ def frames() -> list[np.ndarray]:
 
 @pytest.fixture(scope='module')
 def engine() -> BoundEngine:
-    """Give the shipped model on bound tensors."""
+    """Open the shipped model on bound tensors."""
     return on_cpu(default_model())
 
 

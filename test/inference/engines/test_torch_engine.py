@@ -34,7 +34,7 @@ import torch
 
 @pytest.fixture(scope='module')
 def frames() -> list[np.ndarray]:
-    """Give frames of the sample drive, (360, 480, 3) uint8 RGB."""
+    """Read frames of the sample drive, (360, 480, 3) uint8 RGB."""
     drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
     return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
             for recorded in islice(drive, 0, None, 60)]
@@ -42,12 +42,12 @@ def frames() -> list[np.ndarray]:
 
 @pytest.fixture(scope='module')
 def weights(network_file: Path) -> dict[str, np.ndarray]:
-    """Give the weights of the random network's file."""
+    """Read the weights of the random network's file."""
     return weights_of(onnx.load(network_file).graph)
 
 
 def written(model: onnx.ModelProto, like: Path, path: Path, **changes) -> Path:
-    """Give a model file of a graph, with the metadata of another file but for some changes."""
+    """Write a model file of a graph, with the metadata of another file but for some changes."""
     save_model(model, replace(Model.load(like).info, **changes), path)
     return path
 

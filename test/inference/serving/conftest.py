@@ -25,14 +25,14 @@ SEED = 0
 
 
 def blobs(generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Give an (H, W, 3) uint8 RGB image of soft patches."""
+    """Make an (H, W, 3) uint8 RGB image of soft patches."""
     coarse = generator.integers(0, 256, (8, 12, 3), np.uint8)
     return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 @pytest.fixture(scope='session')
 def proven_file(network_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the model file of lively random weights, with float16 weights and frames of its own."""
+    """Write a model file of random weights, stored as float16, with parity frames of its own."""
     import onnx
     from segret_train.onnx_model import save_model, store_as_half
     model, info = onnx.load(network_file), Model.load(network_file).info
@@ -49,7 +49,7 @@ def proven_file(network_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope='session')
 def changed_file(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a sound model file whose classes are mixed up, with the frames of the one before."""
+    """Write an intact model file with mixed-up classes and the parity frames of the other."""
     import onnx
     from onnx import numpy_helper
     from segret_train.onnx_model import save_model
@@ -65,27 +65,27 @@ def changed_file(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def cache(tmp_path: Path) -> EngineCache:
-    """Give an empty cache."""
+    """Return an empty cache."""
     return EngineCache(tmp_path / 'engines')
 
 
 @pytest.fixture(scope='session')
 def built(proven_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Entry:
-    """Give the proven file's engine for OpenVINO, in a cache of its own; do not change it."""
+    """Build that file's engine for OpenVINO in a cache of its own; do not change it."""
     folder = tmp_path_factory.mktemp('built')
     return build_validated_engine(Model.load(proven_file), 'openvino', None, EngineCache(folder))
 
 
 @pytest.fixture
 def filled(cache: EngineCache, built: Entry) -> EngineCache:
-    """Give a cache with that engine."""
+    """Return a cache with that engine."""
     shutil.copytree(built.folder, cache.folder / built.folder.name)
     return cache
 
 
 @pytest.fixture(scope='session')
 def is_right(proven_file: Path) -> Callable[[Engine], bool]:
-    """Give what tells whether an engine labels an unknown image as one made just for that does."""
+    """Return a function that compares an engine's labels of a new image with a fresh engine's."""
     size = Model.load(proven_file).info.input_size
     image_rgb = blobs(np.random.default_rng(SEED + 1), size)
 

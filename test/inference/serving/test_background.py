@@ -67,14 +67,14 @@ def arguments_of(path: Path, device: str, cache: EngineCache, spare: Path) -> li
 
 @pytest.fixture
 def unwritable(tmp_path: Path) -> EngineCache:
-    """Give a cache that keeps nothing: its folder is below a file."""
+    """Return a cache that can hold nothing: its folder is below a file."""
     (tmp_path / 'file').write_text('')
     return EngineCache(tmp_path / 'file' / 'engines')
 
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BackgroundBuild]]:
-    """Give the builds that `Supervisor` begins."""
+    """Collect the builds that `Supervisor` begins."""
     begun = []
 
     def begin(*arguments) -> BackgroundBuild:

@@ -17,7 +17,7 @@ from segret_ros.inference.serving.parity import shipped_images
 
 def run(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *arguments
         ) -> tuple[int, str, str]:
-    """Give the command's exit code, and what it writes to both outputs."""
+    """Run the command; return its exit code and what it writes to both outputs."""
     monkeypatch.setattr(sys, 'argv', ['segret_engine', *map(str, arguments)])
     code = command.main()
     return code, *capsys.readouterr()
@@ -25,7 +25,7 @@ def run(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *argumen
 
 @pytest.fixture
 def engine(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, cache: EngineCache):
-    """Give what runs the command on an empty cache."""
+    """Return a function that runs the command on an empty cache."""
     return lambda *arguments: run(capsys, monkeypatch, *arguments, '--cache', cache.folder)
 
 

@@ -31,7 +31,7 @@ class Damager:
     generator: np.random.Generator
 
     def __call__(self, content: bytes, begin: int = 0, end: int | None = None) -> bytes:
-        """Give a content that was cut or has one bit flipped, from `begin` to before `end`."""
+        """Cut a content or flip one bit of it, from `begin` to before `end`."""
         place = int(self.generator.integers(begin, len(content) if end is None else end))
         if self.generator.random() < 0.5:
             return content[:place]
@@ -135,7 +135,7 @@ def labels(path: Path, images: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def check_damages(path: Path, damaged: Callable[[bytes], bytes], count: int, folder: Path) -> int:
-    """Give how many of some damages were not refused; these label as if nothing had happened."""
+    """Count the corruptions that were not refused; these files label as before."""
     info, content = Model.load(path).info, path.read_bytes()
     generator = np.random.default_rng(1)
     images = [generator.integers(0, 256, (*info.input_size, 3), np.uint8)]

@@ -33,7 +33,7 @@ class Frame:
     values: dict | None = None
 
     def line(self, classes: Sequence[str]) -> dict:
-        """Give the fields of the frame's line by column."""
+        """Return the fields of the frame's line by column."""
         line = {**LINES, 'stamp_ns': self.stamp_ns, 'time_ns': self.stamp_ns + DELAY_NS}
         line |= {f'area_{name}': area for name, area in zip(classes, self.areas)}
         if self.hits is not None:

@@ -18,7 +18,7 @@ TRUE_LABEL = '/camera/label/compressed'
 
 
 def images(frames: int) -> Iterator[Recorded]:
-    """Give the first images of the sample drive."""
+    """Return the first images of the sample drive."""
     return islice(read_bag(SAMPLE_DRIVE, [IMAGE]), frames)
 
 
@@ -47,7 +47,7 @@ class SampleTruth:
 
     def nearest(self, camera: str, stamp: int,
                 tolerance_ns: int | None = None) -> np.ndarray | None:
-        """Give the nearest label; None beyond the tolerance."""
+        """Return the nearest label; None beyond the tolerance."""
         self.asked.append((stamp, tolerance_ns))
         nearest = min(self._labels, key=lambda known: abs(known - stamp))
         return self._labels[nearest] if abs(nearest - stamp) <= (tolerance_ns or 0) else None

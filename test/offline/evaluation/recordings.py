@@ -34,12 +34,12 @@ MAX_PIXELS = 10 ** 6
 
 @cache
 def sample_drive() -> tuple[Recorded, ...]:
-    """Give the messages of the sample drive's camera and labels."""
+    """Read the messages of the sample drive's camera and labels."""
     return tuple(read_bag(DRIVE, [CAMERA, TRUE_LABEL]))
 
 
 def first(frames: int) -> list[Recorded]:
-    """Give the first frames of the sample drive with their labels."""
+    """Return the first frames of the sample drive with their labels."""
     images = [item for item in sample_drive() if item.topic == CAMERA]
     return [item for item in sample_drive() if item.time_ns < images[frames].time_ns]
 
@@ -53,30 +53,30 @@ def write_bag(path: Path, messages: Iterable[Recorded]) -> Path:
 
 
 def restamped(recorded: Recorded, new_stamp_ns: int) -> Recorded:
-    """Give a message with another stamp."""
+    """Return a message with another stamp."""
     message = recorded.message()
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(new_stamp_ns, 10 ** 9)
     return serialize(recorded.topic, recorded.time_ns, message)
 
 
 def renamed(recorded: Recorded, topic: str) -> Recorded:
-    """Give a message on another topic."""
+    """Return a message on another topic."""
     return serialize(topic, recorded.time_ns, recorded.message())
 
 
 def raw_label(topic: str, time_ns: int, label: np.ndarray) -> Recorded:
-    """Give a label as an Image of mono8."""
+    """Return a label as an Image of mono8."""
     return serialize(topic, time_ns, label_message(new_header(time_ns, 'camera'), label))
 
 
 def images(messages: Iterable[Recorded]) -> dict[int, np.ndarray]:
-    """Give the camera's images by stamp."""
+    """Return the camera's images by stamp."""
     found = [item.message() for item in messages if item.topic == CAMERA]
     return {stamp_ns(message.header): decode_compressed(message, MAX_PIXELS) for message in found}
 
 
 def true_labels(messages: Iterable[Recorded]) -> dict[int, np.ndarray]:
-    """Give the true labels by stamp."""
+    """Return the true labels by stamp."""
     found = [item.message() for item in messages if item.topic == TRUE_LABEL]
     return {stamp_ns(message.header): decode_label(message) for message in found}
 
@@ -103,5 +103,5 @@ def evaluate_apart(*arguments: object) -> str:
 
 
 def metrics(folder: Path) -> dict:
-    """Give the content of an output folder's metrics.json."""
+    """Read an output folder's metrics.json."""
     return json.loads((folder / 'metrics.json').read_text())

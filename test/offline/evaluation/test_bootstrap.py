@@ -11,7 +11,7 @@ SECOND = 1_000_000_000
 
 
 def blocks_of(count: int, frames: int) -> Blocks:
-    """Give blocks of so many frames each, of one camera."""
+    """Return blocks of so many frames each, of one camera."""
     return Blocks(np.zeros(count * frames, int), np.arange(count * frames) * SECOND // frames)
 
 
@@ -56,7 +56,7 @@ def test_few_blocks_have_no_interval() -> None:
 
 
 def share_wrong(random: np.random.Generator, blocks: int, frames: int) -> np.ndarray:
-    """Give differences of frames, (frames,): alike within a block, of mean zero."""
+    """Return differences of frames, (frames,): alike within a block, of mean zero."""
     scene = np.repeat(random.normal(size=blocks), frames)
     return scene + 0.3 * random.normal(size=scene.size)
 

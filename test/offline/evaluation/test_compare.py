@@ -29,7 +29,7 @@ HALF = (0.5, 0.5)
 
 def drive(hits: Sequence[tuple[int, int]], step_ns: int = SECOND) -> list[Frame]:
     """
-    Give frames of 100 pixels, half of them of each class, with given hits.
+    Write frames of 100 pixels, half of each class, with the given hits.
 
     A pixel that is missed by one class is taken by the other one.
     """
@@ -38,7 +38,7 @@ def drive(hits: Sequence[tuple[int, int]], step_ns: int = SECOND) -> list[Frame]
 
 
 def compared(folder: Path, a: Sequence[Frame], b: Sequence[Frame], **changes) -> Comparison:
-    """Give the comparison of two folders of two classes; `changes` are those of B."""
+    """Compare two folders of two classes; `changes` are those of B."""
     return compare(write_folder(folder / 'a', CLASSES, a),
                    write_folder(folder / 'b', CLASSES, b, **changes))
 

@@ -174,7 +174,7 @@ def test_a_span_and_every_nth_frame(bag: Path, tmp_path: Path) -> None:
 
 
 def broken(drive: list) -> list:
-    """Give a drive of a cut image, two with wrong stamps and a small one."""
+    """Write a drive of a cut image, two with wrong stamps and a small one."""
     cameras = [item for item in drive if item.topic == CAMERA]
     cut = cameras[2].message()
     cut.data = cut.data[:5000]

@@ -64,7 +64,7 @@ class Page(HTMLParser):
 
 def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool = False,
           damage: list | None = None, faults: list | None = None) -> tuple[dict, dict]:
-    """Give metrics and columns of a drive of frames of 8 x 8 pixels, all of the first class."""
+    """Return metrics and columns of a drive of 8 x 8 frames, all of the first class."""
     tally = Tally(len(names))
     label = np.zeros((8, 8), np.uint8)
     lines = []

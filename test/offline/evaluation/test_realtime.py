@@ -100,7 +100,7 @@ def play(folder: Path) -> Run:
 @pytest.fixture(scope='module')
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """
-    Give a run whose first images and first label the recorder heard.
+    Return a run whose first images and first label the recorder heard.
 
     Nobody waits for a recorder: DDS may make it known to the player and to the node when part of
     the drive is over. Such a run tells nothing, and is made again.
@@ -180,7 +180,7 @@ class StillTruth:
     """A truth that never changes."""
 
     def nearest(self, camera: str, stamp: int, tolerance_ns: int | None = None) -> np.ndarray:
-        """Give the left half one class, the right another."""
+        """Label the left half one class, the right another."""
         return np.repeat(np.repeat(np.uint8([[2, 5]]), 240, axis=1), 360, axis=0)
 
 

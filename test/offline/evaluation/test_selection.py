@@ -25,7 +25,7 @@ LABELS = LabelSet(('road', 'traffic sign', 'tree'), ((128, 64, 128), (220, 220, 
 
 
 def table(*frames: dict) -> dict[str, np.ndarray]:
-    """Give the columns of frames, one a second, that are usual but for what is given."""
+    """Return the columns of frames, one a second, usual but for what `frames` say."""
     rows = [{**USUAL, 'time_ns': number * SECOND, **frame} for number, frame in enumerate(frames)]
     types = {'bag': object, 'camera': object, 'problem': object, 'time_ns': np.int64}
     return {name: np.array([row[name] for row in rows], types.get(name, np.float32))
@@ -114,7 +114,7 @@ def test_nothing_gives_nothing() -> None:
 
 @pytest.fixture(scope='module')
 def frames() -> Frames:
-    """Give twelve frames of the sample drive with names, images and true labels."""
+    """Read twelve frames of the sample drive with names, images and true labels."""
     recorded = read_bag(share_directory() / 'data' / 'sample_drive', list(TOPICS))
     found: dict[int, dict] = {}
     for item in recorded:
@@ -129,14 +129,14 @@ def frames() -> Frames:
 
 
 def tiny(*names: str) -> Frames:
-    """Give frames of 3 x 5 pixels; the last rows of their labels are no classes."""
+    """Make frames of 3 x 5 pixels; the last rows of their labels are no classes."""
     label = np.repeat(np.array([[1], [255], [3]], np.uint8), 5, 1)
     return [(name, np.full((3, 5, 3), number, np.uint8), label)
             for number, name in enumerate(names)]
 
 
 def files_of(folder: Path) -> set[str]:
-    """Give the paths of all files below a folder."""
+    """List the paths of all files below a folder."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob('*') if path.is_file()}
 
 

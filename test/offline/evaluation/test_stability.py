@@ -23,7 +23,7 @@ Frames = list[tuple[np.ndarray, np.ndarray]]
 
 @pytest.fixture(scope='module')
 def drive() -> Frames:
-    """Give the sample drive's frames, (360, 480, 3) uint8 RGB, with their true labels."""
+    """Read the sample drive's frames, (360, 480, 3) uint8 RGB, with their true labels."""
     recorded = list(read_bag(share_directory() / 'data' / 'sample_drive', [IMAGE, LABEL]))
     images = [cv2.cvtColor(cv2.imdecode(np.asarray(item.message().data), cv2.IMREAD_COLOR),
                            cv2.COLOR_BGR2RGB) for item in recorded if item.topic == IMAGE]
@@ -33,18 +33,18 @@ def drive() -> Frames:
 
 @pytest.fixture(scope='module')
 def image(drive: Frames) -> np.ndarray:
-    """Give one frame of the drive."""
+    """Return one frame of the drive."""
     return drive[50][0]
 
 
 def steps_of(frames: Frames, num_classes: int = CLASSES) -> list[Step | None]:
-    """Give the steps of a camera's frames, one a frame."""
+    """Compute the steps of a camera's frames, one a frame."""
     stability = Stability(num_classes)
     return [stability(image, label) for image, label in frames]
 
 
 def tally_of(steps: list[Step | None], num_classes: int = CLASSES) -> StabilityTally:
-    """Give the sum of all steps that there are."""
+    """Add up all steps that there are."""
     tally = StabilityTally(num_classes)
     for step in steps:
         if step is not None:
@@ -53,13 +53,13 @@ def tally_of(steps: list[Step | None], num_classes: int = CLASSES) -> StabilityT
 
 
 def figures_of(frames: Frames, num_classes: int = CLASSES) -> dict:
-    """Give what is told of a camera's frames."""
+    """Return the report on a camera's frames."""
     tally = tally_of(steps_of(frames, num_classes), num_classes)
     return tally.as_json([str(number) for number in range(num_classes)])
 
 
 def without_flow(frames: Frames) -> tuple[float, float]:
-    """Give the mean IoU of labels and the next ones in the same places, and the share kept."""
+    """Compute the mean IoU of labels with the next ones in the same places, and the share kept."""
     tally = StabilityTally(CLASSES)
     for (_, last), (_, new) in zip(frames, frames[1:]):
         known = (last < CLASSES) & (new < CLASSES)
@@ -73,7 +73,7 @@ def without_flow(frames: Frames) -> tuple[float, float]:
 
 
 def region(shape: tuple[int, int], inside: int, outside: int = 0) -> np.ndarray:
-    """Give a label whose middle, 1/4 of all pixels, is another class."""
+    """Return a label whose middle, 1/4 of all pixels, is another class."""
     label = np.full(shape, outside, np.uint8)
     height, width = shape
     label[height // 4:height * 3 // 4, width // 4:width * 3 // 4] = inside
@@ -81,7 +81,7 @@ def region(shape: tuple[int, int], inside: int, outside: int = 0) -> np.ndarray:
 
 
 def window(frame: np.ndarray, number: int) -> np.ndarray:
-    """Give the part of a frame that a camera sees which moves by 7 pixels right and 3 down."""
+    """Crop a frame as seen by a camera that moves by 7 pixels right and 3 down."""
     return frame[3 * number:3 * number + 300, 7 * number:7 * number + 400].copy()
 
 
