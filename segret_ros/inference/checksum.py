@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The checksum that a model file holds of itself: damage is told, not labelled with."""
+"""The checksum embedded in a model file, so that corrupt files are refused."""
 
 import hashlib
 import re

@@ -34,7 +34,7 @@ class Model:
     """
 
     path: Path
-    content: bytes = field(repr=False, compare=False)  # the hash tells
+    content: bytes = field(repr=False, compare=False)  # the hash is
     sha256: str
     info: ModelInfo
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a model file tells of itself."""
+"""The metadata of a model file."""
 
 from dataclasses import dataclass, field
 import json

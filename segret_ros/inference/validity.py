@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether a camera's picture is worth segmenting: frozen, black, overexposed or blurred ones."""
+"""Check camera images before they are segmented: frozen, black, overexposed or blurred."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ ROW_STEP = 4  # of the rows that are compared for a frozen camera
 @dataclass(frozen=True)
 class Limits:
     """
-    From where on a picture is of no use; the defaults are measured in docs/planning.md.
+    Limits beyond which an image is unusable; the defaults are measured in docs/planning.md.
 
     :param frozen_frames: that many further frames of the same content are a frozen camera;
         0: not checked.
@@ -49,7 +49,7 @@ class Limits:
 @dataclass(frozen=True)
 class Fault:
     """
-    What is wrong with a picture.
+    What is wrong with an image.
 
     :param kind: one of `FAULTS`.
     :param text: the measured value, the limit and what to do, in one sentence.

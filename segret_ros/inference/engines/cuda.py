@@ -70,7 +70,7 @@ class TensorRtEngine(CudaEngine):
     A model on a GPU by TensorRT, which is built for that GPU; parameters as of `CudaEngine`.
 
     TensorRT takes the types from the graph: a float16 file in float16 but for what is float32 in
-    it, an int8 file as its quantisation tells. A float32 file is computed without TF32, which
+    it, an int8 file as it is quantised. A float32 file is computed without TF32, which
     `nvidia.forbid_tf32` sees to: ONNX Runtime has no option for that.
 
     :param built: folder that `build` has filled; None: it is built now, which takes minutes.
@@ -163,7 +163,7 @@ def open_on_gpu(path: str | Path, options: SessionOptions, providers: Providers,
                           'another device, or cpu') from error
     if wanted not in session.get_providers():
         raise DeviceError(f'{wanted} did not start, though nothing that is known of is missing: '
-                          'the log of ONNX Runtime tells why, or use cpu')
+                          'the log of ONNX Runtime says why, or use cpu')
     return session
 
 

@@ -32,7 +32,7 @@ WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
 # For the CUDA of the newest onnxruntime-gpu that this Python gets, as the extra of setup.py.
 TENSORRT_WHEEL = f'tensorrt-cu{13 if sys.version_info >= (3, 11) else 12}==10.*'
 TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
-WHAT_FITS = 'docs/jetson.md tells what fits this JetPack'
+WHAT_FITS = 'docs/jetson.md says what fits this JetPack'
 
 
 class Lack(NamedTuple):
@@ -91,7 +91,7 @@ class Device:
     """
     A device that an engine can be asked for by name.
 
-    :param engine: the library that runs it, with its version and the GPU where it is told.
+    :param engine: the library that runs it, with its version, and the GPU where it is known.
     :param lacks: what it needs; nothing where it can be used.
     """
 
@@ -241,10 +241,10 @@ def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
         return []
     if not driver.gpus:
         return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})', _remedy(
-            'nvidia-smi tells more, CUDA_VISIBLE_DEVICES may hide it, a container has to be '
+            'nvidia-smi says more, CUDA_VISIBLE_DEVICES may hide it, a container has to be '
             'started with --gpus all',
             'CUDA_VISIBLE_DEVICES may hide it, the user has to be in the groups video and render, '
-            'a container has to be started as docs/jetson.md tells'))]
+            'a container has to be started as docs/jetson.md says'))]
     there = ', '.join(f'{kind_of(device)}:{index} is {name}'
                       for index, name in enumerate(driver.gpus))
     return [Lack(f'there is no GPU {number_of(device)}', f'use another ({there})')]
@@ -286,8 +286,8 @@ def cuda_of_torch(version: str) -> int:
 
     :param version: text of its file `version.py`.
     """
-    told = re.search(r"""^cuda\b.*=\s*['"](\d+)""", version, re.MULTILINE)
-    return int(told[1]) if told else 0
+    found = re.search(r"""^cuda\b.*=\s*['"](\d+)""", version, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def installed(*names: str) -> dict[str, str]:
@@ -302,5 +302,5 @@ def installed(*names: str) -> dict[str, str]:
 
 
 def built_for_cuda() -> int:
-    """Return the major version of CUDA that ONNX Runtime was built for, 0 where it's not told."""
+    """Return the major version of CUDA that ONNX Runtime was built for, or 0 where unknown."""
     return int((getattr(onnxruntime, 'cuda_version', '') or '0').partition('.')[0])

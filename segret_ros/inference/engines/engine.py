@@ -117,7 +117,7 @@ def first_that_succeeds(device: str, work: Callable[[str], Result]) -> Result:
     """
     devices = devices_of_auto() if device == 'auto' else [device]
     if device == 'auto' and gpu_of(devices[0]) is None:
-        logger.info('no GPU to use here (segret_bench --device tells why): auto takes a CPU')
+        logger.info('no GPU to use here (segret_bench --device says why): auto takes a CPU')
     for name in devices[:-1]:
         try:
             return work(name)

@@ -38,7 +38,7 @@ class Driver:
 
 
 def find_driver() -> Driver | str:
-    """Return what the NVIDIA driver tells, or why it can't be loaded."""
+    """Describe the NVIDIA driver, or say why it can't be loaded."""
     try:
         return read_driver(DRIVER)
     except OSError as error:
@@ -52,7 +52,7 @@ def memory_of(number: int) -> int:
 
 def read_driver(library: str) -> Driver:
     """
-    Return what the NVIDIA driver tells (CUDA driver API: version, initialisation, devices).
+    Describe the NVIDIA driver (CUDA driver API: version, initialisation, devices).
 
     :param library: file name of the driver's.
     :raises OSError: where it can't be loaded.

@@ -107,12 +107,12 @@ class BackgroundBuild:
 
     def _note(self, line: str) -> None:
         try:
-            told = json.loads(line)
-            self.phase = told['phase']
+            report = json.loads(line)
+            self.phase = report['phase']
         except (ValueError, KeyError, TypeError, RecursionError):
             return  # written by something else, before the child's own lines
-        self.error = told.get('error', '')
-        self.uncached = told.get('uncached', '')
+        self.error = report.get('error', '')
+        self.uncached = report.get('uncached', '')
 
 
 def main() -> int:

@@ -145,10 +145,10 @@ def to_text(entries: Sequence[Entry], folder: Path) -> str:
 
 def _row(entry: Entry) -> tuple[str, ...]:
     key, parity = entry.key, entry.parity
-    told = [iou for iou in parity.class_iou if iou is not None]
+    known = [iou for iou in parity.class_iou if iou is not None]
     streams = f', {key.streams} streams' if key.streams else ''
     return (f'{key.model} {key.model_sha256[:8]}', f'{key.device}{streams}', parity.precision,
-            f'{parity.share_equal:.3%}', f'{min(told):.2%}' if told else '-',
+            f'{parity.share_equal:.3%}', f'{min(known):.2%}' if known else '-',
             _size(entry.size_bytes),
             time.strftime('%Y-%m-%d %H:%M', time.localtime(entry.built_at)),
             f'{entry.built_s:.1f} s', usable(entry))

@@ -62,8 +62,8 @@ class Parity:
         return ''
 
     def __str__(self) -> str:
-        told = [iou for iou in self.class_iou if iou is not None]
-        worst = f', worst class {min(told):.2%}' if told else ''
+        known = [iou for iou in self.class_iou if iou is not None]
+        worst = f', worst class {min(known):.2%}' if known else ''
         return (f'{self.share_equal:.3%} of the labels of {self.frames} frames equal in '
                 f'{self.precision}{worst}')
 

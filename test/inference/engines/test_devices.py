@@ -162,7 +162,7 @@ def test_remedies_on_a_jetson_are_its_own(monkeypatch: pytest.MonkeyPatch, lacki
 def test_pytorch_with_cuda_for_a_jetson_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, 'machine', lambda: 'aarch64')
     lack, = torch_lacks('torch', FoundTorch([], 0, HERE))
-    assert lack.remedy == 'docs/jetson.md tells what fits this JetPack'
+    assert lack.remedy == 'docs/jetson.md says what fits this JetPack'
 
 
 def test_the_order_is_wheel_driver_libraries_gpu() -> None:
