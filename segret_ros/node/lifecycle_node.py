@@ -6,7 +6,6 @@
 from collections.abc import Callable
 from functools import partial, wraps
 import traceback
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -87,8 +86,7 @@ class SegretNode(ManagedNode):
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def set_parameters_atomically(self, parameter_list: 'list[Parameter[Any]]'
-                                  ) -> SetParametersResult:
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set parameters, each `as_declared`; all of rclpy's ways to set them end here."""
         try:
             parameters = [as_declared(item) for item in parameter_list]
@@ -224,7 +222,7 @@ class SegretNode(ManagedNode):
                 'image is remapped, but no camera has a topic of that name: remap '
                 + ' and '.join(f'{name}/image' for name in parameters.cameras))
 
-    def _on_set_parameters(self, parameters: 'list[Parameter[Any]]') -> SetParametersResult:
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Reject what can't change now; the rest applies from the next image on."""
         if self._configured is None:
             return SetParametersResult(successful=True)

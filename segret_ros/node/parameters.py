@@ -160,7 +160,7 @@ def declare_parameters(node: Node) -> None:
                 raise ValueError(result.reason)
 
 
-def as_declared(parameter: 'Parameter[Any]') -> 'Parameter[Any]':
+def as_declared(parameter: Parameter) -> Parameter:
     """
     Return a parameter in the type that it is declared with.
 

@@ -204,10 +204,12 @@ class Player:
         """Subscribe to one of the node's topics; return its name."""
         topic = node_topic(camera, f'segmentation/{output}')
         type_name = f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
-        self._node.create_subscription(
-            kind, topic, lambda data: self._on_output(
-                camera.topic, output, Recorded(topic, type_name, self._time.now_ns(), data)),
-            QUEUE, raw=True)
+
+        def on_output(data: bytes) -> None:
+            self._on_output(camera.topic, output,
+                            Recorded(topic, type_name, self._time.now_ns(), data))
+
+        self._node.create_subscription(kind, topic, on_output, QUEUE, raw=True)
         return topic
 
     def __enter__(self) -> 'Player':
