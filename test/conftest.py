@@ -24,7 +24,7 @@ NEED = {'openvino': ['inference/serving'],
         'torch': ['inference/engines', 'inference/test_confidence.py',
                   'inference/test_labels.py', 'inference/test_model_file.py',
                   'inference/test_segmenter.py', 'inference/serving/test_supervisor.py',
-                  'network', 'train']}
+                  'network', 'tools', 'train']}
 MISSING = [module for module in NEED if not find_spec(module)]
 collect_ignore = [path for module in MISSING for path in NEED[module]]
 MODELS = Path(__file__).with_name('models')
