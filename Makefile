@@ -51,7 +51,7 @@ coverage: develop
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=html:out/coverage test
 
 soak: develop
-	$(BIN)/python test/node/soak.py --output out/soak
+	$(BIN)/python tools/soak.py --output out/soak
 
 $(VENV)/runtime: setup.py constraints.txt | $(VENV)/made
 	@echo 'Installing the runtime into $(VENV), without PyTorch: about 200 MB to download, 0.7 GB on disk, a minute or two'

@@ -3,17 +3,14 @@
 
 """Labels and confidence against PyTorch's interpolation, argmax and softmax."""
 
-from itertools import islice
-
 import cv2
 import numpy as np
 import pytest
-from segret_ros.files.share import default_model, share_directory
+from segret_ros.files.share import default_model
 from segret_ros.inference import Model
 from segret_ros.inference.confidence import confidence_of
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.labels import Blocks
-from segret_ros.offline.bags import read_bag
 import torch
 from torch.nn import functional
 
@@ -24,16 +21,11 @@ CERTAIN = 1e-5  # two resized logits closer than that are equal, as far as float
 
 
 @pytest.fixture(scope='module')
-def real_logits() -> list[np.ndarray]:
+def real_logits(frames: list[np.ndarray]) -> list[np.ndarray]:
     """Compute the shipped model's logits of frames of the sample drive, (11, 90, 120) each."""
-    share = share_directory()
-    engine = open_engine(Model.load(default_model()), 'cpu')
-    messages = read_bag(share / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
-    images = [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)
-              for recorded in islice(messages, 0, None, 40)]
-    height, width = Model.load(default_model()).info.input_size
-    return [engine.run(cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_BGR2RGB))
-            for image in images]
+    model = Model.load(default_model())
+    engine = open_engine(model, 'cpu')
+    return [engine.run(cv2.resize(frame, model.info.input_size[::-1])) for frame in frames[::4]]
 
 
 def noise(classes: int, grid: tuple[int, int], spread: float = 2) -> np.ndarray:

@@ -3,11 +3,11 @@
 
 """Segmenter against the reference semantics in PyTorch, on images of all sizes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import re
 import subprocess
 import sys
-from threading import Thread
 
 import cv2
 import numpy as np
@@ -98,19 +98,10 @@ def test_it_tells_its_stages_device_and_name(segmenter: Segmenter) -> None:
 def test_threads_may_share_it(segmenter: Segmenter) -> None:
     images = [camera_image(64, width) for width in (50, 96, 130, 200)]
     expected = [segmenter(image).label for image in images]
-    results: dict[int, list[np.ndarray]] = {}
-
-    def work(index: int) -> None:
-        results[index] = [segmenter(images[index]).label for _ in range(5)]
-
-    threads = [Thread(target=work, args=(index,)) for index in range(len(images))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for index, label in enumerate(expected):
-        for found in results[index]:
-            np.testing.assert_array_equal(found, label)
+    with ThreadPoolExecutor(len(images)) as threads:
+        found = threads.map(lambda image: [segmenter(image).label for _ in range(5)], images)
+    for labels, its_first in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(labels, [its_first] * 5)
 
 
 @pytest.mark.parametrize(('image', 'value'), [

@@ -5,25 +5,14 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Callable
 
 import cv2
 import numpy as np
 import pytest
-from segret_ros.files.share import share_directory
 from segret_ros.inference.validity import CameraCheck, Limits
-from segret_ros.offline.bags import read_bag
 
 Spoil = Callable[[np.ndarray], np.ndarray]
-
-
-@pytest.fixture(scope='module')
-def frames() -> list[np.ndarray]:
-    """Read every tenth frame of the sample drive, (360, 480, 3) uint8 RGB."""
-    drive = read_bag(share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed'])
-    return [cv2.imdecode(np.asarray(recorded.message().data), cv2.IMREAD_COLOR)[..., ::-1].copy()
-            for recorded in islice(drive, 0, None, 10)]
 
 
 def times(frame: np.ndarray, factor: float) -> np.ndarray:

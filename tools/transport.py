@@ -4,7 +4,7 @@
 """
 Latency of an image from one process to another by transport of the middleware.
 
-`python test/node/transport.py` runs a publisher and a subscriber of rgb8 images as processes of
+`python tools/transport.py` runs a publisher and a subscriber of rgb8 images as processes of
 their own for each transport in turn, and prints the table of docs/transport.md. No network and no
 node of ours: rclpy and DDS alone.
 """

@@ -4,7 +4,7 @@
 """
 Latency of a frame from the camera's publish to the receipt of its label.
 
-`python test/node/latency.py --model MODEL.onnx` runs the real node and prints the table of
+`python tools/latency.py --model MODEL.onnx` runs the real node and prints the table of
 docs/latency.md, the median of each step. Camera and reader are this process, the node another.
 """
 
@@ -24,6 +24,7 @@ from segret_ros.offline.bench_measure import camera_frames
 
 STAGES = ('waiting', 'decode', 'check', 'resize', 'network', 'labels')
 WARM_UP_FRAMES = 10
+TESTS = Path(__file__).resolve().parents[1] / 'test'
 
 
 def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
@@ -35,7 +36,7 @@ def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
     :return: for each labelled frame `total` and `STAGES`, in ms; the number of frames sent.
     """
     from diagnostic_msgs.msg import DiagnosticArray
-    sys.path.append(str(Path(__file__).parents[1]))
+    sys.path += [str(TESTS), str(TESTS / 'node')]
     from node_process import image_message, Peer, running_node, values_of
     from segret_ros.node.stamps import stamp_ns
     from sensor_msgs.msg import Image

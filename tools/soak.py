@@ -18,6 +18,7 @@ import time
 import numpy as np
 from segret_ros.offline.charts import as_svg, COLORS, Figure, new_figure
 
+TESTS = Path(__file__).resolve().parents[1] / 'test'
 CAMERAS = ('front', 'left', 'right', 'rear')
 RATE_HZ = 30
 SAMPLE_S = 10.0
@@ -34,6 +35,7 @@ WIDTH, HEIGHT = 1100, 360  # pixels
 def run(minutes: float, folder: Path) -> list[dict]:
     """Run the node and send images; return a sample per camera every 10 s."""
     from builtin_interfaces.msg import Time
+    sys.path += [str(TESTS), str(TESTS / 'node')]
     from node_process import Diagnostics, noisy_jpegs, Peer, running_node, values_of
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
