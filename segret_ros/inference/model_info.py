@@ -3,7 +3,8 @@
 
 """The metadata of a model file."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 import json
 import re
 from typing import Any
@@ -13,6 +14,7 @@ from segret_ros.labels.label_set import LabelSet
 # Counts up when a reader of this one would misread the file; docs/model_file.md has the rule.
 FORMAT = 'segret_ros model 1'
 TEMPERATURES = (0.01, 100.0)  # the lowest and highest that any network could need
+REQUIRED = ('input_size', 'variant', 'training_data', 'miou', 'miou_data', 'source')
 PRECISIONS = ('float32', 'float16', 'int8')
 COMMAND = 'segret_export CHECKPOINT --output MODEL.onnx'
 HOW_TO_MAKE = f'make a right one with: {COMMAND}'
@@ -82,27 +84,12 @@ class ModelInfo:
                              'numbers of 0..1, before and after')
 
     def to_metadata(self) -> dict[str, str]:
-        """Return the ONNX metadata properties, all strings."""
-        return {
-            'segret.format': FORMAT,
-            'segret.class_names': json.dumps(self.labels.names),
-            'segret.palette': json.dumps(self.labels.colors),
-            'segret.input_size': json.dumps(self.input_size),
-            'segret.variant': self.variant,
-            'segret.training_data': self.training_data,
-            'segret.miou': json.dumps(self.miou),
-            'segret.miou_data': self.miou_data,
-            'segret.source': self.source,
-            'segret.temperature': str(self.temperature),
-            'segret.calibration_error': json.dumps(self.calibration_error),
-            'segret.calibration_data': self.calibration_data,
-            'segret.checkpoint_sha256': self.checkpoint_sha256,
-            'segret.opset': json.dumps(self.opset),
-            'segret.tools': json.dumps(self.tools),
-            'segret.precision': self.precision,
-            'segret.quantised_on': self.quantised_on,
-            'segret.parity_frames': self.parity_frames,
-        }
+        """Return the ONNX metadata properties: texts as they are, all else as JSON."""
+        values = {'format': FORMAT, 'class_names': self.labels.names,
+                  'palette': self.labels.colors,
+                  **{item.name: getattr(self, item.name) for item in fields(self)[1:]}}
+        return {f'segret.{name}': value if isinstance(value, str) else json.dumps(value)
+                for name, value in values.items()}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], path: str) -> 'ModelInfo':
@@ -116,14 +103,13 @@ class ModelInfo:
         """
         _check_format(metadata.get('segret.format'), path)
         try:
-            height, width = json.loads(metadata['segret.input_size'])
             labels = LabelSet(
                 tuple(json.loads(metadata['segret.class_names'])),
                 tuple(tuple(color) for color in json.loads(metadata['segret.palette'])))
-            return cls(labels, (int(height), int(width)), metadata['segret.variant'],
-                       metadata['segret.training_data'], json.loads(metadata['segret.miou']),
-                       metadata['segret.miou_data'], metadata['segret.source'],
-                       **_calibration(metadata), **_making(metadata))
+            return cls(labels, **{
+                item.name: READ.get(item.name, str)(metadata[f'segret.{item.name}'])
+                for item in fields(cls)[1:]
+                if item.name in REQUIRED or f'segret.{item.name}' in metadata})
         except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ModelError(f'{path}: its metadata is corrupt ({error}); {HOW_TO_MAKE}'
                              ) from error
@@ -141,21 +127,26 @@ def _check_format(found: str | None, path: str) -> None:
     raise ModelError(f'{path}: its segret.format is {found!r}, not {FORMAT!r}; {HOW_TO_MAKE}')
 
 
-def _calibration(metadata: dict[str, str]) -> dict[str, Any]:
-    """Return the parameters of `ModelInfo` on calibration; files from before it have none."""
-    error = json.loads(metadata.get('segret.calibration_error', 'null'))
-    return {'temperature': float(metadata.get('segret.temperature', 1)),
-            'calibration_error': None if error is None else tuple(error),
-            'calibration_data': metadata.get('segret.calibration_data', '')}
+def _input_size(text: str) -> tuple[int, int]:
+    height, width = json.loads(text)
+    return int(height), int(width)
 
 
-def _making(metadata: dict[str, str]) -> dict[str, Any]:
-    """Return the parameters of `ModelInfo` on how the file was made; older files have none."""
-    opset = json.loads(metadata.get('segret.opset', 'null'))
-    tools = dict(json.loads(metadata.get('segret.tools', '{}')))
-    return {'checkpoint_sha256': metadata.get('segret.checkpoint_sha256', ''),
-            'opset': None if opset is None else int(opset),
-            'tools': {name: str(version) for name, version in tools.items()},
-            'precision': metadata.get('segret.precision', 'float32'),
-            'quantised_on': metadata.get('segret.quantised_on', ''),
-            'parity_frames': metadata.get('segret.parity_frames', '')}
+def _calibration_error(text: str) -> tuple[float, ...] | None:
+    error = json.loads(text)
+    return None if error is None else tuple(error)
+
+
+def _opset(text: str) -> int | None:
+    opset = json.loads(text)
+    return None if opset is None else int(opset)
+
+
+def _tools(text: str) -> dict[str, str]:
+    return {name: str(version) for name, version in dict(json.loads(text)).items()}
+
+
+# How to read the properties that are no texts.
+READ: dict[str, Callable[[str], Any]] = {
+    'input_size': _input_size, 'miou': json.loads, 'temperature': float,
+    'calibration_error': _calibration_error, 'opset': _opset, 'tools': _tools}

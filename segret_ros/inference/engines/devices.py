@@ -55,18 +55,19 @@ class Found:
     """
     What this machine has for a provider of ONNX Runtime that needs CUDA.
 
+    :param provider: `CUDA` or `TENSORRT`.
     :param wheels: versions of those of `onnxruntime` and `onnxruntime-gpu` that are installed.
     :param providers: of ONNX Runtime.
     :param cuda: major version that ONNX Runtime was built for; 0 where it does not tell.
-    :param driver: or why it can't be loaded.
     :param missing: file names of the libraries that the provider needs and nobody finds.
     :param extras: the wheel brings the libraries of CUDA and cuDNN if asked to.
     """
 
+    provider: str
     wheels: dict[str, str]
     providers: list[str]
     cuda: int
-    driver: Driver | str
+    driver: Driver
     missing: list[str]
     extras: bool
 
@@ -78,12 +79,11 @@ class FoundTorch:
 
     :param missing: those of `TORCH_NEEDS` that are not installed.
     :param cuda: major version that PyTorch was built for; 0 for one without CUDA.
-    :param driver: or why it can't be loaded.
     """
 
     missing: list[str]
     cuda: int
-    driver: Driver | str
+    driver: Driver
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,15 @@ class Device:
 
 def list_devices() -> list[Device]:
     """Return all devices of this package, with each GPU of this machine."""
-    engine = onnxruntime_name()
-    found = {provider: find(provider) for provider in (CUDA, TENSORRT)}
-    driver = found[CUDA].driver
-    gpus = driver.gpus if isinstance(driver, Driver) else ()
-    engines = {'cuda': engine, **{f'cuda:{number}': f'{engine} on {gpu}'
-                                  for number, gpu in enumerate(gpus)}}
-    return [Device('cpu', engine, []), _openvino(),
-            *(Device(name, its_engine, lacks_of(name, CUDA, found[CUDA]))
-              for name, its_engine in engines.items()),
-            Device('tensorrt', engine, lacks_of('tensorrt', TENSORRT, found[TENSORRT])),
-            _torch('torch'), _torch('torch:cpu')]
+    engine, openvino, torch = onnxruntime_name(), _name_of('openvino'), _name_of('torch')
+    cuda = find(CUDA)
+    gpus = {f'cuda:{number}': f'{engine} on {gpu}' for number, gpu in enumerate(cuda.driver.gpus)}
+    return [Device('cpu', engine, []),
+            Device('openvino', openvino, [] if openvino else [_no_package('openvino')]),
+            *(Device(name, its_engine, lacks_of(name, cuda))
+              for name, its_engine in {'cuda': engine, **gpus}.items()),
+            Device('tensorrt', engine, lacks('tensorrt')),
+            *(Device(name, torch, lacks(name)) for name in ('torch', 'torch:cpu'))]
 
 
 def devices_of_auto() -> list[str]:
@@ -139,21 +137,7 @@ def lacks(device: str) -> list[Lack]:
     """Return what a device lacks here, of a GPU or `torch:cpu`."""
     if kind_of(device) == 'torch':
         return torch_lacks(device, find_torch())
-    provider = TENSORRT if kind_of(device) == 'tensorrt' else CUDA
-    return lacks_of(device, provider, find(provider))
-
-
-def _openvino() -> Device:
-    if find_spec('openvino') is None:
-        return Device('openvino', '', [Lack('the package openvino is not installed',
-                                            'pip install openvino')])
-    version = installed('openvino').get('openvino', '')
-    return Device('openvino', f'openvino {version}'.rstrip(), [])
-
-
-def _torch(name: str) -> Device:
-    version = installed('torch').get('torch')
-    return Device(name, f'torch {version}' if version else '', torch_lacks(name, find_torch()))
+    return lacks_of(device, find(TENSORRT if kind_of(device) == 'tensorrt' else CUDA))
 
 
 def onnxruntime_name() -> str:
@@ -161,14 +145,13 @@ def onnxruntime_name() -> str:
     return f'{getattr(onnxruntime, "package_name", "") or CPU_WHEEL} {onnxruntime.__version__}'
 
 
-def lacks_of(device: str, provider: str, found: Found) -> list[Lack]:
+def lacks_of(device: str, found: Found) -> list[Lack]:
     """
     Return what a device lacks: first the wheel, then the driver, the libraries and the GPU.
 
     :param device: `cuda` or `tensorrt`, or one with a number.
-    :param provider: `CUDA` or `TENSORRT`, which runs it.
     """
-    return [*_wheel_lacks(provider, found),
+    return [*_wheel_lacks(found),
             *_driver_lacks(found.driver, found.cuda, 'ONNX Runtime', GPU_WHEEL),
             *_library_lacks(found), *_gpu_lacks(device, found.driver)]
 
@@ -179,8 +162,7 @@ def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
 
     :param device: `torch`, `torch:N` or `torch:cpu`.
     """
-    its_lacks = [Lack(f'the package {name} is not installed', f'pip install {name}')
-                 for name in found.missing]
+    its_lacks = [_no_package(name) for name in found.missing]
     if gpu_of(device) is None:
         return its_lacks
     if 'torch' not in found.missing and not found.cuda:
@@ -190,7 +172,17 @@ def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
             *_gpu_lacks(device, found.driver)]
 
 
-def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
+def _name_of(package: str) -> str:
+    """Name a package with its version; nothing where it is not installed."""
+    return ' '.join([package, *installed(package).values()]) if find_spec(package) else ''
+
+
+def _no_package(name: str) -> Lack:
+    return Lack(f'the package {name} is not installed', f'pip install {name}')
+
+
+def _wheel_lacks(found: Found) -> list[Lack]:
+    provider = found.provider
     if provider in found.providers:
         return []
     wheels = ' and '.join(f'{name} {version}' for name, version in found.wheels.items())
@@ -204,14 +196,14 @@ def _wheel_lacks(provider: str, found: Found) -> list[Lack]:
                                f"pip install {' '.join(map(repr, needed))}"))]
 
 
-def _driver_lacks(driver: Driver | str, cuda: int, library: str, package: str) -> list[Lack]:
+def _driver_lacks(driver: Driver, cuda: int, library: str, package: str) -> list[Lack]:
     """
     Return what is missing of the driver.
 
     :param cuda: that the library needs, a major version; 0 where it does not tell.
     """
-    if isinstance(driver, str):
-        return [Lack(f'the NVIDIA driver is missing ({driver})', _remedy(
+    if not driver.cuda:
+        return [Lack(f'the NVIDIA driver is missing ({driver.trouble})', _remedy(
             'sudo ubuntu-drivers install, or start the container with --gpus all',
             'it comes with JetPack; start the container with --runtime nvidia (docs/jetson.md)'))]
     if driver.cuda < cuda:
@@ -236,8 +228,8 @@ def _library_lacks(found: Found) -> list[Lack]:
     return lacks
 
 
-def _gpu_lacks(device: str, driver: Driver | str) -> list[Lack]:
-    if isinstance(driver, str) or number_of(device) < len(driver.gpus):
+def _gpu_lacks(device: str, driver: Driver) -> list[Lack]:
+    if not driver.cuda or number_of(device) < len(driver.gpus):
         return []
     if not driver.gpus:
         return [Lack(f'the NVIDIA driver finds no GPU ({driver.trouble})', _remedy(
@@ -266,7 +258,7 @@ def find(provider: str) -> Found:
                for name in missing_libraries(folder / library)]
     extras = (GPU_WHEEL in wheels
               and 'cudnn' in (metadata.metadata(GPU_WHEEL).get_all('Provides-Extra') or []))
-    return Found(wheels, providers, built_for_cuda(), find_driver(),
+    return Found(provider, wheels, providers, built_for_cuda(), find_driver(),
                  list(dict.fromkeys(missing)), extras)
 
 

@@ -130,7 +130,12 @@ def _engine_class(device: str) -> EngineClass:
     """Return the class of a device's engine, loading its library only now."""
     kind = kind_of(device)
     if kind == 'openvino':
-        return _openvino_engine()
+        try:
+            from segret_ros.inference.engines.openvino import OpenVinoEngine
+        except ImportError as error:
+            raise DeviceError("device 'openvino' needs the package openvino, which is not "
+                              'installed: pip install openvino, or use cpu') from error
+        return OpenVinoEngine
     if kind == 'torch':
         refuse_what_lacks(device)
         from segret_ros.inference.engines.pytorch import TorchEngine
@@ -139,12 +144,3 @@ def _engine_class(device: str) -> EngineClass:
         return OnnxRuntimeEngine
     from segret_ros.inference.engines.cuda import CudaEngine, TensorRtEngine
     return TensorRtEngine if kind == 'tensorrt' else CudaEngine
-
-
-def _openvino_engine() -> EngineClass:
-    try:
-        from segret_ros.inference.engines.openvino import OpenVinoEngine
-    except ImportError as error:
-        raise DeviceError("device 'openvino' needs the package openvino, which is not installed: "
-                          'pip install openvino, or use cpu') from error
-    return OpenVinoEngine

@@ -25,39 +25,29 @@ class Driver:
     """
     The NVIDIA driver.
 
-    :param cuda: the newest CUDA it runs, a major version.
+    :param cuda: the newest CUDA it runs, a major version; 0 where it can't be loaded.
     :param gpus: their names, in the order of their numbers.
-    :param trouble: why there are none, in the driver's words.
+    :param trouble: why there are none, in the driver's or the loader's words.
     :param memory: of each in all, in bytes.
     """
 
     cuda: int
-    gpus: tuple[str, ...]
+    gpus: tuple[str, ...] = ()
     trouble: str = ''
     memory: tuple[int, ...] = ()
 
 
-def find_driver() -> Driver | str:
-    """Describe the NVIDIA driver, or say why it can't be loaded."""
-    try:
-        return read_driver(DRIVER)
-    except OSError as error:
-        return str(error).removesuffix(': No such file or directory')
-
-
 def memory_of(number: int) -> int:
     """Return the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
-    return read_driver(DRIVER).memory[number]
+    return find_driver().memory[number]
 
 
-def read_driver(library: str) -> Driver:
-    """
-    Describe the NVIDIA driver (CUDA driver API: version, initialisation, devices).
-
-    :param library: file name of the driver's.
-    :raises OSError: where it can't be loaded.
-    """
-    cuda = ctypes.CDLL(library)
+def find_driver() -> Driver:
+    """Describe the NVIDIA driver (CUDA driver API: version, initialisation, devices)."""
+    try:
+        cuda = ctypes.CDLL(DRIVER)
+    except OSError as error:
+        return Driver(0, trouble=str(error).removesuffix(': No such file or directory'))
     number, name, text = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_char_p()
     cuda.cuDriverGetVersion(ctypes.byref(number))
     newest = number.value // 1000

@@ -5,23 +5,20 @@
 An engine that is built in another process, while this one goes on.
 
 That process runs `main` with the arguments MODEL SHA256 DEVICE CACHE SPARE. It prints a JSON
-object a line: `phase` is one of `validated.PHASES`, and at the end `done`, with `uncached` saying
-why SPARE holds the engine or '', or `failed` with the `error`. It ends when its standard input
-does, whatever it is doing, and removes SPARE then.
+object a line: `phase` is one of `build_validated_engine`, and at the end `done`, with `uncached`
+saying why SPARE holds the engine or '', or `failed` with the `error`. It ends when its standard
+input does, whatever it is doing, and removes SPARE then.
 """
 
-from functools import partial
 import json
 import logging
 import os
-from pathlib import Path
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from typing import TextIO
 
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError
@@ -121,38 +118,26 @@ def main() -> int:
     lines = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may write what they like
     threading.Thread(target=_end_with_the_input, args=(spare_folder,), daemon=True).start()
-    report = partial(_report, lines)
-    cache, spare = EngineCache(Path(cache_folder)), EngineCache(Path(spare_folder))
+
+    def report(phase: str, **facts: str) -> None:
+        print(json.dumps({'phase': phase, **facts}), file=lines, flush=True)
+
     try:
-        report('done', uncached=_build(_same_model(path, sha256), device, cache, spare, report))
+        model = Model.load(path)
+        if model.sha256 != sha256:
+            raise ModelError(f'{path}: it was replaced since the node was configured; clean up '
+                             'and configure to load the new one')
+        uncached = ''
+        try:
+            build_validated_engine(model, device, None, EngineCache(cache_folder), on_phase=report)
+        except CacheError as error:
+            uncached = str(error)
+            build_validated_engine(model, device, None, EngineCache(spare_folder), on_phase=report)
+        report('done', uncached=uncached)
     except (ValueError, OSError, CacheError) as error:
         report('failed', error=str(error))
         return 1
     return 0
-
-
-def _same_model(path: str, sha256: str) -> Model:
-    """Load the model that the other process has, or refuse another in its place."""
-    model = Model.load(path)
-    if model.sha256 != sha256:
-        raise ModelError(f'{path}: it was replaced since the node was configured; clean up and '
-                         'configure to load the new one')
-    return model
-
-
-def _build(model: Model, device: str, cache: EngineCache, spare: EngineCache,
-           report: partial[None]) -> str:
-    """Build the engine; return why the spare cache holds it, or nothing."""
-    try:
-        build_validated_engine(model, device, None, cache, on_phase=report)
-    except CacheError as error:
-        build_validated_engine(model, device, None, spare, on_phase=report)
-        return str(error)
-    return ''
-
-
-def _report(lines: TextIO, phase: str, **facts: str) -> None:
-    print(json.dumps({'phase': phase, **facts}), file=lines, flush=True)
 
 
 def _end_with_the_input(spare: str) -> None:

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 import fcntl
 import hashlib
 import json
@@ -25,11 +25,9 @@ logger = logging.getLogger(__name__)
 
 ENTRY = 'entry.json'
 HIDDEN = '.segret_engine.'  # begins the names of folders that are being filled or emptied
+LONGEST_BUILD_S = 86400.0  # an older hidden folder is what a killed process left
 NAME = re.compile(r'.+-[\w-]+-[0-9a-f]{16}')  # of an entry's folder
-YOUNG_S = 60.0  # a hidden folder that is younger may be one whose lock is just being taken
 MOST_BYTES = 4_000_000_000
-BLOCK = 1 << 20  # bytes that are read at once
-DAMAGE = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # of an entry
 
 
 class CacheError(RuntimeError):
@@ -86,21 +84,18 @@ class EngineCache:
             return None
         try:
             entry = read_entry(folder)
-            _check_files(entry)
-            if entry.key != key:
-                raise ValueError('it is the engine of something else')
+            if entry.key != key or checksums(folder) != entry.files:
+                raise ValueError('its files are not those of this engine: checksum mismatch')
         except (ValueError, OSError) as error:
             logger.warning("%s: the cached engine is corrupt or can't be read (%s)", folder,
                            error)
             return None
-        try:
+        with suppress(OSError):  # in a read-only folder nothing is removed either
             os.utime(folder / ENTRY)
-        except OSError:
-            pass  # in a read-only folder nothing is removed either
         return entry
 
     @contextmanager
-    def writing(self, key: Key) -> Iterator[Path]:
+    def writing(self) -> Iterator[Path]:
         """
         Make a hidden folder to build an engine in, for `keep`; what is not kept is removed.
 
@@ -110,10 +105,11 @@ class EngineCache:
         try:
             self._sweep()
             hidden.mkdir(parents=True)
-            with _locked(hidden):
-                yield hidden
+            yield hidden
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise CacheError(f"{self.folder}: engines can't be cached there "
+                             f'({error.strerror or error}): make room, or set SEGRET_ENGINE_CACHE '
+                             'to a folder that can be written') from error
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
 
@@ -125,26 +121,24 @@ class EngineCache:
         It replaces an older one of the same key. The least recently used ones are removed when
         all together are too large.
         """
-        files = {str(path.relative_to(hidden)): sha256_of(path) for path in _files(hidden)}
-        (hidden / ENTRY).write_text(_to_text(
-            {'key': key.to_json(), 'parity': parity.to_json(), 'first_share': first_share,
-             'built_s': built_s, 'built_at': time.time(), 'files': files}))
-        entry = replace(read_entry(hidden), folder=self.folder / key.name)
+        content = {'key': asdict(key), 'parity': asdict(parity), 'first_share': first_share,
+                   'built_s': built_s, 'built_at': time.time(), 'files': checksums(hidden)}
+        (hidden / ENTRY).write_text(
+            json.dumps({'sha256': _digest(content), 'entry': content}, indent=2) + '\n')
+        folder = self.folder / key.name
         with _locked(self.folder):
-            if os.path.lexists(entry.folder):
-                self._remove_at_once(entry.folder)
-            os.rename(hidden, entry.folder)
-            self._make_room(entry)
-        return entry
+            if os.path.lexists(folder):
+                self._remove_at_once(folder)
+            os.rename(hidden, folder)
+            self._make_room(folder)
+            return read_entry(folder)
 
     def entries(self) -> list[Entry]:
         """List all engines whose entry can be read, the last used one first."""
         entries = []
         for folder in self._entry_folders():
-            try:
+            with suppress(ValueError, OSError):  # replaced when it is asked for
                 entries.append(read_entry(folder))
-            except (ValueError, OSError):
-                pass  # replaced when it is asked for, removed when room is made
         return sorted(entries, key=lambda entry: -entry.last_used)
 
     def remove(self, folder: Path) -> None:
@@ -164,14 +158,13 @@ class EngineCache:
 
     def remove_all(self) -> int:
         """
-        Remove all engines, corrupt ones too, and what killed builders left; return their number.
+        Remove all engines, corrupt ones too, and return their number.
 
         :raises CacheError: when that is not allowed.
         """
         folders = self._entry_folders()
         for folder in folders:
             self.remove(folder)
-        self._sweep()
         return len(folders)
 
     def _entry_folders(self) -> list[Path]:
@@ -181,27 +174,15 @@ class EngineCache:
                       if NAME.fullmatch(path.name) and not path.name.startswith(HIDDEN)
                       and os.path.lexists(path / ENTRY))
 
-    def _make_room(self, newest: Entry) -> None:
-        """Remove what can't be read, and the least recently used of what is too much."""
-        others = []
-        for folder in self._entry_folders():
-            try:
-                others.append(read_entry(folder))
-            except DAMAGE:
-                self._remove_if_allowed(folder)
-            except OSError:
-                pass  # it may be read another time
-        others = sorted((entry for entry in others if entry.folder != newest.folder),
-                        key=lambda entry: -entry.last_used)
-        total = newest.size_bytes + sum(entry.size_bytes for entry in others)
-        while others and total > self.most_bytes:
-            longest_unused = others.pop()
-            total -= longest_unused.size_bytes
-            self._remove_if_allowed(longest_unused.folder)
-
-    def _remove_if_allowed(self, folder: Path) -> None:
-        with suppress(OSError):  # another user's
-            self._remove_at_once(folder)
+    def _make_room(self, newest: Path) -> None:
+        """Remove the least recently used engines, corrupt ones too, of what is too much."""
+        sizes = {folder: _size_bytes(folder) for folder in self._entry_folders()}
+        for folder in sorted(sizes.keys() - {newest}, key=_last_used):
+            if sum(sizes.values()) <= self.most_bytes:
+                break
+            del sizes[folder]
+            with suppress(OSError):  # another user's
+                self._remove_at_once(folder)
 
     def _remove_at_once(self, path: Path) -> None:
         """Remove a folder, or a file in its place: for others it is gone at once."""
@@ -215,16 +196,12 @@ class EngineCache:
     def _sweep(self) -> None:
         """Remove what killed builders left."""
         for path in self.folder.glob(f'{HIDDEN}*'):
-            if _is_left(path):
-                shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):  # gone by now
+                if time.time() - path.stat().st_mtime > LONGEST_BUILD_S:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _hidden(self) -> Path:
         return self.folder / f'{HIDDEN}{uuid.uuid4().hex}'
-
-    def _unwritable(self, error: OSError) -> CacheError:
-        return CacheError(f"{self.folder}: engines can't be cached there "
-                          f'({error.strerror or error}): make room, or set SEGRET_ENGINE_CACHE '
-                          'to a folder that can be written')
 
 
 def default_folder() -> Path:
@@ -255,40 +232,29 @@ def read_entry(folder: Path) -> Entry:
         content = record['entry']
         if record['sha256'] != _digest(content):
             raise ValueError('checksum mismatch')
-        if not isinstance(content['files'], dict):
-            raise ValueError('its files have no checksums')
-        files = (folder / ENTRY, *_files(folder))
-        used = {'size_bytes': sum(path.stat().st_size for path in files),
-                'last_used': (folder / ENTRY).stat().st_mtime}
-        return Entry(**{**content, **used, 'folder': folder,
-                        'key': Key.from_json(content['key']),
-                        'parity': Parity.from_json(content['parity'])})
+        return Entry(**{**content, 'folder': folder, 'key': Key(**content['key']),
+                        'parity': Parity(**content['parity']),
+                        'size_bytes': _size_bytes(folder), 'last_used': _last_used(folder)})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f'{ENTRY}: {error}') from error
 
 
-def _to_text(content: dict[str, Any]) -> str:
-    return json.dumps({'sha256': _digest(content), 'entry': content}, indent=2) + '\n'
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of an engine but its entry, by its path in the folder."""
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob('*')) if path.is_file() and path != folder / ENTRY}
 
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _check_files(entry: Entry) -> None:
-    """Refuse an entry with a file missing, one too many, or one whose content changed."""
-    found = {str(path.relative_to(entry.folder)): path for path in _files(entry.folder)}
-    if found.keys() != entry.files.keys():
-        raise ValueError(f'it has the files {sorted(found)} for {sorted(entry.files)}')
-    for name, path in found.items():
-        if sha256_of(path) != entry.files[name]:
-            raise ValueError(f'checksum mismatch of {name}')
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the files of an engine, without its entry."""
-    return sorted(path for path in folder.rglob('*')
-                  if path.is_file() and path != folder / ENTRY)
+def _last_used(folder: Path) -> float:
+    return (folder / ENTRY).lstat().st_mtime
 
 
 @contextmanager
@@ -301,29 +267,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _is_left(hidden: Path) -> bool:
-    """Return whether no process fills or empties a hidden folder any more."""
-    try:
-        if 0 <= time.time() - hidden.stat().st_mtime < YOUNG_S:
-            return False
-        lock = os.open(hidden, os.O_RDONLY)
-    except OSError:  # it is gone by now
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

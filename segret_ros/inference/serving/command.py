@@ -5,6 +5,7 @@
 
 import argparse
 from collections.abc import Sequence
+import hashlib
 import logging
 from pathlib import Path
 import sys
@@ -13,8 +14,7 @@ import time
 from segret_ros.command_line import FAILED, Parser, REFUSED
 from segret_ros.inference import DEVICES, Model
 from segret_ros.inference.engines.engine import first_that_succeeds
-from segret_ros.inference.parity_frames import ParityFrame
-from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry, sha256_of
+from segret_ros.inference.serving.cache import CacheError, EngineCache, Entry
 from segret_ros.inference.serving.parity import frames_of_folder
 from segret_ros.inference.serving.validated import build_validated_engine, ParityError
 from segret_ros.text_table import text_table
@@ -81,39 +81,32 @@ def build(arguments: argparse.Namespace, cache: EngineCache) -> str:
     """
     model = Model.load(arguments.model)
     frames = frames_of_folder(arguments.frames, model) if arguments.frames else None
-    return first_that_succeeds(arguments.device,
-                               lambda device: build_on(device, model, frames, cache))
 
+    def build_on(device: str) -> str:
+        progress = Progress()
+        try:
+            _, entry = build_validated_engine(model, device, None, cache, frames, progress)
+        finally:
+            progress.end()
+        if problem := entry.parity.problem():
+            raise ParityError(f'{model.path}: its engine on {device} fails the parity check, so '
+                              f'that the node will refuse it: {problem}')
+        return f'{device}: {entry.parity}\n{entry.folder}'
 
-def build_on(device: str, model: Model, frames: list[ParityFrame] | None, cache: EngineCache
-             ) -> str:
-    """Build an engine on a device other than `auto`; see `build`."""
-    progress = Progress()
-    try:
-        entry = build_validated_engine(model, device, None, cache, frames, progress)
-    finally:
-        progress.end()
-    problem = entry.parity.problem()
-    if problem:
-        raise ParityError(f'{model.path}: its engine on {device} fails the parity check, so that '
-                          f'the node will refuse it: {problem}')
-    return f'{device}: {entry.parity}\n{entry.folder}'
+    return first_that_succeeds(arguments.device, build_on)
 
 
 def clear(arguments: argparse.Namespace, cache: EngineCache) -> str:
     """Remove engines; return the line for the terminal."""
     if arguments.all:
         return f'{cache.folder}: {cache.remove_all()} removed'
-    entries = [entry for entry in cache.entries() if is_of(entry, arguments.model)]
+    file = arguments.model
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ''
+    entries = [entry for entry in cache.entries()
+               if entry.key.model == file.stem or entry.key.model_sha256 == sha256]
     for entry in entries:
         cache.remove(entry.folder)
     return f'{cache.folder}: {len(entries)} removed'
-
-
-def is_of(entry: Entry, model: Path) -> bool:
-    """Return whether an engine is of a model file, by its name or its content."""
-    return entry.key.model == model.stem or (
-        model.is_file() and entry.key.model_sha256 == sha256_of(model))
 
 
 def main() -> int:
@@ -157,9 +150,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def usable(entry: Entry) -> str:
     """Return `yes`, or why the engine can't be used on this machine."""
     problem = entry.parity.problem()
-    foreign = entry.key.foreign()
-    reasons = [*([f'refused: {problem}'] if problem else []), *([foreign] if foreign else [])]
-    return f'no, {"; ".join(reasons)}' if reasons else 'yes'
+    reasons = '; '.join(filter(None, (problem and f'refused: {problem}', entry.key.foreign())))
+    return f'no, {reasons}' if reasons else 'yes'
 
 
 def _size(count: float) -> str:

@@ -5,18 +5,17 @@
 
 from collections.abc import Sequence
 import ctypes
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 import hashlib
 from importlib import import_module
 import json
 from pathlib import Path
 import re
-from typing import Any
 
 from segret_ros.inference import telemetry
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
 from segret_ros.inference.engines.devices import installed, onnxruntime_name
-from segret_ros.inference.engines.nvidia import CUDNN, DRIVER, load_pip_libraries, read_driver
+from segret_ros.inference.engines.nvidia import CUDNN, find_driver, load_pip_libraries
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 from segret_ros.inference.model import Model
 from segret_ros.inference.processor import processor_facts, processor_name, read_cpuinfo
@@ -41,35 +40,26 @@ class Key:
     :param libraries: versions by name, of those that the device uses.
     :param hardware: the processor or the GPU.
     :param precision: of the model file.
-    :param input_size: (height, width).
+    :param input_size: height and width; a list, as JSON has it.
     :param streams: as `open_engine` takes them.
     """
 
     model: str
     model_sha256: str
     device: str
-    libraries: dict[str, str] = field(hash=False)
+    libraries: dict[str, str]
     hardware: str
     precision: str
-    input_size: tuple[int, int]
+    input_size: list[int]
     streams: int | None
 
     @property
     def name(self) -> str:
         """Return the name of the folder that holds the engine."""
         model = re.sub(r'[^\w.-]', '_', self.model).lstrip('.')[:LONGEST_MODEL_NAME] or 'model'
-        content = json.dumps(self.to_json(), sort_keys=True)
+        content = json.dumps(asdict(self), sort_keys=True)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return f'{model}-{self.device.replace(":", "-")}-{digest}'
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the parts as JSON has them."""
-        return {**asdict(self), 'input_size': list(self.input_size)}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> 'Key':
-        """Return the key of `to_json`."""
-        return cls(**{**record, 'input_size': tuple(record['input_size'])})
 
     def foreign(self) -> str:
         """Return why an engine of this key can't be used on this machine, or nothing if it can."""
@@ -92,7 +82,7 @@ def key_of(model: Model, device: str, streams: int | None = None) -> Key:
     :raises DeviceError: for a word that is no device.
     """
     return Key(model.name, model.sha256, device, libraries_of(device), hardware_of(device),
-               model.info.precision, model.info.input_size, streams)
+               model.info.precision, list(model.info.input_size), streams)
 
 
 def libraries_of(device: str) -> dict[str, str]:
@@ -120,10 +110,7 @@ def hardware_of(device: str) -> str:
     number = gpu_of(device)
     if number is None:
         return processor(read_cpuinfo())
-    try:
-        gpus = read_driver(DRIVER).gpus
-    except OSError:
-        return 'no GPU'
+    gpus = find_driver().gpus
     return gpus[number] if number < len(gpus) else 'no GPU'
 
 
@@ -153,10 +140,8 @@ def _driver_version() -> str:
     number = re.search(r'\b\d+\.\d+(\.\d+)?\b', text)
     if number:
         return number[0]
-    try:
-        return f'for CUDA {read_driver(DRIVER).cuda}'
-    except OSError:
-        return 'missing'
+    newest_cuda = find_driver().cuda
+    return f'for CUDA {newest_cuda}' if newest_cuda else 'missing'
 
 
 def _own_number(names: Sequence[str], function: str) -> str:

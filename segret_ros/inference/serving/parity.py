@@ -4,9 +4,8 @@
 """The parity check: whether an engine's labels are those of the float32 network."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -43,8 +42,12 @@ class Parity:
     precision: str
     frames: int
     share_equal: float
-    class_iou: tuple[float | None, ...]
+    class_iou: list[float | None]
     finite: bool
+
+    def __post_init__(self) -> None:
+        if self.precision not in LEAST_SHARE_EQUAL:
+            raise ValueError(f'precision {self.precision!r} is unknown')
 
     def problem(self) -> str:
         """Return why the engine must not be used, or nothing where it passes."""
@@ -67,17 +70,6 @@ class Parity:
         return (f'{self.share_equal:.3%} of the labels of {self.frames} frames equal in '
                 f'{self.precision}{worst}')
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the numbers as JSON has them."""
-        return {**asdict(self), 'class_iou': list(self.class_iou)}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> 'Parity':
-        """Return the parity of `to_json`."""
-        if record['precision'] not in LEAST_SHARE_EQUAL:
-            raise ValueError(f"precision {record['precision']!r} is unknown")
-        return cls(**{**record, 'class_iou': tuple(record['class_iou'])})
-
 
 def compare(engine: Engine, frames: Sequence[ParityFrame], num_classes: int,
             precision: str) -> Parity:
@@ -95,8 +87,8 @@ def compare(engine: Engine, frames: Sequence[ParityFrame], num_classes: int,
         finite = finite and bool(np.isfinite(engine.run(image_rgb)).all())
         confusion.add(expected, engine.predict(image_rgb, image_rgb.shape[:2], None).label())
     smallest = SMALLEST_CLASS * confusion.counts.sum()
-    class_iou = tuple(float(iou) if union >= smallest else None
-                      for iou, union in zip(confusion.iou(), confusion.union()))
+    class_iou = [float(iou) if union >= smallest else None
+                 for iou, union in zip(confusion.iou(), confusion.union())]
     return Parity(precision, len(frames), confusion.pixel_accuracy(), class_iou, finite)
 
 

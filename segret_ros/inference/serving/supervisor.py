@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 import logging
 import threading
 import time
@@ -98,8 +99,10 @@ class Supervisor:
     def __init__(self, model: Model, device: str, allow_unproven: bool = False,
                  cache: EngineCache | None = None) -> None:
         self._model, self._asked_for = model, device
-        self._allow_unproven = allow_unproven
         self._cache = cache or EngineCache()
+        self._open_validated = partial(open_validated_engine, model, cache=self._cache,
+                                       allow_unproven=allow_unproven)
+        self._open_cached = partial(open_cached_engine, model, allow_unproven=allow_unproven)
         self._build: BackgroundBuild | None = None
         self._swap: threading.Thread | None = None
         self._is_shut_down = False
@@ -233,7 +236,7 @@ class Supervisor:
     def _open_or_build(self, device: str) -> Engine:
         if not needs_building(device):
             return self._open_validated(device)
-        cached = self._open_cached(device, self._cache)
+        cached = self._open_cached(device, cache=self._cache)
         if cached is not None:
             return cached
         if self._build is None or self._build.wait(0) and not self._build.uncached:
@@ -248,20 +251,12 @@ class Supervisor:
             self._swap.start()
         return self._open_fallback(device)
 
-    def _open_validated(self, device: str) -> Engine:
-        return open_validated_engine(self._model, device, cache=self._cache,
-                                     allow_unproven=self._allow_unproven)
-
-    def _open_cached(self, device: str, cache: EngineCache) -> Engine | None:
-        return open_cached_engine(self._model, device, cache,
-                                  allow_unproven=self._allow_unproven)
-
     def _open_built(self, build: BackgroundBuild) -> Engine:
         """Open the engine of a build that has ended."""
         if build.error:
             raise ModelError(f'{self._model.path}: no engine could be built for {build.device}: '
                              f'{build.error}')
-        engine = self._open_cached(build.device, build.cache)
+        engine = self._open_cached(build.device, cache=build.cache)
         if engine is None:
             raise ModelError(f'{self._model.path}: the engine that was built for {build.device} '
                              f'is no longer in {build.cache.folder}, or not as it was built')
@@ -282,16 +277,12 @@ class Supervisor:
         if self._is_shut_down:
             return
         try:
-            engine = self._open_built(build)
-            self._run_once(engine)
+            engine, info = self._open_built(build), self._model.info
+            # An engine's first image is slower.
+            engine.predict(np.zeros((*info.input_size, 3), np.uint8), info.input_size,
+                           info.temperature)
         except Exception as error:  # whatever fails, the fallback engine goes on
             self._build_problem = f'the engine for {build.device} is not used: {reason(error)}'
             logger.error('%s', self._build_problem)
             return
         self._built = engine
-
-    def _run_once(self, engine: Engine) -> None:
-        """Run a black image, for an engine's first is slower."""
-        info = self._model.info
-        engine.predict(np.zeros((*info.input_size, 3), np.uint8), info.input_size,
-                       info.temperature)

@@ -24,7 +24,6 @@ from segret_ros.inference.serving.parity import compare, frames_of, Parity
 
 logger = logging.getLogger(__name__)
 
-PHASES = ('building', 'comparing', 'caching')
 STRAYING = 0.001  # of the first frame's labels, between the engine as built and as loaded
 
 
@@ -52,7 +51,13 @@ def open_validated_engine(model: Model, device: str, streams: int | None = None,
         cached = open_cached_engine(model, name, cache, streams, allow_unproven)
         if cached is not None:
             return cached
-        engine, parity = _new(model, name, streams, cache)
+        try:
+            engine, entry = build_validated_engine(model, name, streams, cache)
+            parity = entry.parity
+        except CacheError as error:
+            logger.warning('%s; the engine is built at each start', error)
+            engine = open_engine(model, name, streams)
+            parity = _compare(engine, model, frames_of(model))
         _check(model, name, parity, allow_unproven)
         return engine
 
@@ -64,6 +69,8 @@ def open_cached_engine(model: Model, device: str, cache: EngineCache, streams: i
     """
     Open the engine of the cache; see `open_validated_engine`.
 
+    Checksums can't tell whether they were made of the right file, so the engine labels a frame.
+
     :param device: one of `device.DEVICES`, not `auto`.
     :return: None where there is none, or with a warning where it is not as it was built.
     """
@@ -73,7 +80,10 @@ def open_cached_engine(model: Model, device: str, cache: EngineCache, streams: i
     try:
         engine = open_engine(model, device, streams, built=entry.folder)
         if entry.files:  # else it comes from the model file alone
-            _check_first_frame(engine, model, entry)
+            share = _compare(engine, model, frames_of(model, 1)).share_equal
+            if abs(share - entry.first_share) > STRAYING:
+                raise ModelError(f"{share:.2%} of the labels of a frame are the float32 network's,"
+                                 f' and when it was built {entry.first_share:.2%}')
     except DeviceError:
         raise
     except Exception as error:  # libraries have many types for what they throw
@@ -86,62 +96,31 @@ def open_cached_engine(model: Model, device: str, cache: EngineCache, streams: i
 
 def build_validated_engine(model: Model, device: str, streams: int | None, cache: EngineCache,
                            frames: Sequence[ParityFrame] | None = None,
-                           on_phase: Callable[[str], None] = lambda phase: None) -> Entry:
+                           on_phase: Callable[[str], None] = lambda phase: None
+                           ) -> tuple[Engine, Entry]:
     """
     Build an engine anew, validate it and cache it with the result, whether it passes or not.
 
     :param device: one of `device.DEVICES`, not `auto`.
     :param frames: to validate it on, besides those of `frames_of`.
-    :param on_phase: called with each of `PHASES` when it begins.
+    :param on_phase: called with `building`, `comparing` and `caching` when each begins.
     :raises CacheError: when it can't be cached.
     :raises ModelError, DeviceError: as `open_validated_engine`.
     """
-    return _build(model, device, streams, cache, frames, on_phase)[1]
-
-
-def _check_first_frame(engine: Engine, model: Model, entry: Entry) -> None:
-    """
-    Refuse an engine that labels another way than when it was built.
-
-    The checksums can't tell whether they were made of the right file.
-
-    :raises ModelError: for such an engine.
-    """
-    share = _compare(engine, model, frames_of(model, 1)).share_equal
-    if abs(share - entry.first_share) > STRAYING:
-        raise ModelError(f"{share:.2%} of the labels of a frame are the float32 network's, and "
-                         f'when it was built {entry.first_share:.2%}')
-
-
-def _new(model: Model, device: str, streams: int | None, cache: EngineCache
-         ) -> tuple[Engine, Parity]:
-    """Return a newly built engine, cached if that is possible."""
-    try:
-        engine, entry = _build(model, device, streams, cache)
-        return engine, entry.parity
-    except CacheError as error:
-        logger.warning('%s; the engine is built at each start', error)
-        engine = open_engine(model, device, streams)
-        return engine, _compare(engine, model, frames_of(model))
-
-
-def _build(model: Model, device: str, streams: int | None, cache: EngineCache,
-           frames: Sequence[ParityFrame] | None = None,
-           on_phase: Callable[[str], None] = lambda phase: None) -> tuple[Engine, Entry]:
     key = key_of(model, device, streams)
-    with cache.writing(key) as folder:
-        on_phase(PHASES[0])
+    with cache.writing() as folder:
+        on_phase('building')
         start = time.monotonic()
         build_engine(model, device, streams, folder)
         built_s = time.monotonic() - start
         engine = open_engine(model, device, streams, built=folder)
-        on_phase(PHASES[1])
+        on_phase('comparing')
         own_frames = frames_of(model)
         parity = _compare(engine, model, own_frames)
         if frames and not parity.problem():
             parity = _compare(engine, model, frames)
         first_share = _compare(engine, model, own_frames[:1]).share_equal
-        on_phase(PHASES[2])
+        on_phase('caching')
         return engine, cache.keep(folder, key, parity, first_share, built_s)
 
 

@@ -3,13 +3,13 @@
 
 """What devices lack: the diagnosis by what was found, and the finding on this machine."""
 
+from collections.abc import Callable
 import ctypes
 from functools import partial
 from importlib import metadata
 import os
 from pathlib import Path
 import platform
-import shutil
 import subprocess
 import sys
 
@@ -35,15 +35,15 @@ from segret_ros.inference.engines.devices import (
 )
 from segret_ros.inference.engines.nvidia import (
     Driver,
+    find_driver,
     memory_of,
     missing_libraries,
-    read_driver,
 )
 
 PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
 HERE = Driver(13, ('GPU A', 'GPU B'), memory=(8 << 30, 24 << 30))
+GONE = Driver(0, trouble='libcuda.so.1: gone')
 NOBODY_HAS = 'libsegret_nobody_has_this.so.7'
-compiler = pytest.mark.skipif(shutil.which('gcc') is None, reason='needs gcc')
 
 
 @pytest.fixture(autouse=True)
@@ -52,46 +52,20 @@ def pc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, 'machine', lambda: 'x86_64')
 
 
-def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver | str = HERE,
-          missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13) -> Found:
+def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver = HERE,
+          missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13,
+          provider: str = CUDA) -> Found:
     """Describe a machine that lacks nothing but what the arguments say."""
     providers = PROVIDERS if wheels == ('onnxruntime-gpu',) else PROVIDERS[-1:]
-    return Found(dict.fromkeys(wheels, '1.31.1'), providers, cuda, driver, list(missing),
-                 extras)
-
-
-def compiled(path: Path, code: str, *arguments: str) -> Path:
-    """Compile C code to a shared library."""
-    subprocess.run(['gcc', '-shared', '-fPIC', '-x', 'c', '-', '-x', 'none',
-                    '-o', str(path), *arguments],
-                   input=code, text=True, check=True)
-    return path
-
-
-def stand_in(path: Path, version: int, status: int, count: int) -> str:
-    """Compile a library with the functions of the NVIDIA driver's that are called."""
-    return str(compiled(path, f"""
-#include <stddef.h>
-#include <string.h>
-int cuDriverGetVersion(int *version) {{ *version = {version}; return 0; }}
-int cuInit(unsigned flags) {{ return {status}; }}
-int cuDeviceGetCount(int *count) {{ *count = {count}; return 0; }}
-int cuDeviceGet(int *device, int index) {{ *device = index; return 0; }}
-int cuDeviceGetName(char *name, int size, int device) {{
-    strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }}
-int cuDeviceTotalMem_v2(size_t *bytes, int device) {{
-    *bytes = (device ? 24ul : 8ul) << 30; return 0; }}
-int cuGetErrorString(int status, const char **text) {{ *text = "no luck"; return 0; }}
-"""))
+    return Found(provider, dict.fromkeys(wheels, '1.31.1'), providers, cuda, driver,
+                 list(missing), extras)
 
 
 @pytest.mark.parametrize('device, provider', [
     ('cuda', CUDA), ('cuda:1', CUDA), ('tensorrt', TENSORRT)])
 def test_a_device_that_has_everything_lacks_nothing(device: str, provider: str) -> None:
-    assert lacks_of(device, provider, found()) == []
-    # A driver runs what was built for an older CUDA, or does not tell.
-    assert lacks_of(device, provider, found(cuda=12)) == []
-    assert lacks_of(device, provider, found(cuda=0)) == []
+    for cuda in (13, 12, 0):  # a driver runs what was built for an older CUDA, or does not tell
+        assert lacks_of(device, found(cuda=cuda, provider=provider)) == []
 
 
 @pytest.mark.parametrize('wheels, what, remedy', [
@@ -103,42 +77,41 @@ def test_a_device_that_has_everything_lacks_nothing(device: str, provider: str) 
     ((), 'this ONNX Runtime has no CUDAExecutionProvider', 'pip uninstall -y onnxruntime &&'),
 ])
 def test_the_wheel_is_told(wheels: tuple[str, ...], what: str, remedy: str) -> None:
-    lack, = lacks_of('cuda', CUDA, found(wheels))
+    lack, = lacks_of('cuda', found(wheels))
     assert lack.what.startswith(what)
     assert lack.remedy.startswith(remedy)
 
 
 def test_the_wheel_of_tensorrt_comes_with_that_of_onnxruntime() -> None:
-    lack, = lacks_of('tensorrt', TENSORRT, found(('onnxruntime',)))
+    lack, = lacks_of('tensorrt', found(('onnxruntime',), provider=TENSORRT))
     cuda = 13 if sys.version_info >= (3, 11) else 12
     assert lack.remedy == ("pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu"
                            f"[cuda,cudnn]' 'tensorrt-cu{cuda}==10.*'")
 
 
 @pytest.mark.parametrize('driver, device, what, remedy', [
-    ('libcuda.so.1: cannot open', 'cuda',
-     'the NVIDIA driver is missing (libcuda.so.1: cannot open)', 'sudo ubuntu-drivers install'),
+    (GONE, 'cuda', 'the NVIDIA driver is missing (libcuda.so.1: gone)',
+     'sudo ubuntu-drivers install'),
     (Driver(12, ('GPU A',)), 'cuda',
      'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13', 'for a newer one'),
     (Driver(13, (), 'no device is detected'), 'tensorrt',
      'the NVIDIA driver finds no GPU (no device is detected)', 'nvidia-smi'),
     (HERE, 'cuda:2', 'there is no GPU 2', 'use another (cuda:0 is GPU A, cuda:1 is GPU B)'),
 ])
-def test_driver_and_gpu_are_told(driver: Driver | str, device: str, what: str,
-                                 remedy: str) -> None:
-    lack, = lacks_of(device, CUDA, found(driver=driver))
+def test_driver_and_gpu_are_told(driver: Driver, device: str, what: str, remedy: str) -> None:
+    lack, = lacks_of(device, found(driver=driver))
     assert lack.what == what
     assert remedy in lack.remedy
 
 
 def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
     missing = 'libcublas.so.13', 'libnvinfer.so.10', 'libcudnn.so.9', 'libnvonnxparser.so.10'
-    cuda, tensorrt = lacks_of('tensorrt', TENSORRT, found(missing=missing))
+    cuda, tensorrt = lacks_of('tensorrt', found(missing=missing))
     assert cuda.what == 'libraries of CUDA or cuDNN are missing (libcublas.so.13, libcudnn.so.9)'
     assert cuda.remedy == "pip install 'onnxruntime-gpu[cuda,cudnn]==1.31.1'"
     assert tensorrt.what.endswith('TensorRT are missing (libnvinfer.so.10, libnvonnxparser.so.10)')
     assert tensorrt.remedy == "pip install 'tensorrt-cu13==10.*'"
-    older = lacks_of('tensorrt', TENSORRT, found(missing=missing, extras=False, cuda=0))
+    older = lacks_of('tensorrt', found(missing=missing, extras=False, cuda=0))
     assert 'LD_LIBRARY_PATH' in older[0].remedy
     assert older[1].remedy == "pip install 'tensorrt==10.*'"
 
@@ -146,13 +119,13 @@ def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
 @pytest.mark.parametrize('lacking, remedies', [
     (found(('onnxruntime',)), ['docs/jetson.md']),
     (found(missing=('libcublas.so.12', 'libnvinfer.so.10')), ['docs/jetson.md'] * 2),
-    (found(driver='libcuda.so.1: gone'), ['--runtime nvidia']),
+    (found(driver=GONE), ['--runtime nvidia']),
     (found(driver=Driver(12, ('GPU A',))), ['docs/jetson.md']),
     (found(driver=Driver(13, (), 'none')), ['groups video and render'])])
 def test_remedies_on_a_jetson_are_its_own(monkeypatch: pytest.MonkeyPatch, lacking: Found,
                                           remedies: list[str]) -> None:
     monkeypatch.setattr(platform, 'machine', lambda: 'aarch64')
-    its_lacks = lacks_of('tensorrt', TENSORRT, lacking)
+    its_lacks = lacks_of('tensorrt', lacking)
     assert len(its_lacks) == len(remedies)
     for lack, remedy in zip(its_lacks, remedies):
         assert remedy in lack.remedy and 'docs/jetson.md' in lack.remedy
@@ -166,11 +139,11 @@ def test_pytorch_with_cuda_for_a_jetson_is_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_order_is_wheel_driver_libraries_gpu() -> None:
-    none = found(('onnxruntime',), 'libcuda.so.1: gone', ('libcublas.so.13',), extras=False)
-    assert [lack.what.split()[0] for lack in lacks_of('cuda', CUDA, none)] == [
+    none = found(('onnxruntime',), GONE, ('libcublas.so.13',), extras=False)
+    assert [lack.what.split()[0] for lack in lacks_of('cuda', none)] == [
         'onnxruntime', 'the', 'libraries']
     bare = found(driver=Driver(12, (), 'none'), missing=('libcublas.so.13',))
-    assert [lack.what.split('(')[0].strip() for lack in lacks_of('cuda', CUDA, bare)] == [
+    assert [lack.what.split('(')[0].strip() for lack in lacks_of('cuda', bare)] == [
         'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13',
         'libraries of CUDA or cuDNN are missing', 'the NVIDIA driver finds no GPU']
 
@@ -179,22 +152,22 @@ def test_the_order_is_wheel_driver_libraries_gpu() -> None:
 def test_pytorch_that_has_everything_lacks_nothing(device: str) -> None:
     assert torch_lacks(device, FoundTorch([], 13, HERE)) == []
     assert torch_lacks(device, FoundTorch([], 12, HERE)) == []
-    assert torch_lacks('torch:cpu', FoundTorch([], 0, 'libcuda.so.1: gone')) == []
+    assert torch_lacks('torch:cpu', FoundTorch([], 0, GONE)) == []
 
 
 @pytest.mark.parametrize('missing, cuda, driver, device, whats', [
     (['torch', 'onnx'], 0, HERE, 'torch',
      ['the package torch is not installed', 'the package onnx is not installed']),
-    (['torch'], 0, 'libcuda.so.1: gone', 'torch:cpu', ['the package torch is not installed']),
-    ([], 0, 'libcuda.so.1: gone', 'torch:1',
+    (['torch'], 0, GONE, 'torch:cpu', ['the package torch is not installed']),
+    ([], 0, GONE, 'torch:1',
      ['this PyTorch was built without CUDA', 'the NVIDIA driver is missing (libcuda.so.1: gone)']),
     ([], 13, Driver(12, ('GPU A',)), 'torch',
      ['the NVIDIA driver runs CUDA up to 12, and this PyTorch needs 13']),
     ([], 13, Driver(13, (), 'none'), 'torch', ['the NVIDIA driver finds no GPU (none)']),
     ([], 13, HERE, 'torch:2', ['there is no GPU 2']),
 ])
-def test_what_pytorch_lacks_is_told(missing: list[str], cuda: int, driver: Driver | str,
-                                    device: str, whats: list[str]) -> None:
+def test_what_pytorch_lacks_is_told(missing: list[str], cuda: int, driver: Driver, device: str,
+                                    whats: list[str]) -> None:
     lacks = torch_lacks(device, FoundTorch(missing, cuda, driver))
     assert [lack.what for lack in lacks] == whats
     for name, lack in zip(missing, lacks):
@@ -231,7 +204,7 @@ def test_auto_takes_gpus_first(monkeypatch: pytest.MonkeyPatch, usable: set[str]
                                expected: list[str]) -> None:
     monkeypatch.setattr(devices_module.onnxruntime, 'get_available_providers', lambda: PROVIDERS)
     monkeypatch.setattr(devices_module, 'find',
-                        lambda provider: found(driver=HERE if 'cuda' in usable else 'gone'))
+                        lambda provider: found(driver=HERE if 'cuda' in usable else GONE))
     monkeypatch.setattr(devices_module, 'find_torch',
                         lambda: FoundTorch([] if 'torch' in usable else ['torch'], 13, HERE))
     monkeypatch.setattr(devices_module, 'find_spec',
@@ -243,32 +216,27 @@ def test_only_what_is_installed_has_a_version() -> None:
     assert installed('numpy', NOBODY_HAS) == {'numpy': metadata.version('numpy')}
 
 
-def test_a_driver_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(OSError, match=NOBODY_HAS):
-        read_driver(NOBODY_HAS)
+def test_a_driver_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, 'DRIVER', NOBODY_HAS)
+    found = find_driver()
+    assert (found.cuda, found.gpus) == (0, ()) and NOBODY_HAS in found.trouble
 
 
-@compiler
 @pytest.mark.parametrize('version, status, count, expected', [
     (13000, 0, 2, HERE),
     (12080, 0, 1, Driver(12, ('GPU A',), memory=(8 << 30,))),
     (12080, 100, 2, Driver(12, (), 'no luck')),
     (12080, 0, 0, Driver(12, (), 'it counts none')),
 ])
-def test_a_driver_is_asked_for_its_gpus(tmp_path: Path, version: int, status: int, count: int,
-                                        expected: Driver) -> None:
-    assert read_driver(stand_in(tmp_path / 'libcuda.so.1', version, status, count)) == expected
+def test_a_driver_is_asked_for_its_gpus(driver: Callable[..., str], version: int, status: int,
+                                        count: int, expected: Driver) -> None:
+    driver(version, status, count)
+    assert find_driver() == expected
+    assert tuple(map(memory_of, range(len(expected.gpus)))) == expected.memory
 
 
-@compiler
-def test_a_gpu_tells_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = stand_in(tmp_path / 'libcuda.so.1', 13000, 0, 2)
-    monkeypatch.setattr(nvidia, 'DRIVER', driver)
-    assert (memory_of(0), memory_of(1)) == (8 << 30, 24 << 30)
-
-
-@compiler
-def test_libraries_that_nobody_finds_are_missing(tmp_path: Path) -> None:
+def test_libraries_that_nobody_finds_are_missing(compiled: Callable[..., Path], tmp_path: Path
+                                                 ) -> None:
     name = 'libsegret_is_loaded_later.so.7'  # no other test may ask for it: it stays loaded
     needed = compiled(tmp_path / name, '', f'-Wl,-soname,{name}')
     provider = compiled(tmp_path / 'libprovider.so', '', '-Wl,--no-as-needed', str(needed))
@@ -280,8 +248,8 @@ def test_libraries_that_nobody_finds_are_missing(tmp_path: Path) -> None:
     assert missing_libraries(tmp_path / 'no.so') == []
 
 
-@compiler
-def test_cudnn_is_missing_where_cublas_is_needed(tmp_path: Path) -> None:
+def test_cudnn_is_missing_where_cublas_is_needed(compiled: Callable[..., Path], tmp_path: Path
+                                                 ) -> None:
     cublas = compiled(tmp_path / 'libcublas.so.99', '', '-Wl,-soname,libcublas.so.99')
     provider = compiled(tmp_path / 'libprovider.so', '', '-Wl,--no-as-needed', str(cublas))
     cublas.unlink()
@@ -299,7 +267,7 @@ def test_tf32_is_forbidden_before_a_library_is_loaded(
     monkeypatch.setattr(onnxruntime, 'preload_dlls', lambda: seen.append(
         os.environ.get('NVIDIA_TF32_OVERRIDE')), raising=False)
     monkeypatch.setattr(devices_module, 'find_driver', lambda: seen.append(
-        os.environ.get('NVIDIA_TF32_OVERRIDE')) or 'gone')
+        os.environ.get('NVIDIA_TF32_OVERRIDE')) or GONE)
     for look in (partial(find, CUDA), find_torch, partial(find, TENSORRT)):
         monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', before or '')  # so that it is put back
         if before is None:
@@ -320,11 +288,11 @@ def test_this_machine_is_found_as_it_is() -> None:
         assert devices[name].lacks == torch_lacks(name, find_torch())
     assert devices['cpu'].lacks == []
     assert onnxruntime.__version__ in devices['cpu'].engine
-    assert devices['cuda'].lacks == lacks_of('cuda', CUDA, here)
+    assert devices['cuda'].lacks == lacks_of('cuda', here)
 
 
 def test_an_error_tells_all_that_is_missing() -> None:
-    lacks = lacks_of('tensorrt', TENSORRT, find(TENSORRT))
+    lacks = lacks_of('tensorrt', find(TENSORRT))
     if not lacks:
         pytest.skip('this machine has TensorRT')
     with pytest.raises(DeviceError) as caught:

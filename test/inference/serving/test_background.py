@@ -87,10 +87,10 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BackgroundBuild]]:
         build.stop()
 
 
-def test_the_process_tells_its_phases(proven_file: Path, cache: EngineCache,
+def test_the_process_tells_its_phases(parity_file: Path, cache: EngineCache,
                                       tmp_path: Path) -> None:
     (tmp_path / 'onnxruntime.py').write_text('raise RuntimeError("of the working directory")')
-    ran = subprocess.Popen([*CHILD, *arguments_of(proven_file, 'cpu', cache, tmp_path / 'spare')],
+    ran = subprocess.Popen([*CHILD, *arguments_of(parity_file, 'cpu', cache, tmp_path / 'spare')],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path)
     lines = [json.loads(line) for line in ran.stdout]
     assert ran.wait(WAIT_S) == 0
@@ -100,10 +100,10 @@ def test_the_process_tells_its_phases(proven_file: Path, cache: EngineCache,
 
 
 def test_the_process_ends_with_the_one_that_waits_for_it(
-        proven_file: Path, cache: EngineCache, tmp_path: Path) -> None:
+        parity_file: Path, cache: EngineCache, tmp_path: Path) -> None:
     spare = tmp_path / 'spare'
     spare.mkdir()
-    arguments = arguments_of(proven_file, DEVICE, cache, spare)
+    arguments = arguments_of(parity_file, DEVICE, cache, spare)
     ran = subprocess.Popen([sys.executable, '-c', STUCK, *arguments], stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE)
     assert json.loads(ran.stdout.readline()) == {'phase': 'building'}
@@ -114,11 +114,11 @@ def test_the_process_ends_with_the_one_that_waits_for_it(
 
 
 def test_what_libraries_write_is_no_message(
-        proven_file: Path, cache: EngineCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        parity_file: Path, cache: EngineCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ) -> None:
     use_child(monkeypatch, CHATTY)
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
-    build = BackgroundBuild(Model.load(proven_file), DEVICE, cache)
+    build = BackgroundBuild(Model.load(parity_file), DEVICE, cache)
     assert [*tmp_path.glob('segret_engine.*')]
     assert build.wait(WAIT_S)
     assert (build.phase, build.error) == ('done', '')
@@ -126,23 +126,23 @@ def test_what_libraries_write_is_no_message(
     build.stop()
 
 
-def test_a_build_tells_why_it_fails(proven_file: Path, cache: EngineCache,
+def test_a_build_tells_why_it_fails(parity_file: Path, cache: EngineCache,
                                     monkeypatch: pytest.MonkeyPatch) -> None:
-    build = BackgroundBuild(Model.load(proven_file), 'cuda', cache)
+    build = BackgroundBuild(Model.load(parity_file), 'cuda', cache)
     assert build.wait(WAIT_S) and "device 'cuda' can't be used" in build.error
     build.stop()
     monkeypatch.setattr(background, 'CHILD', ('/no/such/program',))
     with pytest.raises(ModelError, match='no process can be started to build its engine'):
-        BackgroundBuild(Model.load(proven_file), DEVICE, cache)
+        BackgroundBuild(Model.load(parity_file), DEVICE, cache)
 
 
 def test_without_a_cache_the_other_process_builds_all_the_same(
-        proven_file: Path, unwritable: EngineCache, is_right: Callable,
+        parity_file: Path, unwritable: EngineCache, is_right: Callable,
         monkeypatch: pytest.MonkeyPatch, builds: list[BackgroundBuild],
         caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(supervisor, 'PATIENCE_S', WAIT_S)
     monkeypatch.setattr(validated, 'build_engine', lambda *arguments: pytest.fail('built here'))
-    engine = Supervisor(Model.load(proven_file), DEVICE, cache=unwritable)
+    engine = Supervisor(Model.load(parity_file), DEVICE, cache=unwritable)
     assert engine.device == DEVICE and is_right(engine)
     assert "can't be cached there (Not a directory)" in caplog.text
     assert 'the engine is built at each start' in caplog.text
@@ -153,13 +153,13 @@ def test_without_a_cache_the_other_process_builds_all_the_same(
 
 
 def test_a_model_replaced_during_the_build_is_not_taken(
-        proven_file: Path, changed_file: Path, cache: EngineCache, tmp_path: Path,
+        parity_file: Path, changed_file: Path, cache: EngineCache, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch) -> None:
     gate = tmp_path / 'gate'
     use_child(monkeypatch, LATE.format(gate=str(gate)))
     monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
     path = tmp_path / 'model.onnx'
-    shutil.copy(proven_file, path)
+    shutil.copy(parity_file, path)
     engine = Supervisor(Model.load(path), DEVICE, cache=cache, allow_unproven=True)
     shutil.copy(changed_file, path)
     gate.touch()
@@ -168,18 +168,6 @@ def test_a_model_replaced_during_the_build_is_not_taken(
     engine.run(np.zeros((64, 96, 3), np.uint8))
     assert engine.device == 'cpu'
     engine.close()
-
-
-def test_a_model_replaced_after_it_was_loaded_stays_as_it_was(
-        proven_file: Path, changed_file: Path, cache: EngineCache, tmp_path: Path,
-        is_right: Callable) -> None:
-    path = tmp_path / 'model.onnx'
-    shutil.copy(proven_file, path)
-    model = Model.load(path)
-    shutil.copy(changed_file, path)
-    for device in ('cpu', DEVICE):
-        assert is_right(validated.open_validated_engine(model, device, cache=cache))
-    assert {entry.key.model_sha256 for entry in cache.entries()} == {model.sha256}
 
 
 def test_a_refused_fallback_leaves_no_build_behind(
@@ -193,7 +181,7 @@ def test_a_refused_fallback_leaves_no_build_behind(
 
 
 def test_close_waits_for_the_engine_that_is_being_loaded(
-        proven_file: Path, filled: EngineCache, built: Entry, monkeypatch: pytest.MonkeyPatch
+        parity_file: Path, filled: EngineCache, built: Entry, monkeypatch: pytest.MonkeyPatch
         ) -> None:
     loading, loaded = threading.Event(), threading.Event()
     open_cached = supervisor.open_cached_engine
@@ -208,7 +196,7 @@ def test_close_waits_for_the_engine_that_is_being_loaded(
 
     monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
     monkeypatch.setattr(supervisor, 'open_cached_engine', open_slowly)
-    engine = Supervisor(Model.load(proven_file), DEVICE, cache=filled)
+    engine = Supervisor(Model.load(parity_file), DEVICE, cache=filled)
     assert loading.wait(WAIT_S)
     engine.close()
     assert loaded.is_set()

@@ -3,6 +3,7 @@
 
 """The command `segret_engine` and the process that builds beside the node, on real engines."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 import subprocess
@@ -29,8 +30,8 @@ def engine(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, cache
     return lambda *arguments: run(capsys, monkeypatch, *arguments, '--cache', cache.folder)
 
 
-def test_build_list_and_clear(engine, cache: EngineCache, proven_file: Path) -> None:
-    code, output, progress = engine('build', proven_file, '--device', 'cpu')
+def test_build_list_and_clear(engine, cache: EngineCache, parity_file: Path) -> None:
+    code, output, progress = engine('build', parity_file, '--device', 'cpu')
     entry, = cache.entries()
     assert code == 0
     assert output.splitlines() == [f'cpu: {entry.parity}', str(entry.folder)]
@@ -39,42 +40,38 @@ def test_build_list_and_clear(engine, cache: EngineCache, proven_file: Path) -> 
     code, table, _ = engine('list')
     title, row, _, total = table.splitlines()
     assert code == 0 and title.startswith('model  ') and title.endswith('usable here')
-    assert row.startswith(f'segret_nano_proven {entry.key.model_sha256[:8]}  cpu ')
+    assert row.startswith(f'segret_nano_parity {entry.key.model_sha256[:8]}  cpu ')
     assert row.endswith(' yes') and '100.000%' in row and 'float32' in row
     assert total == f'{cache.folder}: 1 engine, {entry.size_bytes} B'
     assert engine('clear', 'other.onnx')[1] == f'{cache.folder}: 0 removed\n'
-    assert engine('clear', proven_file)[1] == f'{cache.folder}: 1 removed\n'
+    assert engine('clear', parity_file)[1] == f'{cache.folder}: 1 removed\n'
     assert engine('list')[:2] == (0, f'{cache.folder}: no engine is cached there\n')
 
 
 def test_clear_knows_a_model_file_by_its_name_or_its_content(
-        engine, filled: EngineCache, built: Entry, proven_file: Path, tmp_path: Path) -> None:
-    for key in (replace(built.key, model='renamed'), replace(built.key, model_sha256='0' * 64),
-                replace(built.key, model='other', model_sha256='0' * 64)):
-        with filled.writing(key) as folder:
-            filled.keep(folder, key, built.parity, 1.0, 1.0)
-    assert engine('clear', proven_file)[1].endswith(': 3 removed\n')
+        engine, filled: EngineCache, built: Entry, keep: Callable[..., Entry], parity_file: Path
+        ) -> None:
+    for changes in ({'model': 'renamed'}, {'model_sha256': '0' * 64},
+                    {'model': 'other', 'model_sha256': '0' * 64}):
+        keep(key=replace(built.key, **changes))
+    assert engine('clear', parity_file)[1].endswith(': 3 removed\n')
     assert [entry.key.model for entry in filled.entries()] == ['other']
 
 
-def test_clear_all_takes_damaged_ones_too(engine, filled: EngineCache, built: Entry) -> None:
+def test_clear_all_takes_corrupt_ones_too_and_leaves_a_folder_of_such_a_name(
+        engine, filled: EngineCache, built: Entry) -> None:
     (filled.folder / built.folder.name / ENTRY).write_text('')
     assert 'no engine' in engine('list')[1]
-    assert engine('clear', '--all')[1] == f'{filled.folder}: 1 removed\n'
-    assert list(filled.folder.iterdir()) == []
-
-
-def test_clear_all_leaves_a_folder_of_such_a_name(engine, filled: EngineCache, built: Entry
-                                                  ) -> None:
     mine = filled.folder / built.folder.name.replace(built.folder.name[-16:], '0' * 16)
     mine.mkdir()
     (mine / 'notes.txt').write_text('mine')
     assert engine('clear', '--all')[1] == f'{filled.folder}: 1 removed\n'
     assert [path.read_text() for path in mine.iterdir()] == ['mine']
+    assert list(filled.folder.iterdir()) == [mine]
 
 
-def test_auto_builds_for_the_best_device(engine, cache: EngineCache, proven_file: Path) -> None:
-    assert engine('build', proven_file)[0] == 0
+def test_auto_builds_for_the_best_device(engine, cache: EngineCache, parity_file: Path) -> None:
+    assert engine('build', parity_file)[0] == 0
     assert [entry.key.device for entry in cache.entries()] == ['openvino']
 
 
@@ -89,12 +86,12 @@ def test_an_engine_that_fails_is_kept_and_told(engine, cache: EngineCache, chang
     assert f'no, refused: {problem}' in engine('list')[1]
 
 
-def test_engines_of_another_machine_are_told(engine, cache: EngineCache, built: Entry) -> None:
+def test_engines_of_another_machine_are_told(engine, built: Entry, keep: Callable[..., Entry]
+                                             ) -> None:
     libraries = {**built.key.libraries, 'openvino': '2023.0'}
-    for key in (replace(built.key, hardware='Another CPU'), replace(built.key, streams=4),
-                replace(built.key, libraries=libraries), replace(built.key, device='abacus')):
-        with cache.writing(key) as folder:
-            cache.keep(folder, key, built.parity, 1.0, 1.0)
+    for changes in ({'hardware': 'Another CPU'}, {'streams': 4}, {'libraries': libraries},
+                    {'device': 'abacus'}):
+        keep(key=replace(built.key, **changes))
     table = engine('list')[1]
     assert 'no, built on Another CPU' in table
     assert 'no, built with openvino 2023.0, here it is 20' in table
@@ -102,11 +99,11 @@ def test_engines_of_another_machine_are_told(engine, cache: EngineCache, built: 
     assert "no, no device 'abacus'" in table
 
 
-def test_images_of_the_users_own(engine, cache: EngineCache, proven_file: Path, tmp_path: Path
+def test_images_of_the_users_own(engine, cache: EngineCache, parity_file: Path, tmp_path: Path
                                  ) -> None:
     for index, image_rgb in enumerate(shipped_images()[:2]):
         cv2.imwrite(str(tmp_path / f'{index}.png'), image_rgb)
-    code, output, _ = engine('build', proven_file, '--device', 'cpu', '--frames', tmp_path)
+    code, output, _ = engine('build', parity_file, '--device', 'cpu', '--frames', tmp_path)
     assert code == 0 and 'of 2 frames equal' in output
 
 
@@ -115,10 +112,10 @@ def test_images_of_the_users_own(engine, cache: EngineCache, proven_file: Path, 
     (('MODEL', '--device', 'toaster'), "no device 'toaster'"),
     (('MODEL', '--device', 'cuda'), "'cuda' can't be used"),
     (('MODEL', '--frames', 'nowhere'), 'nowhere: no such folder of images')])
-def test_a_mistake_is_told_in_one_line(engine, proven_file: Path, arguments: tuple[str, ...],
+def test_a_mistake_is_told_in_one_line(engine, parity_file: Path, arguments: tuple[str, ...],
                                        text: str) -> None:
     code, output, errors = engine(
-        'build', *(proven_file if word == 'MODEL' else word for word in arguments))
+        'build', *(parity_file if word == 'MODEL' else word for word in arguments))
     assert (code, output) == (1, '')
     last = errors.splitlines()[-1]
     assert last.startswith('segret_engine: ') and text in last

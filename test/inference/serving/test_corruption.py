@@ -4,7 +4,7 @@
 """A thousand cuts and flipped bits: an error or a new engine each time, and right labels."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import os
 from pathlib import Path
 import shutil
@@ -56,15 +56,14 @@ def put(cache: EngineCache, built: Entry, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
 
 
-def check_that_another_takes_its_place(cache: EngineCache, built: Entry) -> None:
-    with cache.writing(built.key) as folder:
-        shutil.copy(built.folder / BUILT, folder)
-        cache.keep(folder, built.key, built.parity, built.first_share, built.built_s)
+def check_that_another_takes_its_place(cache: EngineCache, built: Entry,
+                                       keep: Callable[..., Entry]) -> None:
+    keep()
     assert cache.find(built.key).files == built.files
     assert [path.name for path in cache.folder.iterdir()] == [built.folder.name]
 
 
-def test_500_damages_of_a_kept_engine(built: Entry, cache: EngineCache, proven_file: Path,
+def test_500_damages_of_a_kept_engine(built: Entry, cache: EngineCache, parity_file: Path,
                                       is_right: Callable, damage: Damager) -> None:
     contents = {name: (built.folder / name).read_bytes() for name in (BUILT, ENTRY)}
     passed = 0
@@ -74,29 +73,29 @@ def test_500_damages_of_a_kept_engine(built: Entry, cache: EngineCache, proven_f
         found = cache.find(built.key)
         if found:  # a digit beyond the precision, the last line's end
             assert name == ENTRY and found.key == built.key and found.parity == built.parity
-            assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=cache))
+            assert is_right(open_validated_engine(Model.load(parity_file), DEVICE, cache=cache))
             passed += 1
     assert passed < 0.05 * OF_ENTRIES
 
 
 @pytest.mark.parametrize('number', range(REBUILT))
-def test_a_damaged_engine_is_built_anew(built: Entry, cache: EngineCache, proven_file: Path,
+def test_a_damaged_engine_is_built_anew(built: Entry, cache: EngineCache, parity_file: Path,
                                         is_right: Callable, number: int,
                                         caplog: pytest.LogCaptureFixture) -> None:
     damage = Damager(np.random.default_rng(number))
     name = (BUILT, ENTRY)[number % 2]
     put(cache, built, name, damage((built.folder / name).read_bytes()[:-1]))
-    assert is_right(open_validated_engine(Model.load(proven_file), DEVICE, cache=cache))
+    assert is_right(open_validated_engine(Model.load(parity_file), DEVICE, cache=cache))
     warning, = (record.message for record in caplog.records if record.levelname == 'WARNING')
     assert f'{built.folder.name}: the cached engine is corrupt' in warning
-    assert is_right(open_engine(Model.load(proven_file), DEVICE,
+    assert is_right(open_engine(Model.load(parity_file), DEVICE,
                                 built=cache.find(built.key).folder))
 
 
 @pytest.mark.parametrize('name', [BUILT, ENTRY])
 @pytest.mark.parametrize('kind', ['missing', 'empty', 'folder', 'more'])
-def test_files_that_are_not_as_they_were(built: Entry, cache: EngineCache, name: str, kind: str
-                                         ) -> None:
+def test_files_that_are_not_as_they_were(built: Entry, cache: EngineCache,
+                                         keep: Callable[..., Entry], name: str, kind: str) -> None:
     put(cache, built, name, b'')
     path = cache.folder / built.folder.name / name
     if kind in ('missing', 'folder'):
@@ -107,11 +106,12 @@ def test_files_that_are_not_as_they_were(built: Entry, cache: EngineCache, name:
         path.write_bytes((built.folder / name).read_bytes())
         (path.parent / 'other').write_bytes(b'')
     assert cache.find(built.key) is None
-    check_that_another_takes_its_place(cache, built)
+    check_that_another_takes_its_place(cache, built, keep)
 
 
 @pytest.mark.parametrize('kind', ['file', 'link to nowhere', 'another entry', 'empty folder'])
-def test_folders_that_are_none_of_ours(built: Entry, cache: EngineCache, kind: str) -> None:
+def test_folders_that_are_none_of_ours(built: Entry, cache: EngineCache,
+                                       keep: Callable[..., Entry], kind: str) -> None:
     folder = cache.folder / built.folder.name
     cache.folder.mkdir()
     if kind == 'file':
@@ -121,12 +121,9 @@ def test_folders_that_are_none_of_ours(built: Entry, cache: EngineCache, kind: s
     elif kind == 'empty folder':
         folder.mkdir()
     else:
-        with cache.writing(built.key) as hidden:
-            other = cache.keep(hidden, type(built.key)(**{**vars(built.key), 'device': 'cpu'}),
-                               built.parity, 1.0, 1.0)
-        other.folder.rename(folder)
+        keep(key=replace(built.key, device='cpu')).folder.rename(folder)
     assert cache.find(built.key) is None
-    check_that_another_takes_its_place(cache, built)
+    check_that_another_takes_its_place(cache, built, keep)
 
 
 def labels(path: Path, images: list[np.ndarray]) -> list[np.ndarray]:
@@ -155,26 +152,17 @@ def check_damages(path: Path, damaged: Callable[[bytes], bytes], count: int, fol
 
 
 @pytest.mark.parametrize('which, count', [('small', OF_MODELS), ('shipped', OF_THE_SHIPPED)])
-def test_damages_of_a_model_file(proven_file: Path, tmp_path: Path, damage: Damager, which: str,
+def test_damages_of_a_model_file(parity_file: Path, tmp_path: Path, damage: Damager, which: str,
                                  count: int) -> None:
-    path = {'small': proven_file, 'shipped': default_model()}[which]
+    path = {'small': parity_file, 'shipped': default_model()}[which]
     assert check_damages(path, damage, count, tmp_path) == 0
 
 
-def test_damages_of_the_checksum_of_a_model_file(proven_file: Path, tmp_path: Path,
+def test_damages_of_the_checksum_of_a_model_file(parity_file: Path, tmp_path: Path,
                                                  damage: Damager) -> None:
     """Where the checksum's own name is hit, the file counts as an older one, which has none."""
-    begin = proven_file.read_bytes().index(checksum.KEY.encode()) - 4
+    begin = parity_file.read_bytes().index(checksum.KEY.encode()) - 4
     end = begin + 4 + len(checksum.KEY) + 2 + 64
-    passed = check_damages(proven_file, lambda content: damage(content, begin, end),
+    passed = check_damages(parity_file, lambda content: damage(content, begin, end),
                            OF_THE_METADATA, tmp_path)
     assert 0 < passed < OF_THE_METADATA
-
-
-def test_a_model_file_whose_checksum_lost_its_name_is_proven_as_ever(
-        proven_file: Path, tmp_path: Path, cache: EngineCache, is_right: Callable) -> None:
-    path = tmp_path / 'older.onnx'
-    content = proven_file.read_bytes()
-    path.write_bytes(content.replace(checksum.KEY.encode(), b'segret.sha257'))
-    assert path.read_bytes() != content
-    assert is_right(open_validated_engine(Model.load(path), 'cpu', cache=cache))
