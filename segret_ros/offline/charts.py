@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 import io
+import logging
 import math
 import os
 import re
@@ -21,6 +22,7 @@ from segret_ros.labels.metrics import ConfusionMatrix
 @contextmanager
 def _home_left_alone() -> Iterator[None]:
     """Import matplotlib in here: its list of fonts goes to a folder that is removed again."""
+    logging.getLogger('matplotlib.font_manager').setLevel(logging.ERROR)  # that it takes a moment
     names = ['XDG_CACHE_HOME', *(['MPLCONFIGDIR'] if 'MPLCONFIGDIR' not in os.environ else [])]
     before = {name: os.environ.get(name) for name in names}
     with TemporaryDirectory() as folder:

@@ -34,6 +34,7 @@ from segret_ros.inference.serving.parity import Parity
 from segret_ros.inference.serving.validated import build_validated_engine, open_validated_engine
 
 DEVICE = 'openvino'
+DAY_S = 86400
 PASSING = Parity('float32', 1, 1.0, [1.0], True)
 KEY = Key('model', 'ab' * 32, 'openvino', {'openvino': '1'}, 'a processor', 'float32', [64, 96],
           None)
@@ -78,7 +79,7 @@ def test_the_entry_tells_all_that_it_is_found_by(parity_file: Path, built: Entry
     assert EngineCache(built.folder.parent).entries() == [built]
     assert built.parity.frames == 3 and not built.parity.problem()
     assert built.first_share > 0.98 and built.built_s > 0
-    assert abs(time.time() - built.built_at) < 600
+    assert 0 <= time.time() - built.built_at < DAY_S
     assert built.key.libraries['openvino'].startswith('20')
 
 
