@@ -51,8 +51,8 @@ def augment(image: np.ndarray, label: np.ndarray, recipe: Recipe,
     top, left, label = _window(label, size, recipe, random)
     image = _cut(image, size, (top, left), label.shape)
     if random.random() < 0.5:
-        image, label = image[:, ::-1], label[:, ::-1]
-    image = _distort(np.ascontiguousarray(image), random)
+        image, label = cv2.flip(image, 1), cv2.flip(label, 1)
+    image = _distort(image, random)
     return _pad(_disturb(image, recipe, random), label, recipe.crop)
 
 
@@ -159,7 +159,8 @@ def _disturb(image: np.ndarray, recipe: Recipe, random: np.random.Generator) -> 
         image = cv2.GaussianBlur(image, (0, 0), max(random.uniform(0, recipe.blur), 0.05))
     if recipe.noise:
         noise = random.normal(0, random.uniform(0, recipe.noise), image.shape[:2])
-        image = np.clip(image + noise[..., None], 0, 255).astype(np.uint8)
+        grey = cv2.merge(3 * [np.floor(noise).astype(np.int16)])
+        image = cv2.add(image, grey, dtype=cv2.CV_8U)  # saturates
     return image
 
 
