@@ -27,6 +27,7 @@ class ManhattanDecay(nn.Module):
     def __init__(self, heads: int, decay_range: int) -> None:
         super().__init__()
         self._kind = (heads, decay_range)
+        self._captured: list[Tensor] = []
         self.register_buffer('log_decay', log_decay(heads, decay_range), persistent=False)
 
     def line(self, length: int) -> Tensor:
@@ -63,7 +64,10 @@ class ManhattanDecay(nn.Module):
         device, dtype = self.log_decay.device, type_of_queries(self.log_decay)
         if torch.compiler.is_compiling():  # what a tracer makes must not outlive it
             return make(*self._kind, *size, device, dtype)
-        return cached(make, *self._kind, *size, device, dtype)
+        table = cached(make, *self._kind, *size, device, dtype)
+        if device.type == 'cuda' and torch.cuda.is_current_stream_capturing():
+            self._captured.append(table)  # the graph reads it even after the cache forgot it
+        return table
 
 
 def type_of_queries(like: Tensor) -> torch.dtype:

@@ -27,7 +27,10 @@ class Loss:
     def __init__(self, recipe: Recipe, classes: int, device: torch.device,
                  weights: list[float] | None = None) -> None:
         self.smoothing = recipe.label_smoothing
-        self.weights = torch.tensor(weights or [1.0] * classes, dtype=torch.float32, device=device)
+        weights = weights or [1.0] * classes
+        self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        self._weights_of_labels = torch.zeros(IGNORE + 1, device=device)
+        self._weights_of_labels[:classes] = self.weights
         self.teacher: nn.Module | None = None
         self.teacher_share = recipe.teacher_share if recipe.teacher else 0.0
         if recipe.teacher:
@@ -38,7 +41,7 @@ class Loss:
 
     def labelled_weight(self, targets: Tensor) -> Tensor:
         """Sum the weights of all labelled pixels: their number if all weights are 1."""
-        return self.weights[targets[targets != IGNORE].long()].sum(dtype=torch.float64)
+        return self._weights_of_labels[targets.long()].sum(dtype=torch.float64)
 
     def __call__(self, logits: Tensor, images: Tensor, targets: Tensor, labelled_weight: Tensor,
                  crops: int) -> Tensor:

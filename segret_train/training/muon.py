@@ -43,19 +43,24 @@ class Muon(Optimizer):
 
     def _step(self, weights: list[nn.Parameter], group: dict, scale: float) -> None:
         """Update weights whose matrices have the same shape."""
-        updates = torch.stack([self._update(weight, group['momentum']).flatten(1)
-                               for weight in weights])  # (weights, rows, columns)
+        gradients = [weight.grad for weight in weights]
+        averages = [self._average(weight) for weight in weights]
+        torch._foreach_lerp_(averages, gradients, 1 - group['momentum'])
+        updates = torch._foreach_lerp(gradients, averages, group['momentum'])  # Nesterov's
+        updates = orthogonalised(torch.stack([update.flatten(1) for update in updates]))
         torch._foreach_mul_(weights, 1 - group['lr'] * group['weight_decay'])
-        for weight, update in zip(weights, orthogonalised(updates)):
-            weight.add_(update.view(weight.shape), alpha=-group['lr'] * scale)
+        rate = group['lr'] * scale
+        if isinstance(rate, Tensor):  # which can't be an alpha
+            updates, rate = updates * rate, 1.0
+        for weight, update in zip(weights, updates):
+            weight.add_(update.view(weight.shape), alpha=-rate)
 
-    def _update(self, weight: nn.Parameter, momentum: float) -> Tensor:
-        """Return the direction of the update, with Nesterov momentum."""
+    def _average(self, weight: nn.Parameter) -> Tensor:
+        """Return the moving average of a weight's gradient."""
         state = self.state[weight]
         if not state:
             state['average'] = torch.zeros_like(weight)
-        state['average'].lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(state['average'], momentum)
+        return state['average']
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 
 """How a recipe updates each parameter: optimizers, learning rates and the moving average."""
 
-from segret_ros.network import SegRet
+from copy import deepcopy
+
 from segret_train.recipe import Recipe
 from segret_train.training.muon import Muon
 import torch
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import AdamW, Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 NORMS = (_BatchNorm, nn.LayerNorm)
 FIRST_SHARE = 1e-6  # of the learning rate, at the first step of the warm-up
@@ -27,11 +27,6 @@ class Optimizers:
         """Return the parameter groups of all of them."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
-    def zero_grad(self) -> None:
-        """Reset the gradients."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-
     def step(self) -> None:
         """Update the parameters along their gradients."""
         for optimizer in self.optimizers:
@@ -42,20 +37,27 @@ class Optimizers:
         return {'optimizers': [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict) -> None:
-        """Restore a state."""
-        for optimizer, own in zip(self.optimizers, state['optimizers'], strict=True):
-            optimizer.load_state_dict(own)
+        """Restore a state, of whatever device; the groups stay as the recipe makes them."""
+        for optimizer, saved in zip(self.optimizers, state['optimizers'], strict=True):
+            optimizer.load_state_dict({**optimizer.state_dict(), 'state': saved['state']})
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizers:
     """
     Make AdamW, and Muon beside it where the recipe asks for it.
 
-    :param network: has a `backbone`, and a decoder or other layers beside it.
+    On a GPU, learning rates are tensors there, which a CUDA graph reads at each replay.
+
+    :param network: on its device; has a `backbone`, and a decoder or other layers beside it.
     """
     groups = parameter_groups(network, recipe)
-    optimizers = [AdamW([group for group in groups if not group['muon']],
-                        lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)]
+    device = next(network.parameters()).device
+    if device.type == 'cuda':
+        for group in groups:
+            group['lr'] = torch.tensor(recipe.learning_rate, device=device)
+    optimizers: list[Optimizer] = [AdamW(
+        [group for group in groups if not group['muon']], lr=recipe.learning_rate,
+        betas=(0.9, 0.999), fused=True, capturable=device.type == 'cuda')]
     if recipe.muon_rate:
         optimizers.append(Muon([group for group in groups if group['muon']],
                                lr=recipe.learning_rate))
@@ -107,22 +109,43 @@ def learning_rate_at(recipe: Recipe, step: int) -> float:
 def set_learning_rate(optimizer: Optimizers, rate: float) -> None:
     """Set each group's share of a learning rate."""
     for group in optimizer.param_groups:
-        group['lr'] = rate * group['rate']
+        if isinstance(group['lr'], Tensor):
+            group['lr'].fill_(rate * group['rate'])
+        else:
+            group['lr'] = rate * group['rate']
 
 
-def make_average(network: SegRet, decay: float) -> AveragedModel:
+class MovingAverage(nn.Module):
     """
-    Make the exponential moving average of a network, statistics included.
+    The exponential moving average of a network, statistics included.
 
-    The decay starts at (1 + steps) / (10 + steps), so that the first weights are soon forgotten.
+    The decay starts at (1 + updates) / (10 + updates), so that the first weights are soon
+    forgotten; the first update copies them.
     """
-    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
-        share = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, share)
-        else:  # numbers of batches
-            torch._foreach_copy_(averages, values)
 
-    average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
-    average.module.eval()
-    return average.requires_grad_(False)
+    n_averaged: Tensor
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.module = deepcopy(network).eval().requires_grad_(False)
+        device = next(network.parameters()).device
+        self.register_buffer('n_averaged', torch.zeros((), dtype=torch.int64, device=device))
+        self._pairs = [(own.detach(), other.detach()) for own, other in
+                       zip(_tensors(self.module), _tensors(network), strict=True)]
+
+    def update(self) -> None:
+        """Move towards the network; a GPU need not be waited for."""
+        updates = self.n_averaged.double()
+        decay = ((1 + updates) / (10 + updates)).clamp(max=self.decay)
+        share = (1 - decay).masked_fill(updates == 0, 1).float()
+        for average, value in self._pairs:
+            if average.is_floating_point():
+                average.lerp_(value, share)
+            else:  # numbers of batches
+                average.copy_(value)
+        self.n_averaged += 1
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

@@ -4,6 +4,7 @@
 """A training run in a folder."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 import time
@@ -18,8 +19,8 @@ from segret_train.training.initial_network import make_network
 from segret_train.training.loss import balanced_weights, Loss
 from segret_train.training.optimizer import (
     learning_rate_at,
-    make_average,
     make_optimizer,
+    MovingAverage,
     set_learning_rate,
 )
 from segret_train.training.process_group import ProcessGroup
@@ -33,14 +34,14 @@ from segret_train.training.run_files import (
 )
 from segret_train.training.step import (
     Batch,
+    compute_gradients,
     NonFiniteLoss,
     save_batches,
     seed_step,
     start_training_mode,
-    train_step,
+    TrainingStep,
 )
 from segret_train.training.validation import validate
-from torch import nn
 from tqdm import tqdm
 
 LOG_EVERY = 50  # steps
@@ -75,7 +76,7 @@ class TrainingRun:
         self.loss = Loss(recipe, len(data.labels), group.device, weights)
         self.network = make_network(recipe, len(data.labels), group.device)
         self.optimizer = make_optimizer(self.network, recipe)
-        self.average = make_average(self.network, recipe.ema) if recipe.ema else None
+        self.average = MovingAverage(self.network, recipe.ema) if recipe.ema else None
         self.step, self.seconds, self._clock = 0, 0.0, 0.0
         self.losses: list[float] = []  # since the last record
         self.best: dict = {}  # of the best validation: val_miou, step, confusion, frames
@@ -116,10 +117,13 @@ class TrainingRun:
         """
         network = self.group.distribute(self.network)
         start_training_mode(network, self.recipe)
+        gradients = partial(compute_gradients, network, self.loss, self.group,
+                            self.group.autocasts(self.recipe.precision))
+        take_step = TrainingStep(gradients, self._update, self.group)
         with self._progress_bar() as bar:
             self._clock = time.monotonic()
             for batches in self._steps():
-                self.losses.append(self._step(network, batches))
+                self.losses.append(self._step(take_step, batches))
                 self.step += 1
                 bar.set_postfix(loss=f'{self.losses[-1]:.3f}', refresh=False)
                 bar.update(self.crops_per_step)
@@ -146,22 +150,24 @@ class TrainingRun:
         while batches := list(islice(loaded, self.recipe.accumulate)):
             yield batches
 
-    def _step(self, network: nn.Module, batches: list[Batch]) -> float:
+    def _update(self) -> None:
+        """Update the weights along their gradients, and then their average."""
+        self.optimizer.step()
+        if self.average:
+            self.average.update()
+
+    def _step(self, take_step: TrainingStep, batches: list[Batch]) -> float:
         """Take a step and return its loss."""
         seed_step(self.recipe, self.step, self.group.rank)
         set_learning_rate(self.optimizer, learning_rate_at(self.recipe, self.step))
         try:
-            loss = train_step(network, self.optimizer, batches, self.loss, self.group,
-                              self.group.autocasts(self.recipe.precision))
+            return take_step(batches)
         except NonFiniteLoss as error:
             path = self.output / f'bad_batch_{self.group.rank}.pt'
             save_batches(path, batches, self.step)
             raise NonFiniteLoss(
                 f'{error} at step {self.step}, whose crops are in {path}: if they are sound, '
                 f'lower --learning-rate ({self.recipe.learning_rate:g})') from error
-        if self.average:
-            self.average.update_parameters(self.network)
-        return loss
 
     def _is_to_validate(self) -> bool:
         return self.step == self.recipe.iterations or not self.step % self.recipe.validate_every

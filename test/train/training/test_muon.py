@@ -62,6 +62,17 @@ def test_weights_of_one_shape_do_not_mix() -> None:
         torch.testing.assert_close(own, alone)
 
 
+def test_a_rate_in_memory_counts_as_a_number_does() -> None:
+    torch.manual_seed(0)
+    gradient, stepped = gradient_of(8, 24), []
+    for rate in (0.1, torch.tensor(0.1)):
+        weight = nn.Parameter(torch.ones(8, 24))
+        weight.grad = gradient
+        Muon([{'params': [weight], 'lr': rate}], lr=1.0, weight_decay=0.5).step()
+        stepped.append(weight.detach())
+    torch.testing.assert_close(*stepped)
+
+
 def test_a_weight_without_a_gradient_stays() -> None:
     weights = [nn.Parameter(torch.ones(4, 4)), nn.Parameter(torch.ones(4, 4))]
     weights[0].grad = torch.eye(4)

@@ -14,6 +14,7 @@ from segret_train.training.optimizer import (
     parameter_groups,
     set_learning_rate,
 )
+import torch
 
 
 def treatment(network: SegRet, recipe: Recipe) -> dict[str, tuple[float, float]]:
@@ -43,6 +44,28 @@ def test_groups_get_their_share_of_the_learning_rate(recipe: Recipe) -> None:
                                replace(recipe, no_decay='norms', backbone_norm_rate=0.1))
     set_learning_rate(optimizer, 0.5)
     assert sorted(group['lr'] for group in optimizer.param_groups) == [0.05, 0.5, 0.5]
+
+
+def test_a_rate_in_memory_stays_where_a_graph_reads_it(recipe: Recipe) -> None:
+    optimizer = make_optimizer(SegRet('nano', num_classes=3), recipe)
+    held = [torch.tensor(1.0) for _ in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, held):
+        group['lr'] = rate
+    set_learning_rate(optimizer, 0.5)
+    assert held == [0.5] * len(held)
+
+
+def test_a_state_of_another_device_keeps_the_groups(recipe: Recipe) -> None:
+    """On a GPU they hold what a CPU's do not."""
+    saved = make_optimizer(SegRet('nano', num_classes=3), recipe).state_dict()
+    for part in saved['optimizers']:
+        for group in part['param_groups']:
+            group['lr'] = torch.tensor(7.0)
+            group['capturable'] = True
+    optimizer = make_optimizer(SegRet('nano', num_classes=3), recipe)
+    optimizer.load_state_dict(saved)
+    assert {group['lr'] for group in optimizer.param_groups} == {1e-3}
+    assert not any(group['capturable'] for group in optimizer.param_groups)
 
 
 def test_learning_rate_warms_up_and_falls_to_zero(recipe: Recipe) -> None:
