@@ -21,6 +21,7 @@ from segret_train.recipe import Recipe  # noqa: E402
 from segret_train.training import step as step_module  # noqa: E402
 from segret_train.training.initial_network import make_network  # noqa: E402
 from segret_train.training.loss import Loss  # noqa: E402
+from segret_train.training.muon import orthogonalised  # noqa: E402
 from segret_train.training.optimizer import (  # noqa: E402
     learning_rate_at,
     make_optimizer,
@@ -143,6 +144,16 @@ def test_the_learning_rate_reaches_captured_steps() -> None:
 
 
 @pytest.mark.parametrize('steps', [1, EAGER_CALLS + 2])
+@pytest.mark.parametrize('shape', [(3, 32, 96), (2, 1152, 256), (1, 48, 48)])
+def test_muon_turns_a_gradient_as_on_the_cpu(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    spread = torch.logspace(0, -3, shape[2]) * torch.randn(shape)  # from large to small columns
+    for gradient in (spread, 1e-6 * spread, torch.zeros(shape)):
+        turned = orthogonalised(gradient.cuda()).cpu()
+        error = (turned - orthogonalised(gradient)).norm(dim=(1, 2))
+        assert (error <= 0.01 * min(shape[1:]) ** 0.5).all(), error
+
+
 def test_a_loss_that_is_no_number_changes_no_weights(steps: int) -> None:
     learner = Learner(RECIPE, 'cuda')
     learner.learn(steps)
