@@ -239,7 +239,7 @@ class PretrainingRun:
             torch.manual_seed(recipe.seed + self.step)  # so that a resumed run equals a whole one
             set_learning_rate(self.optimizer, learning_rate_at(recipe, self.step))
             loss = self.task(normalised(images), classes)
-            self.optimizer.zero_grad()
+            self.task.zero_grad()
             loss.backward()
             self.optimizer.step()
             self.losses.append(loss.item())
