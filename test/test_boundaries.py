@@ -18,6 +18,7 @@ DIFFERENT = ('rclpy.event_handler.', 'rclpy.qos_event.', 'rclpy.endpoint_info.',
              'rclpy.topic_endpoint_info.')
 # Loaded only for a device `torch`; it reads the weights out of the model file.
 TORCH_ENGINE = 'segret_ros/inference/engines/pytorch.py'
+ON_A_GPU = 'segret_ros/inference/engines/fused.py', 'segret_ros/inference/engines/kernels.py'
 
 
 def imports_of(path: Path) -> set[str]:
@@ -60,7 +61,8 @@ def test_what_distributions_name_differently_is_imported_in_one_place() -> None:
 
 def test_only_the_network_its_engine_and_the_training_import_torch() -> None:
     assert importers({'torch'})
-    assert not outside(importers({'torch'}), 'segret_ros/network/', 'segret_train/', TORCH_ENGINE)
+    assert not outside(importers({'torch'}), 'segret_ros/network/', 'segret_train/', TORCH_ENGINE,
+                       *ON_A_GPU)
 
 
 def test_libraries_that_report_their_use_are_imported_in_one_place_each() -> None:

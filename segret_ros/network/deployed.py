@@ -184,7 +184,7 @@ class DeployedDecoder(nn.Module):
         return self.classify(functional.relu(fused))
 
 
-def to_half(network: DeployedSegRet) -> None:
+def to_half(network: nn.Module) -> None:
     """Convert the parameters to float16, in place: no other network may share them."""
     for parameter in network.parameters():
         parameter.data = parameter.data.half()  # not the buffers: mean, scale and decay
@@ -253,10 +253,10 @@ def after_norm(norm: nn.LayerNorm, layer: nn.Linear, scale: float = 1.0) -> nn.L
 
 
 def scaled(layer: nn.Linear, scale: Tensor | None) -> nn.Linear:
-    """Return a linear layer times a scale of each output."""
+    """Return a linear layer times a scale, of each output or of all."""
     if scale is None:
         return layer
-    return linear(layer.weight * scale[:, None], layer.bias * scale)
+    return linear(layer.weight * scale.unsqueeze(-1), layer.bias * scale)
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:

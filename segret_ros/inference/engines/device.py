@@ -5,8 +5,10 @@
 
 import re
 
-DEVICES = 'auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, torch, torch:N or torch:cpu'
-NAME = re.compile(r'cpu|openvino|torch:cpu|(cuda|tensorrt|torch)(:[0-9]+)?')
+DEVICES = ('auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, torch, torch:N, '
+           'torch:float32, torch:N:float32 or torch:cpu')
+NAME = re.compile(r'cpu|openvino|torch:cpu|(cuda|tensorrt)(:[0-9]+)?|torch(:[0-9]+)?(:float32)?')
+EXACT = ':float32'  # ends the name of a device that must not compute in half precision
 
 
 class DeviceError(ValueError):
@@ -41,7 +43,7 @@ def gpu_of(device: str) -> int | None:
 
     :raises DeviceError: for a word that is no device.
     """
-    kind, number = kind_of(device), device.partition(':')[2]
+    kind, number = kind_of(device), device.removesuffix(EXACT).partition(':')[2]
     if kind in ('cpu', 'openvino') or number == 'cpu':
         return None
     return int(number or 0)

@@ -6,10 +6,13 @@
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
+import os
 from pathlib import Path
 import platform
 import re
+import shutil
 import sys
+import sysconfig
 from typing import NamedTuple
 
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of, number_of
@@ -32,6 +35,7 @@ WITH_LIBRARIES = f'{GPU_WHEEL}[cuda,cudnn]'
 # For the CUDA of the newest onnxruntime-gpu that this Python gets, as the extra of setup.py.
 TENSORRT_WHEEL = f'tensorrt-cu{13 if sys.version_info >= (3, 11) else 12}==10.*'
 TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
+GPU_NEEDS = ('triton',)  # packages that a GPU needs besides: its kernels
 WHAT_FITS = 'docs/jetson.md says what fits this JetPack'
 
 
@@ -77,13 +81,15 @@ class FoundTorch:
     """
     What this machine has for PyTorch.
 
-    :param missing: those of `TORCH_NEEDS` that are not installed.
+    :param missing: those of `TORCH_NEEDS` and `GPU_NEEDS` that are not installed.
     :param cuda: major version that PyTorch was built for; 0 for one without CUDA.
+    :param compiles: Triton finds what it compiles the launchers of its kernels with.
     """
 
     missing: list[str]
     cuda: int
     driver: Driver
+    compiles: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,9 +168,14 @@ def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
 
     :param device: `torch`, `torch:N` or `torch:cpu`.
     """
-    its_lacks = [_no_package(name) for name in found.missing]
-    if gpu_of(device) is None:
+    on_gpu = gpu_of(device) is not None
+    its_lacks = [_no_package(name) for name in found.missing
+                 if on_gpu or name not in GPU_NEEDS]
+    if not on_gpu:
         return its_lacks
+    if not found.compiles:
+        its_lacks.append(Lack('Triton, which compiles the kernels, finds no C compiler or no '
+                              'Python.h', 'sudo apt install gcc python3-dev'))
     if 'torch' not in found.missing and not found.cuda:
         its_lacks.append(Lack('this PyTorch was built without CUDA', _remedy(
             'pip install --force-reinstall torch, from where its wheels have CUDA (pytorch.org)')))
@@ -265,11 +276,17 @@ def find(provider: str) -> Found:
 def find_torch() -> FoundTorch:
     """Return what this machine has for PyTorch, without loading it, which takes seconds."""
     forbid_tf32()
-    missing = [name for name in TORCH_NEEDS if find_spec(name) is None]
+    missing = [name for name in TORCH_NEEDS + GPU_NEEDS if find_spec(name) is None]
     torch = find_spec('torch')
     cuda = 0 if torch is None or torch.origin is None else cuda_of_torch(
         Path(torch.origin).with_name('version.py').read_text())
-    return FoundTorch(missing, cuda, find_driver())
+    return FoundTorch(missing, cuda, find_driver(), _compiles())
+
+
+def _compiles() -> bool:
+    """Return whether there is a C compiler, as Triton looks for one, with Python's headers."""
+    compiler = os.environ.get('CC') or shutil.which('clang') or shutil.which('gcc')
+    return bool(compiler) and Path(sysconfig.get_path('include'), 'Python.h').is_file()
 
 
 def cuda_of_torch(version: str) -> int:

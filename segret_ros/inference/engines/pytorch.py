@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The network in PyTorch, on an NVIDIA GPU, or on a CPU to try the same code without one."""
+"""The network in PyTorch, on an NVIDIA GPU, or on a CPU to try its weights without one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,13 @@ from threading import Lock
 import numpy as np
 import onnx
 from onnx import numpy_helper
-from segret_ros.inference.engines.device import gpu_of
+from segret_ros.errors import reason
+from segret_ros.inference.engines.device import EXACT, gpu_of
 from segret_ros.inference.engines.prediction import DevicePrediction
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
 from segret_ros.network import SegRet
-from segret_ros.network.deployed import DeployedSegRet, DeployedStage, to_half
+from segret_ros.network.deployed import DeployedSegRet, to_half
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -32,102 +33,135 @@ class TorchEngine:
     """
     A model's weights in PyTorch; see `Engine`.
 
-    A float32 file is computed in float32, without TF32; a float16 file in float16, but for
-    normalisation, softmax and decay. A GPU's kernels are captured once and then replayed, so that
-    Python has none to launch. While it labels it holds classes * H * W * 4 bytes, and 16 a pixel
-    besides. One image at a time: others wait.
+    On a GPU it computes in float16, a float32 file too unless the device ends in `:float32`, but
+    for normalisation, softmax and decay. Its kernels are captured once and then replayed, so that
+    Python has none to launch. One image at a time: others wait.
 
-    :param device: `torch`, `torch:1` for the second GPU, or `torch:cpu`.
+    :param device: `torch`, `torch:1` for the second GPU, `torch:float32` to compute in what the
+        file has, without TF32, or `torch:cpu`, which does so too.
     :param streams: ignored.
     :param built: ignored; needs no build step.
-    :raises ModelError: for an int8 file, or one whose weights are not those of its variant.
+    :raises ModelError: for an int8 file, one whose weights are not those of its variant, or a GPU
+        that does not run it.
     """
-
-    precision = 'float32'
 
     def __init__(self, model: Model, device: str, streams: int | None = None,
                  built: Path | None = None) -> None:
-        info, number = model.info, gpu_of(device)
+        number, stored = gpu_of(device), model.info.precision
+        rounds = number is not None and not device.endswith(EXACT)
+        self.precision = 'float16' if rounds else 'float32'
         self.device = device
-        self.name = f"PyTorch {'.'.join(torch.__version__.split('.')[:2])}, {info.precision}"
-        self._on_gpu = number is not None
-        place = torch.device(f'cuda:{number}' if self._on_gpu else 'cpu')
-        network = network_of(model).to(place)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        shape = 1, *info.input_size, 3
-        self._sent = torch.empty(shape, dtype=torch.uint8, pin_memory=self._on_gpu)
-        self._image = torch.zeros(shape, dtype=torch.uint8, device=place)
-        self._forward = (Captured if self._on_gpu else Eager)(network, self._image)
+        self.name = (f"PyTorch {'.'.join(torch.__version__.split('.')[:2])}, "
+                     f"{self.precision if stored == 'float32' else stored}")
+        network = network_of(model)
+        half = rounds or stored == 'float16'
+        try:
+            self._network = (OnCpu(network, half) if number is None else
+                             OnGpu(network, half, model.info.input_size, number))
+        except Exception as error:  # PyTorch, CUDA and Triton have many types for what they throw
+            raise ModelError(f"{model.path}: PyTorch can't run it on {device} ({reason(error)}): "
+                             'use another device') from error
         self._lock = Lock()
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Compute the logits of an image; see `Engine.run`."""
         with self._lock, torch.inference_mode():
-            return self._fetched(self._logits(image_rgb)[0])[0]
+            return self._network.logits(image_rgb)
 
     def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
                 ) -> DevicePrediction:
         """Predict the labels of an image; see `Engine.predict`."""
         with self._lock, torch.inference_mode():
-            planes = planes_of(self._logits(image_rgb), size, temperature)
-            return DevicePrediction(*self._fetched(*planes))
-
-    def _logits(self, image_rgb: np.ndarray) -> Tensor:
-        """Compute (1, classes, h, w) float32 on the device, valid until the next image."""
-        self._sent.numpy()[0] = image_rgb
-        self._image.copy_(self._sent, non_blocking=True)
-        return self._forward()
-
-    def _fetched(self, *tensors: Tensor) -> list[np.ndarray]:
-        """Copy tensors from the device, one copy each; pinned memory goes back to PyTorch."""
-        received = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_gpu).copy_(
-            tensor, non_blocking=True) for tensor in tensors]
-        if self._on_gpu:
-            torch.cuda.current_stream(self._image.device).synchronize()
-        return [tensor.numpy().copy() for tensor in received]
+            return DevicePrediction(*self._network.planes(image_rgb, size, temperature))
 
 
-class Eager:
+class OnCpu:
     """
-    Computes the logits of what is in a tensor.
+    A network on the CPU.
 
-    :param image: (1, H, W, 3) uint8.
+    While it labels it holds classes * H * W * 4 bytes, and 16 a pixel besides.
+
+    :param half: compute in float16.
     """
 
-    def __init__(self, network: DeployedSegRet, image: Tensor) -> None:
-        self._network, self._image = network, image
+    def __init__(self, network: DeployedSegRet, half: bool) -> None:
+        if half:
+            to_half(network)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network
 
-    def __call__(self) -> Tensor:
-        """Compute (1, classes, h, w) float32."""
-        return self._network(self._image)
+    def logits(self, image_rgb: np.ndarray) -> np.ndarray:
+        """Compute (classes, h, w) float32."""
+        return self._network(torch.tensor(image_rgb[None]))[0].numpy()
+
+    def planes(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+               ) -> list[np.ndarray]:
+        """Compute the label and, with a temperature, the confidence: (H, W) uint8."""
+        logits = self._network(torch.tensor(image_rgb[None]))
+        return [plane.numpy() for plane in planes_of(logits, size, temperature)]
 
 
-class Captured:
+class OnGpu:
     """
-    Computes the logits of what is in a tensor by replaying a CUDA graph; parameters as of `Eager`.
+    A network on a GPU, as a CUDA graph that is replayed.
 
     PyTorch's documentation asks for a warm-up on the stream of the capture, which is not the
     default one, and that all tensors stay where they are.
+
+    :param half: compute in float16.
+    :param input_size: (height, width).
+    :param number: of the GPU.
     """
 
-    def __init__(self, network: DeployedSegRet, image: Tensor) -> None:
-        with torch.cuda.device(image.device), torch.inference_mode(), without_tf32():
+    def __init__(self, network: DeployedSegRet, half: bool, input_size: tuple[int, int],
+                 number: int) -> None:
+        from segret_ros.inference.engines.fused import FusedSegRet  # needs Triton, as only GPUs do
+        self._place = torch.device(f'cuda:{number}')
+        shape = 1, *input_size, 3
+        self._sent = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        self._image = torch.zeros(shape, dtype=torch.uint8, device=self._place)
+        self._network = FusedSegRet(network)
+        if half:
+            to_half(self._network)
+        self._network.to(self._place)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with torch.cuda.device(self._place), torch.inference_mode(), without_tf32():
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream), keeping_tables(network) as tables:
+            with torch.cuda.stream(stream):
                 for _ in range(WARM_UP_RUNS):
-                    network(image)
+                    self._network(self._image)
             torch.cuda.current_stream().wait_stream(stream)
             self._graph = torch.cuda.CUDAGraph()
             # The node's other threads may use the GPU meanwhile, as the engine before does.
             with torch.cuda.graph(self._graph, stream=stream, capture_error_mode='thread_local'):
-                self._logits = network(image)
-        self._used = network, image, tables  # by the graph, which keeps their addresses alone
+                self._logits = self._network(self._image)  # (h, w, classes)
 
-    def __call__(self) -> Tensor:
-        """Compute (1, classes, h, w) float32, valid until the next call."""
+    def logits(self, image_rgb: np.ndarray) -> np.ndarray:
+        """Compute (classes, h, w) float32."""
+        with torch.cuda.device(self._place):
+            self._replay(image_rgb)
+            return self._fetched(self._logits.permute(2, 0, 1).float().contiguous())[0]
+
+    def planes(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+               ) -> list[np.ndarray]:
+        """Compute the label and, with a temperature, the confidence: (H, W) uint8."""
+        with torch.cuda.device(self._place):
+            self._replay(image_rgb)
+            return self._fetched(*self._network.label(self._logits, size, temperature))
+
+    def _replay(self, image_rgb: np.ndarray) -> None:
+        self._sent.numpy()[0] = image_rgb
+        self._image.copy_(self._sent, non_blocking=True)
         self._graph.replay()
-        return self._logits
+
+    @staticmethod
+    def _fetched(*tensors: Tensor) -> list[np.ndarray]:
+        """Copy tensors from the GPU; once an array is dropped, PyTorch reuses its memory."""
+        received = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(
+            tensor, non_blocking=True) for tensor in tensors]
+        torch.cuda.current_stream().synchronize()
+        return [tensor.numpy() for tensor in received]
 
 
 def planes_of(logits: Tensor, size: tuple[int, int], temperature: float | None) -> list[Tensor]:
@@ -148,24 +182,6 @@ def planes_of(logits: Tensor, size: tuple[int, int], temperature: float | None) 
 
 
 @contextmanager
-def keeping_tables(network: DeployedSegRet) -> Iterator[list[Tensor]]:
-    """List the decay tables that the network uses in the block: its cache may drop them."""
-    tables: list[Tensor] = []
-
-    def keep(stage: DeployedStage, arguments: tuple[Tensor]) -> None:
-        height, width = arguments[0].shape[2:]
-        tables.extend([stage.decay.line(width), stage.decay.line(height)] if stage.decomposed else
-                      [stage.decay.grid(height, width)])
-
-    hooks = [stage.register_forward_pre_hook(keep) for stage in network.stages]
-    try:
-        yield tables
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
 def without_tf32() -> Iterator[None]:
     """Compute convolutions and products of float32 in float32."""
     before = torch.get_float32_matmul_precision()
@@ -179,7 +195,7 @@ def without_tf32() -> Iterator[None]:
 
 def network_of(model: Model) -> DeployedSegRet:
     """
-    Make the network of a model, in the precision that its file has.
+    Make the network of a model, in float32.
 
     :raises ModelError: for an int8 file, or one whose weights are not those of its variant.
     """
@@ -199,10 +215,7 @@ def network_of(model: Model) -> DeployedSegRet:
         raise ModelError(f'{model.path}: its weights are not those of {info.variant} in this '
                          f'version of segret_ros: {error}; {HOW_TO_MAKE}') from error
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    network.eval().requires_grad_(False)
-    if info.precision == 'float16':
-        to_half(network)
-    return network
+    return network.eval().requires_grad_(False)
 
 
 def weights_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ import time
 from typing import Any
 import uuid
 
+from segret_ros.files.user_cache import engine_folder
 from segret_ros.inference.serving.key import Key
 from segret_ros.inference.serving.parity import Parity
 
@@ -210,15 +211,11 @@ def default_folder() -> Path:
 
     :raises CacheError: for a user without a home folder.
     """
-    own = os.environ.get('SEGRET_ENGINE_CACHE')
-    if own:
-        return Path(own)
     try:
-        caches = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+        return engine_folder()
     except RuntimeError as error:
         raise CacheError('this user has no home folder to cache engines in: set '
                          'SEGRET_ENGINE_CACHE to a folder that can be written') from error
-    return Path(caches) / 'segret_ros' / 'engines'
 
 
 def read_entry(folder: Path) -> Entry:

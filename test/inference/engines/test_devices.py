@@ -148,7 +148,13 @@ def test_the_order_is_wheel_driver_libraries_gpu() -> None:
         'libraries of CUDA or cuDNN are missing', 'the NVIDIA driver finds no GPU']
 
 
-@pytest.mark.parametrize('device', ['torch', 'torch:1'])
+def test_a_missing_compiler_is_told() -> None:
+    lack, = torch_lacks('torch', FoundTorch([], 13, HERE, compiles=False))
+    assert 'no C compiler or no Python.h' in str(lack) and 'apt install gcc' in str(lack)
+    assert torch_lacks('torch:cpu', FoundTorch([], 0, HERE, compiles=False)) == []
+
+
+@pytest.mark.parametrize('device', ['torch', 'torch:1', 'torch:1:float32'])
 def test_pytorch_that_has_everything_lacks_nothing(device: str) -> None:
     assert torch_lacks(device, FoundTorch([], 13, HERE)) == []
     assert torch_lacks(device, FoundTorch([], 12, HERE)) == []
@@ -158,7 +164,8 @@ def test_pytorch_that_has_everything_lacks_nothing(device: str) -> None:
 @pytest.mark.parametrize('missing, cuda, driver, device, whats', [
     (['torch', 'onnx'], 0, HERE, 'torch',
      ['the package torch is not installed', 'the package onnx is not installed']),
-    (['torch'], 0, GONE, 'torch:cpu', ['the package torch is not installed']),
+    (['torch', 'triton'], 0, GONE, 'torch:cpu', ['the package torch is not installed']),
+    (['triton'], 13, HERE, 'torch:float32', ['the package triton is not installed']),
     ([], 0, GONE, 'torch:1',
      ['this PyTorch was built without CUDA', 'the NVIDIA driver is missing (libcuda.so.1: gone)']),
     ([], 13, Driver(12, ('GPU A',)), 'torch',

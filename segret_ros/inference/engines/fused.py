@@ -1,0 +1,170 @@
+# Copyright 2026 The segret_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The network for NVIDIA GPUs: the function of `DeployedSegRet`, in nine or ten kernels a block.
+
+Cells are rows of a matrix, (H W, C), from end to end, so that nothing is transposed. A residual
+takes in the bias of the product that is added to it, which then is one product in place. Logits
+count in base 2, the base of a GPU's exponential.
+"""
+
+from copy import deepcopy
+import math
+from typing import Any
+
+from segret_ros.inference.engines import kernels
+from segret_ros.network.deployed import (
+    DeployedBlock,
+    DeployedSegRet,
+    DeployedStage,
+    linear,
+    scaled,
+)
+from segret_ros.network.retention import DepthwiseConv2d
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+
+Grid = tuple[int, int]
+
+
+class FusedSegRet(nn.Module):
+    """
+    A network for one image of 0..255.
+
+    It computes in the type of its parameters; `to_half` makes them float16.
+
+    :param network: in evaluation mode; its weights are copied.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: DeployedSegRet) -> None:
+        super().__init__()
+        network = deepcopy(network)
+        self.register_buffer('mean', network.mean)
+        self.register_buffer('scale', network.scale)
+        self.stem, self.downsamples, self.decoder = (
+            network.stem, network.downsamples, network.decoder)
+        stages: Any = network.stages  # PyTorch's lists do not know the types of their modules
+        self.stages = nn.ModuleList(map(FusedStage, stages))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """
+        Compute the logits of an image.
+
+        :param image: (1, H, W, 3) uint8 RGB.
+        :return: (H / 4, W / 4, classes), rounded up, in the type that it computes in.
+        """
+        x = ((image - self.mean) * self.scale).permute(0, 3, 1, 2)
+        x = x.to(self.decoder.classify.weight.dtype)
+        for index, convolution in enumerate(self.stem):
+            x = convolution(functional.gelu(x) if index > 0 else x)
+        features = []
+        for index, stage in enumerate(self.stages):
+            if index > 0:
+                x = self.downsamples[index - 1](x)
+            x = stage(x)
+            features.append(x)
+        return self._decode(features)
+
+    @staticmethod
+    def label(logits: Tensor, size: Grid, temperature: float | None) -> list[Tensor]:
+        """Compute the label and, with a temperature, the confidence; see `kernels.label`."""
+        return kernels.label(logits, size, temperature)
+
+    def _decode(self, features: list[Tensor]) -> Tensor:
+        """Compute the logits from four (1, C, h, w)."""
+        grids = [grid_of(x) for x in features]
+        levels = [fuse(functional.relu_(level(cells_of(x)))) for x, level, fuse in
+                  zip(features, self.decoder.levels, self.decoder.fuse)]
+        fused = kernels.add_resized(levels, grids)
+        classify = self.decoder.classify
+        return functional.linear(fused, classify.weight.flatten(1), classify.bias
+                                 ).unflatten(0, grids[0])
+
+
+class FusedStage(nn.Module):
+    """
+    A stage's retention blocks.
+
+    :param stage: of the network.
+    """
+
+    slopes: Tensor
+
+    def __init__(self, stage: DeployedStage) -> None:
+        super().__init__()
+        self.axes = ('rows', 'columns') if stage.decomposed else ('grid',)
+        self.register_buffer('slopes', stage.decay.log_decay.float() / math.log(2))
+        blocks: Any = stage.blocks
+        self.blocks = nn.ModuleList(map(FusedBlock, blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the blocks in turn on (1, C, H, W), channels last."""
+        grid = grid_of(x)
+        cells = cells_of(x)
+        for block in self.blocks:
+            cells = block(cells, grid, self.slopes, self.axes)
+        return cells.view(1, *grid, -1).permute(0, 3, 1, 2)
+
+
+class FusedBlock(nn.Module):
+    """
+    A retention block.
+
+    :param block: of the network.
+    """
+
+    def __init__(self, block: DeployedBlock) -> None:
+        super().__init__()
+        key = scaled(block.key, torch.tensor(1 / math.log(2)))
+        self.qkv = joined(block.query, key, block.value)
+        self.position, self.local = taps_of(block.position), taps_of(block.local)
+        self.output, self.widen, self.narrow = block.output, block.widen, block.narrow
+
+    def forward(self, x: Tensor, grid: Grid, slopes: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """
+        Run the block.
+
+        :param x: (H W, C).
+        :param slopes, axes: of `kernels.attend`.
+        :return: (H W, C).
+        """
+        position, position_bias = self.position
+        x, normalised = kernels.convolve_and_normalise(x, position, position_bias, grid,
+                                                       ahead=self.output.bias)
+        query, key, value = self.qkv(normalised).chunk(3, 1)
+        attended = value
+        for axis in axes:
+            attended = kernels.attend(query, key, attended, slopes, grid, axis)
+        local, local_bias = self.local
+        attended = kernels.convolve_and_add(value, local, local_bias, grid, attended)
+        x.addmm_(attended, self.output.weight.T)
+        normalised = kernels.normalise(x, ahead=self.narrow.bias)
+        return x.addmm_(functional.gelu(self.widen(normalised)), self.narrow.weight.T)
+
+
+def joined(*layers: nn.Linear) -> nn.Linear:
+    """Return one linear layer whose outputs are those of some, one after another."""
+    return linear(torch.cat([layer.weight for layer in layers]),
+                  torch.cat([layer.bias for layer in layers]))
+
+
+def taps_of(convolution: DepthwiseConv2d) -> nn.ParameterList:
+    """Return the weights of a depthwise convolution as (k k, C), and its bias."""
+    assert convolution.bias is not None
+    return nn.ParameterList([convolution.weight.flatten(1).T.contiguous(), convolution.bias])
+
+
+def grid_of(image: Tensor) -> Grid:
+    """Return (H, W) of (1, C, H, W)."""
+    height, width = image.shape[2:]
+    return height, width
+
+
+def cells_of(image: Tensor) -> Tensor:
+    """Return (1, C, H, W), channels last in memory, as (H W, C): nothing is copied."""
+    return image.permute(0, 2, 3, 1).flatten(0, 2)
