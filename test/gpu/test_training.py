@@ -3,18 +3,23 @@
 
 """Training on a GPU: captured steps learn what eager steps and the CPU learn."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+import json
+import os
 from pathlib import Path
+from statistics import median
+import subprocess
+import sys
+import time
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-cv2 = pytest.importorskip('cv2')
 pytest.importorskip('jsonargparse')
-if not torch.cuda.is_available():
-    pytest.skip('needs an NVIDIA GPU', allow_module_level=True)
 
 from segret_train.datasets import DataSet, open_data_set  # noqa: E402
 from segret_train.recipe import Recipe  # noqa: E402
@@ -41,8 +46,11 @@ from segret_train.training.step import (  # noqa: E402
 )
 from segret_train.training.training_run import TrainingRun  # noqa: E402
 
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs an NVIDIA GPU')
+ROOT = Path(__file__).parents[2]
 CLASSES = 5
 NOTHING_CAPTURED = 10 ** 6  # eager calls
+STEPS_MEASURED = 20
 RECIPE = Recipe(dataset='camvid', variant='nano', iterations=50, batch_size=2, crop=(64, 96),
                 learning_rate=1e-3, muon_rate=4.0, warmup=5, no_decay='vectors', ema=0.9,
                 class_balance=0.2, validate_every=50)
@@ -143,7 +151,6 @@ def test_the_learning_rate_reaches_captured_steps() -> None:
     assert all(map(torch.equal, before, learner.network.parameters()))
 
 
-@pytest.mark.parametrize('steps', [1, EAGER_CALLS + 2])
 @pytest.mark.parametrize('shape', [(3, 32, 96), (2, 1152, 256), (1, 48, 48)])
 def test_muon_turns_a_gradient_as_on_the_cpu(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
@@ -154,6 +161,7 @@ def test_muon_turns_a_gradient_as_on_the_cpu(shape: tuple[int, ...]) -> None:
         assert (error <= 0.01 * min(shape[1:]) ** 0.5).all(), error
 
 
+@pytest.mark.parametrize('steps', [1, EAGER_CALLS + 2])
 def test_a_loss_that_is_no_number_changes_no_weights(steps: int) -> None:
     learner = Learner(RECIPE, 'cuda')
     learner.learn(steps)
@@ -220,11 +228,51 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(
     assert_close(run('stopped', 'cuda', 10), whole)
 
 
-def test_a_step_of_tiny_fits_in_five_gigabytes() -> None:
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two NVIDIA GPUs')
+def test_two_gpus_learn_as_one(camvid: DataSet, tmp_path: Path) -> None:
+    losses = []
+    for processes in (1, 2):
+        output = tmp_path / str(processes)
+        launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
+        ran = subprocess.run(
+            [sys.executable, *(launcher if processes > 1 else []), '-m', 'segret_train.train',
+             '--data', str(camvid.root), '--output', str(output), '--iterations', '10',
+             '--batch-size', str(4 // processes), '--crop', '[64,96]', '--precision', 'float32',
+             '--dropout', '0', '--drop-path', '0', '--freeze-batch-norm', 'true'],
+            env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        losses.append(json.loads((output / 'log.jsonl').read_text().splitlines()[-1])['loss'])
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+
+
+@pytest.mark.parametrize('precision', ['bfloat16', 'float32'])
+def test_a_step_of_tiny_fits_in_five_gigabytes(precision: str, measured: Callable) -> None:
     recipe = replace(RECIPE, variant='tiny', crop=(512, 1024), muon_rate=0.0)
+    measure_step(recipe, precision, measured)
+    assert torch.cuda.max_memory_allocated() < 5e9
+
+
+def test_how_fast_nano_learns(measured: Callable) -> None:
+    """Without the making of crops; `tools/training_speed.py` measures with it."""
+    milliseconds = measure_step(replace(RECIPE, batch_size=8, crop=(256, 320)), 'bfloat16',
+                                measured)
+    measured('nano learns', 8e3 / milliseconds, 'images/s')
+
+
+def measure_step(recipe: Recipe, precision: str, measured: Callable) -> float:
+    """Measure the median time and the memory of a captured step, and return the former in ms."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    learner = Learner(recipe, 'cuda', autocast=True)
+    learner = Learner(recipe, 'cuda', precision == 'bfloat16')
     learner.learn(EAGER_CALLS + 2)
-    assert torch.cuda.max_memory_allocated() - before < 5e9
+    times_ms = []
+    for _ in range(STEPS_MEASURED):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        learner.step(learner.step.batches)
+        torch.cuda.synchronize()
+        times_ms.append(1e3 * (time.perf_counter() - start))
+    name = f'step of {recipe.variant}, {recipe.batch_size} x {" x ".join(map(str, recipe.crop))}'
+    measured(f'{name}, {precision}', median(times_ms), 'ms')
+    measured(f'{name}, {precision}', torch.cuda.max_memory_allocated() / 1e6, 'MB')
+    return median(times_ms)
