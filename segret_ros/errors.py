@@ -24,6 +24,11 @@ def reason(error: BaseException) -> str:
     return next(filter(None, lines), '') or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """Return a text as one line, with what can't be printed or encoded escaped."""
+    return ''.join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def remedy(extra: str) -> str:
     """
     Return how to install the packages of an extra.

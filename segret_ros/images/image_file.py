@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 import PIL
 from PIL import Image, ImageOps, TiffImagePlugin
-from segret_ros.errors import reason
+from segret_ros.errors import printable, reason
 from segret_ros.images.error import ImageError
 
 ENDINGS = ('.avif', '.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -154,8 +154,7 @@ def read_label_colors(path: Path) -> np.ndarray:
 
 def shown(path: Path) -> str:
     """Return a path as text that can be printed in a line, whatever bytes its name holds."""
-    text = os.fsencode(path).decode(errors='backslashreplace')
-    return ''.join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return printable(os.fsencode(path).decode(errors='backslashreplace'))
 
 
 def _walk(folder: Path, recursive: bool, above: tuple[str, ...]) -> Iterator[Path]:

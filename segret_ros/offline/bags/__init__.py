@@ -3,6 +3,7 @@
 
 """Bags of every format, damaged ones too, read and written without a ROS installation."""
 
+from segret_ros.errors import printable
 from segret_ros.offline.bags.bag import Bag, open_bag, read_bag
 from segret_ros.offline.bags.messages import (
     BagWriter,
@@ -13,7 +14,7 @@ from segret_ros.offline.bags.messages import (
     stamp_ns,
     TYPESTORE,
 )
-from segret_ros.offline.bags.storage import BagError, Damage, printable
+from segret_ros.offline.bags.storage import BagError, Damage
 
 __all__ = ['Bag', 'BagError', 'BagWriter', 'Damage', 'decode_label', 'open_bag', 'printable',
            'read_bag', 'Recorded', 'serialize', 'serialized_stamp_ns', 'stamp_ns',

@@ -51,16 +51,12 @@ def decompress_start(data: bytes, compression: str) -> bytes:
     if compression not in STREAMS:
         return data if compression in ('', 'none') else b''
     content = BytesIO()
-    _decompress_stream(BytesIO(data), content, compression)
+    decompress_stream(BytesIO(data), content, compression)
     return content.getvalue()
 
 
-def decompress_file(source: BinaryIO, target: BinaryIO) -> bool:
-    """Decompress a zstd file as far as possible; return whether it is whole."""
-    return _decompress_stream(source, target, 'zstd')
-
-
-def _decompress_stream(source: BinaryIO, target: BinaryIO, compression: str) -> bool:
+def decompress_stream(source: BinaryIO, target: BinaryIO, compression: str) -> bool:
+    """Decompress a file as far as possible; return whether it is whole."""
     stream = STREAMS[compression]()
     while piece := source.read(PIECE):
         while piece:  # there may be several frames

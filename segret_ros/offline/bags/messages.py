@@ -76,7 +76,8 @@ class MessageTypes:
         :raises BagError: for a type without a usable definition.
         """
         try:
-            source = _ros1_store(type_name, definition)
+            source = _store(type_name, definition) if definition.data else \
+                get_typestore(Stores.ROS1_NOETIC)
             name = ros2_name(type_name)
             if name not in TYPESTORE.types:
                 self._stores.setdefault(name, cache(partial(_as_ros2, source, type_name)))
@@ -255,7 +256,7 @@ def _known_types() -> Typestore:
 
 
 def _store(type_name: str, definition: MessageDefinition) -> Typestore:
-    """Return a store of a ROS 2 type and all that its definition includes."""
+    """Return a store of a type and all that its definition includes."""
     store = get_typestore(Stores.EMPTY)
     if definition.format == MessageDefinitionFormat.MSG:
         store.register(get_types_from_msg(definition.data, type_name))
@@ -264,15 +265,6 @@ def _store(type_name: str, definition: MessageDefinition) -> Typestore:
         text = part.split('\n', 1)[1] if part.startswith('IDL: ') else part
         if text.strip():
             store.register(get_types_from_idl(text))
-    return store
-
-
-def _ros1_store(type_name: str, definition: MessageDefinition) -> Typestore:
-    """Return a store of a ROS 1 type, by its definition or else as in ROS Noetic."""
-    if not definition.data:
-        return get_typestore(Stores.ROS1_NOETIC)
-    store = get_typestore(Stores.EMPTY)
-    store.register(get_types_from_msg(definition.data, type_name))
     return store
 
 

@@ -10,11 +10,14 @@ which neither Debian's library nor the one that rosbags installs is built with.
 """
 
 from collections.abc import Iterator
+import os
 from pathlib import Path
 import struct
 from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote
 
 from rosbags.interfaces import MessageDefinition
+from rosbags.rosbag2 import Reader
 from segret_ros.offline.bags.storage import (
     Channel,
     FORMATS,
@@ -25,7 +28,6 @@ from segret_ros.offline.bags.storage import (
     Selection,
 )
 
-MAGIC = b'SQLite format 3\0'
 HEADER_SIZE = 100  # bytes at the start of the first page
 INNER, LEAF = 5, 13  # kinds of table pages
 NUMBER_SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # bytes by serial type
@@ -190,8 +192,10 @@ class SqliteFile:
     damaged file has lost the pages that lead to others.
     """
 
+    MAGIC = b'SQLite format 3\0'
+
     def __init__(self, path: Path) -> None:
-        self.name = path.name
+        self.path = path
         self.channels: dict[int, Channel] = {}
         self.start_ns: int | None = None
         self._pages = Pages(path)
@@ -222,17 +226,23 @@ class SqliteFile:
         return not self._pages.log and {'topics', 'messages'} <= tables.keys() and \
             (bool(self.channels) or self.start_ns is None)
 
+    def library(self) -> Reader:
+        """Return rosbags' reader of the file, which takes `#`, `?` and `%` as of a URI."""
+        reader = Reader(self.path)
+        reader.storage.path = Path(quote(os.fsencode(self.path)))  # type: ignore[attr-defined]
+        return reader
+
     def messages(self, selection: Selection, report: Report) -> Iterator[Message]:
         """Yield what can be read and report what can't; call `survey` first."""
         pages = self._pages
         if pages.file_size < max(HEADER_SIZE, pages.planned * pages.size):
-            report.add(f'{self.name}, byte {pages.file_size}', 'the file is cut')
+            report.add(f'{self.path.name}, byte {pages.file_size}', 'the file is cut')
         elif not pages.log:
-            report.add(self.name, 'SQLite cannot read the file: its pages are searched for '
+            report.add(self.path.name, 'SQLite cannot read the file: its pages are searched for '
                                   'messages')
         seen, last_id = 0, 0
         for number, cells in pages.leaves():
-            place = f'{self.name}, byte {(number - 1) * pages.size}'
+            place = f'{self.path.name}, byte {(number - 1) * pages.size}'
             for cell in cells:
                 if (values := _message(cell.data)) is None:
                     continue
@@ -247,8 +257,8 @@ class SqliteFile:
                     except PageError:
                         report.add(place, 'messages are cut off or damaged', 1)
         if last_id > seen:
-            report.add(self.name, f'of {last_id} messages, whatever their topic, {last_id - seen} '
-                                  'are on pages that are lost')
+            report.add(self.path.name, f'of {last_id} messages, whatever their topic, '
+                                       f'{last_id - seen} are on pages that are lost')
 
 
 def _message(row: bytes) -> list[Any] | None:
@@ -291,14 +301,10 @@ def _values(row: bytes) -> list[Any]:
 def _varint(data: bytes, position: int) -> tuple[int, int]:
     """Return a number of variable length, and where the next begins."""
     value = 0
-    for index in range(9):
-        if position >= len(data):
-            raise PageError('a row is cut off')
-        byte = data[position]
-        position += 1
-        if index == 8:
-            return value << 8 | byte, position
+    for index, byte in enumerate(data[position:position + 9], 1):
+        if index == 9:
+            return value << 8 | byte, position + index
         value = value << 7 | byte & 127
         if byte < 128:
-            break
-    return value, position
+            return value, position + index
+    raise PageError('a row is cut off')

@@ -6,9 +6,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag1 import Reader as Ros1Reader
+from rosbags.rosbag2 import Reader as Rosbag2Reader
+from segret_ros.errors import printable
 
 ENCODINGS = ('cdr', 'ros1')  # of messages that can be read
 FORMATS = {'ros1msg': MessageDefinitionFormat.MSG, 'ros2msg': MessageDefinitionFormat.MSG,
@@ -62,11 +66,6 @@ class Report:
                 for key, count in self._counts.items()]
 
 
-def printable(text: str) -> str:
-    """Return a text as one line, with what can't be printed or encoded escaped."""
-    return ''.join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
-
-
 @dataclass(frozen=True)
 class Channel:
     """
@@ -118,11 +117,15 @@ class Salvage(Protocol):
     :ivar start_ns: time of the first message, or None; known after `survey`.
     """
 
+    path: Path
     channels: dict[int, Channel]
     start_ns: int | None
 
     def survey(self) -> bool:
         """Find channels and start time; return whether the file has a usable index."""
+
+    def library(self) -> Ros1Reader | Rosbag2Reader:
+        """Return rosbags' reader of the file, which needs the index."""
 
     def messages(self, selection: Selection, report: Report) -> Iterator[Message]:
         """Yield what can be read and report what can't; call `survey` first."""
