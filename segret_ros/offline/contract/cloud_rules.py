@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 
 from segret_ros.offline.contract.observation import (
     count_of,
-    disorder,
     Finding,
     Frame,
+    layout_faults,
     Observation,
     partners,
     POINT_CLOUD,
@@ -35,34 +35,27 @@ def check_cloud(observation: Observation) -> Iterator[Finding]:
     if not cloud.type_name:
         others = ', '.join(sorted(name for name, kind in observation.types.items()
                                   if kind == POINT_CLOUD))
-        yield Finding('error', cloud.name, f'no such topic {where}: ' + (
+        yield cloud.error(f'no such topic {where}: ' + (
             f'name one of {others} with --cloud-topic' if others else
             'start what publishes the points, as depth_cloud.launch.py does'))
     elif cloud.type_name != POINT_CLOUD:
-        yield Finding('error', cloud.name,
-                      f'is of type {cloud.type_name}: the layer takes {POINT_CLOUD}')
+        yield cloud.error(f'is of type {cloud.type_name}: the layer takes {POINT_CLOUD}')
     elif not cloud.frames:
-        yield Finding('error', cloud.name, f'no message {where}: check that depth images arrive; '
-                      'for depth_image_proc, that they and both camera_info are offered reliable '
-                      'and that tf2 has the transform from the depth to the colour camera')
+        yield cloud.error(f'no message {where}: check that depth images arrive; for '
+                          'depth_image_proc, that they and both camera_info are offered reliable '
+                          'and that tf2 has the transform from the depth to the colour camera')
     else:
         labels = observation.label.frames
-        faults = [Finding('error', cloud.name, text)
-                  for text in _cloud_faults(cloud.frames, labels)]
-        yield from faults or [Finding(
-            'ok', cloud.name, f'{count_of(cloud.frames)}, organised, {cloud.frames[-1].size} '
-                              'points, x, y and z of float32, stamps increase')]
+        pairs = partners(cloud.frames, labels) if labels else ((one, None) for one in cloud.frames)
+        faults = [cloud.error(text) for text in layout_faults(
+            cloud.frames, (_fault_of(*pair) for pair in pairs),
+            'let one node publish the topic, with the stamp of each depth image')]
+        yield from faults or [cloud.ok(
+            f'{count_of(cloud.frames)}, organised, {cloud.frames[-1].size} points, x, y and z of '
+            'float32, stamps increase')]
         if labels:
             yield from () if faults else _frames(cloud, labels)
             yield from _cloud_stamps(observation.label, cloud)
-
-
-def _cloud_faults(frames: Sequence[Frame], labels: Sequence[Frame]) -> Iterator[str]:
-    pairs = partners(frames, labels) if labels else ((frame, None) for frame in frames)
-    if fault := next((fault for pair in pairs if (fault := _fault_of(*pair))), None):
-        yield fault
-    if unordered := disorder(frames):
-        yield f'{unordered}, so let one node publish the topic, with the stamp of each depth image'
 
 
 def _fault_of(frame: Frame, label: Frame | None) -> str | None:
@@ -80,9 +73,9 @@ def _fault_of(frame: Frame, label: Frame | None) -> str | None:
                 'pixel by its number, so publish a cloud that is registered to the colour image '
                 "(the driver's aligned depth, or depth_cloud.launch.py)")
     if frame.step != frame.width * frame.point_step:
-        return (f'row_step is {frame.step} for rows of {frame.width} points of '
-                f'{frame.point_step} bytes: padding is read as points, so publish rows without '
-                f'it (row_step {frame.width * frame.point_step})')
+        return (f'row_step is {frame.step} for rows of {frame.width} points of {frame.point_step} '
+                'bytes: padding is read as points, so publish rows without it (row_step '
+                f'{frame.width * frame.point_step})')
     if frame.data_size != frame.step * frame.height or not frame.data_size:
         return (f'{frame.data_size} bytes for {frame.size} points: publish height x row_step '
                 'bytes, at least one point')
@@ -93,11 +86,11 @@ def _frames(cloud: Topic, labels: Sequence[Frame]) -> Iterator[Finding]:
     """Warn of a cloud in another frame: no other rule tells two cameras of one size apart."""
     (points, label), = partners(cloud.frames[-1:], labels)
     if points.frame_id != label.frame_id:
-        yield Finding('warning', cloud.name,
-                      f'is in frame {points.frame_id!r}, the labels in {label.frame_id!r}: a '
-                      "cloud in the depth camera's pixels gives each label another pixel's point, "
-                      'so register it to the colour image (depth_cloud.launch.py). All is well if '
-                      'both are frames of one camera, as with ZED')
+        yield cloud.warning(f'is in frame {points.frame_id!r}, the labels in {label.frame_id!r}: '
+                            "a cloud in the depth camera's pixels gives each label another "
+                            "pixel's point, so register it to the colour image "
+                            '(depth_cloud.launch.py). All is well if both are frames of one '
+                            'camera, as with ZED')
 
 
 def _cloud_stamps(label: Topic, cloud: Topic) -> Iterator[Finding]:
@@ -110,25 +103,23 @@ def _cloud_stamps(label: Topic, cloud: Topic) -> Iterator[Finding]:
     far = [stamp for stamp, gap in gaps_ns.items() if gap > longest_ns]
     total = f'of {count_of(label.frames)}'
     if exact:
-        yield Finding('ok', label.name, f'{len(exact)} {total} have the stamp of a cloud on '
-                                        f'{cloud.name}: paired by exact and by approximate time')
+        yield label.ok(f'{len(exact)} {total} have the stamp of a cloud on {cloud.name}: paired '
+                       'by exact and by approximate time')
     if near:
-        yield Finding('warning', label.name,
-                      f'{len(near)} {total} have no cloud of equal stamp on {cloud.name}, but one '
-                      f'within {APPROXIMATE_MS} ms, first {seconds(near[0])}, '
-                      f'{_length(gaps_ns[near[0]])} off: used where the layer pairs by '
-                      'approximate time (the default of Jazzy and later), never by exact time '
-                      '(Humble, or use_approximate_time_sync: false), so '
-                      + ('see where clouds are lost' if exact else
-                         "give the cloud its colour image's stamp (register_node: "
-                         'use_rgb_timestamp)'))
+        yield label.warning(f'{len(near)} {total} have no cloud of equal stamp on {cloud.name}, '
+                            f'but one within {APPROXIMATE_MS} ms, first {seconds(near[0])}, '
+                            f'{_length(gaps_ns[near[0]])} off: used where the layer pairs by '
+                            'approximate time (the default of Jazzy and later), never by exact '
+                            'time (Humble, or use_approximate_time_sync: false), so '
+                            + ('see where clouds are lost' if exact else
+                               "give the cloud its colour image's stamp (register_node: "
+                               'use_rgb_timestamp)'))
     if far:
-        yield Finding('warning' if exact or near else 'error', label.name,
-                      f'{len(far)} {total} have no cloud within {APPROXIMATE_MS} ms on '
-                      f'{cloud.name}, first {seconds(far[0])}, {_length(gaps_ns[far[0]])} off: '
-                      'the layer leaves them out, so '
-                      + ('see where clouds are lost, or publish one an image' if exact or near else
-                         'let depth and colour camera share one clock'))
+        yield (label.warning if exact or near else label.error)(
+            f'{len(far)} {total} have no cloud within {APPROXIMATE_MS} ms on {cloud.name}, first '
+            f'{seconds(far[0])}, {_length(gaps_ns[far[0]])} off: the layer leaves them out, so '
+            + ('see where clouds are lost, or publish one an image' if exact or near else
+               'let depth and colour camera share one clock'))
 
 
 def _length(time_ns: int) -> str:

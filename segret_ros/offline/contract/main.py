@@ -46,8 +46,8 @@ def arguments_parser() -> Parser:
         help="the camera's Image, CompressedImage or CameraInfo (default: PREFIX/image, "
              'image/compressed or camera_info, the first that is there)')
     add('--cloud-topic', metavar='TOPIC',
-        help='the PointCloud2 that the costmap reads beside the labels: check its order, size '
-             'and stamps against theirs (nav2 only)')
+        help='the PointCloud2 that the costmap reads beside the labels: check its order, size and '
+             'stamps against theirs (nav2 only)')
     add('--seconds', type=float, default=SECONDS,
         help=f'how long to listen (default: {SECONDS:g})')
     return parser
@@ -64,10 +64,10 @@ def observe(arguments: argparse.Namespace) -> Observation:
     if arguments.cloud_topic and arguments.consumer != 'nav2':
         raise ValueError(f'--consumer {arguments.consumer} reads no cloud: leave out '
                          '--cloud-topic, or take --consumer nav2')
-    names = TopicNames.of(label, arguments.camera_topic, arguments.cloud_topic)
+    topics = label, arguments.camera_topic, arguments.cloud_topic
     if arguments.bag:
         try:
-            return observe_bag(arguments.bag, names)
+            return observe_bag(arguments.bag, *topics)
         except ModuleNotFoundError as error:
             raise ValueError(f'{error}: {remedy("evaluate")}') from error
     if not arguments.seconds > 0:
@@ -76,7 +76,7 @@ def observe(arguments: argparse.Namespace) -> Observation:
         from segret_ros.offline.contract.live import observe_graph
     except ModuleNotFoundError as error:
         raise ValueError(f'{error}: {INSTALL_ROS}; --bag needs neither') from error
-    return observe_graph(names, arguments.seconds)
+    return observe_graph(TopicNames.of(*topics), arguments.seconds)
 
 
 def report(findings: Sequence[Finding], consumer: str) -> str:

@@ -3,12 +3,13 @@
 
 """What is seen of a camera's label topics, on a live graph or in a bag; no ROS in here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from segret_ros.errors import printable
 from segret_ros.images.error import ImageError
 from segret_ros.images.image_file import stored_size
 
@@ -113,6 +114,18 @@ class Topic:
         elif self.type_name in FRAME_OF and len(self.frames) < MAX_FRAMES:
             self.frames.append(FRAME_OF[self.type_name](message))
 
+    def ok(self, text: str) -> Finding:
+        """Return a finding that a demand is met."""
+        return Finding('ok', self.name, text)
+
+    def warning(self, text: str) -> Finding:
+        """Return a finding that a demand may not be met, or not always."""
+        return Finding('warning', self.name, text)
+
+    def error(self, text: str) -> Finding:
+        """Return a finding that a demand is not met."""
+        return Finding('error', self.name, text)
+
 
 @dataclass(frozen=True)
 class TopicNames:
@@ -121,8 +134,6 @@ class TopicNames:
 
     :param camera: candidates for the camera's images or CameraInfo, the best first.
     :param cloud: None if not asked for.
-    :param asked: the topics of camera and cloud on the command line; None for the default.
-    :param is_default: whether no label topic was named: then the only one that there is will do.
     """
 
     label: str
@@ -130,8 +141,6 @@ class TopicNames:
     label_info: str
     camera: tuple[str, ...]
     cloud: str | None = None
-    asked: tuple[str | None, ...] = field(default=(), compare=False)
-    is_default: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, label: str | None, camera: str | None = None,
@@ -139,7 +148,7 @@ class TopicNames:
         """
         Return the names beside a label topic, as the node publishes them.
 
-        :param label: None for that of a camera without a name, or the only one there is.
+        :param label: None for that of a camera without a name.
         :param camera: topic of the camera's Image, CompressedImage or CameraInfo; None for those
             that the node takes by default.
         :param cloud: topic of the points of the camera's pixels.
@@ -158,19 +167,7 @@ class TopicNames:
         return cls(label=f'{folder}/{name}', confidence=f'{folder}/confidence',
                    label_info=f'{folder}/label_info',
                    camera=tuple(map(absolute, (camera,) if camera else CAMERA_TOPICS)),
-                   cloud=absolute(cloud) if cloud else None, asked=(camera, cloud),
-                   is_default=label is None)
-
-    def among(self, types: Mapping[str, str]) -> 'TopicNames':
-        """
-        Return these names, or those beside the only label topic if none was named.
-
-        :param types: of all topics there are.
-        """
-        found = label_topics(types)
-        if not self.is_default or self.label in types or len(found) != 1:
-            return self
-        return TopicNames.of(found[0], *self.asked)
+                   cloud=absolute(cloud) if cloud else None)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -214,18 +211,22 @@ class Observation:
         return cls(label, confidence, label_info, camera, where, types, cloud, tuple(unread))
 
 
-def observe_bag(path: Path, names: TopicNames) -> Observation:
+def observe_bag(path: Path, label: str | None, camera: str | None = None,
+                cloud: str | None = None) -> Observation:
     """
     Read the topics of a bag, up to `MAX_FRAMES` labels.
 
-    :param names: if the label is the default one, the bag's only label topic will do.
+    :param label, camera, cloud: as of `TopicNames.of`; without a label the bag's only label topic
+        will do.
     :raises BagError: for a bag that can't be read.
     :raises ModuleNotFoundError: if rosbags is not installed.
     """
-    from segret_ros.offline.bags import open_bag, printable
+    from segret_ros.offline.bags import open_bag
 
     with open_bag(path) as bag:
-        names = names.among(bag.topics)
+        if label is None and len(found := label_topics(bag.topics)) == 1:
+            label, = found
+        names = TopicNames.of(label, camera, cloud)
         topics = {name: Topic(name, bag.topics[name], list(map(Offer.of, bag.qos(name))))
                   for name in names.topics if name in bag.topics}
         for recorded in bag.messages(list(topics)):
@@ -252,13 +253,21 @@ def partners(frames: Iterable[Frame],
     return ((frame, by_stamp.get(frame.stamp_ns, others[-1])) for frame in frames)
 
 
-def disorder(frames: Sequence[Frame]) -> str | None:
-    """Return a sentence on the first two stamps that do not increase; None if all do."""
+def layout_faults(frames: Sequence[Frame], faults: Iterable[str | None],
+                  advice: str) -> Iterator[str]:
+    """
+    Yield the first fault of a frame, and what is wrong with the order of stamps.
+
+    :param faults: of each frame; None for a sound one.
+    :param advice: how to put the stamps right.
+    """
+    if fault := next(filter(None, faults), None):
+        yield fault
     for earlier, later in zip(frames, frames[1:]):
         if later.stamp_ns <= earlier.stamp_ns:
-            return (f'stamp {seconds(later.stamp_ns)} comes after {seconds(earlier.stamp_ns)}: '
-                    'stamps must increase')
-    return None
+            yield (f'stamp {seconds(later.stamp_ns)} comes after {seconds(earlier.stamp_ns)}: '
+                   f'stamps must increase, so {advice}')
+            return
 
 
 def number_of(count: int, noun: str) -> str:

@@ -9,18 +9,18 @@ its branches for Humble, Jazzy and Rolling; `mono8` is any node that reads the l
 docs/contracts.md says which demand is whose.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from segret_ros.offline.contract.cloud_rules import APPROXIMATE_MS, check_cloud
 from segret_ros.offline.contract.observation import (
     count_of,
-    disorder,
     Finding,
     Frame,
     IMAGE,
     LABEL_INFO,
     label_topics,
+    layout_faults,
     NS_PER_S,
     Observation,
     partners,
@@ -38,10 +38,7 @@ def check(observation: Observation, consumer: str) -> list[Finding]:
     Return what violates a consumer's demands, and what meets them.
 
     :param consumer: one of `CONSUMERS`.
-    :raises ValueError: for another consumer.
     """
-    if consumer not in CONSUMERS:
-        raise ValueError(f'consumer {consumer!r} is not known: take {" or ".join(CONSUMERS)}')
     findings = [*_image(observation.label, observation),
                 *_reliability(observation.label, consumer),
                 *_like_camera(observation.label, observation.camera)]
@@ -57,42 +54,37 @@ def _image(topic: Topic, observation: Observation) -> Iterator[Finding]:
     """Demand mono8 images without padding whose stamps increase."""
     where, labels = observation.where, label_topics(observation.types)
     if not topic.type_name and topic is observation.label and labels:
-        yield _error(topic, f'no such topic {where}: name one of {", ".join(labels)} with '
-                            '--label-topic')
+        yield topic.error(f'no such topic {where}: name one of {", ".join(labels)} with '
+                          '--label-topic')
     elif not topic.type_name:
-        yield _error(topic, f'no such topic {where}: check --prefix or --label-topic, and that '
-                            'the node is active')
+        yield topic.error(f'no such topic {where}: check --prefix or --label-topic, and that the '
+                          'node is active')
     elif topic.type_name != IMAGE:
-        yield _error(topic, f'is of type {topic.type_name}: labels and confidence are {IMAGE}')
+        yield topic.error(f'is of type {topic.type_name}: labels and confidence are {IMAGE}')
     elif not topic.frames:
-        yield _error(topic, f'no message {where}: check that the node is active and receives '
-                            'images (ros2 topic echo /diagnostics)')
+        yield topic.error(f'no message {where}: check that the node is active and receives images '
+                          '(ros2 topic echo /diagnostics)')
     else:
-        faults = [_error(topic, fault) for fault in _image_faults(topic.frames)]
-        yield from faults or [_ok(topic, f'{count_of(topic.frames)}, mono8, '
-                                         f'{topic.frames[-1].size} pixels, no padding, stamps '
-                                         'increase')]
+        faults = [topic.error(text) for text in layout_faults(
+            topic.frames, map(_fault_of, topic.frames),
+            'give each the stamp of its own camera image, and let one node publish the topic')]
+        yield from faults or [topic.ok(
+            f'{count_of(topic.frames)}, mono8, {topic.frames[-1].size} pixels, no padding, stamps '
+            'increase')]
 
 
-def _image_faults(frames: Sequence[Frame]) -> Iterator[str]:
-    for frame in frames:
-        if frame.encoding != 'mono8':
-            yield (f'encoding is {frame.encoding!r}: one byte a pixel is read, its class id or '
-                   "confidence, so publish 'mono8'")
-            return
-    for frame in frames:
-        if frame.step != frame.width:
-            yield (f'step is {frame.step} for rows of {frame.width} pixels: padding is read as '
-                   f'pixels, so publish rows without it (step {frame.width})')
-            return
-    for frame in frames:
-        if frame.data_size != frame.step * frame.height or not frame.data_size:
-            yield (f'{frame.data_size} bytes for {frame.size} pixels: publish height x step '
-                   'bytes, at least one')
-            break
-    if unordered := disorder(frames):
-        yield (f'{unordered}, so give each the stamp of its own camera image, and let one node '
-               'publish the topic')
+def _fault_of(frame: Frame) -> str | None:
+    """Return why the bytes of an image are not read as its pixels; None if they are."""
+    if frame.encoding != 'mono8':
+        return (f'encoding is {frame.encoding!r}: one byte a pixel is read, its class id or '
+                "confidence, so publish 'mono8'")
+    if frame.step != frame.width:
+        return (f'step is {frame.step} for rows of {frame.width} pixels: padding is read as '
+                f'pixels, so publish rows without it (step {frame.width})')
+    if frame.data_size != frame.step * frame.height or not frame.data_size:
+        return (f'{frame.data_size} bytes for {frame.size} pixels: publish height x step bytes, '
+                'at least one')
+    return None
 
 
 def _reliability(topic: Topic, consumer: str) -> Iterator[Finding]:
@@ -101,20 +93,20 @@ def _reliability(topic: Topic, consumer: str) -> Iterator[Finding]:
     if not topic.type_name:
         return
     if 'best_effort' in offered and consumer == 'mono8':
-        yield _error(topic, 'offered as best effort: a subscription of the default QoS is '
-                            'reliable and gets nothing, so publish reliable')
+        yield topic.error('offered as best effort: a subscription of the default QoS is reliable '
+                          'and gets nothing, so publish reliable')
     elif 'best_effort' in offered:
-        yield _warning(topic, 'offered as best effort: the layer subscribes, but where one image '
-                              'is lost its pair is unused, so publish reliable')
+        yield topic.warning('offered as best effort: the layer subscribes, but where one image is '
+                            'lost its pair is unused, so publish reliable')
     elif offered == {'reliable'}:
-        yield _ok(topic, 'offered as reliable: subscriptions of either kind match')
+        yield topic.ok('offered as reliable: subscriptions of either kind match')
     else:
         yield _unknown_qos(topic)
 
 
 def _unknown_qos(topic: Topic) -> Finding:
-    return _warning(topic, 'its QoS is not known (the bag has none recorded): check the live '
-                           'graph too')
+    return topic.warning('its QoS is not known (the bag has none recorded): check the live graph '
+                         'too')
 
 
 def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
@@ -122,21 +114,21 @@ def _like_camera(label: Topic, camera: Topic) -> Iterator[Finding]:
     if not label.frames:
         return
     if not camera.frames:
-        yield _warning(label, f"nothing was read on {camera.name}, so size and stamps can't be "
-                              "compared with the camera's: name its image or camera_info with "
-                              '--camera-topic')
+        yield label.warning(f"nothing was read on {camera.name}, so size and stamps can't be "
+                            "compared with the camera's: name its image or camera_info with "
+                            '--camera-topic')
         return
     sized = [frame for frame in camera.frames if frame.height]
     if len(sized) < len(camera.frames):
-        yield _warning(camera, f'{len(camera.frames) - len(sized)} of {count_of(camera.frames)} '
-                               "are damaged: the labels can't be compared with their size")
+        yield camera.warning(f'{len(camera.frames) - len(sized)} of {count_of(camera.frames)} are '
+                             "damaged: the labels can't be compared with their size")
     if odd := _other_size(label.frames, sized):
         frame, image = odd
-        yield _error(label, f'{frame.size} pixels, but {camera.name} is {image.size}: a label '
-                            'belongs to the camera pixel at the same position, so publish the '
-                            "camera's size")
+        yield label.error(f'{frame.size} pixels, but {camera.name} is {image.size}: a label '
+                          'belongs to the camera pixel at the same position, so publish the '
+                          "camera's size")
     elif sized:
-        yield _ok(label, f'the size of {camera.name}')
+        yield label.ok(f'the size of {camera.name}')
     yield from _stamps(label, camera, 'is looked up for the wrong moment')
 
 
@@ -149,9 +141,9 @@ def _pairs(label: Topic, confidence: Topic) -> Iterator[Finding]:
                        f'false), and by chance within {APPROXIMATE_MS} ms otherwise')
     if odd := _other_size(label.frames, confidence.frames):
         frame, other = odd
-        yield _error(confidence, f'{other.size} pixels, but {label.name} is {frame.size}: the '
-                                 'layer reads both at the same index and checks the label alone, '
-                                 'so publish one size')
+        yield confidence.error(f'{other.size} pixels, but {label.name} is {frame.size}: the layer '
+                               'reads both at the same index and checks the label alone, so '
+                               'publish one size')
 
 
 def _other_size(frames: Sequence[Frame],
@@ -162,47 +154,34 @@ def _other_size(frames: Sequence[Frame],
 
 
 def _stamps(topic: Topic, other: Topic, consequence: str) -> Iterator[Finding]:
-    matching = compare_stamps([frame.stamp_ns for frame in topic.frames],
-                              [frame.stamp_ns for frame in other.frames])
+    equal, shifted, missing = compare_stamps([frame.stamp_ns for frame in topic.frames],
+                                             [frame.stamp_ns for frame in other.frames])
     total = count_of(topic.frames)
-    if matching.shifted:
-        stamp_ns, nearest_ns = matching.shifted[0]
-        yield _error(topic, f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns off '
-                            f'{seconds(nearest_ns)} of {other.name} ({len(matching.shifted)} of '
-                            f'{total}): it {consequence}, so copy the header of the camera image')
-    elif not matching.equal:
-        yield _error(topic, f'no stamp is one of {other.name}: it {consequence}, so copy the '
-                            'header of the camera image')
-    elif matching.missing:
-        yield _warning(topic, f'{len(matching.missing)} of {total} have no message of equal stamp '
-                              f'on {other.name}, first {seconds(matching.missing[0])}: lost on '
-                              'the way if the topic is best effort, else never published')
+    if shifted:
+        stamp_ns, nearest_ns = shifted[0]
+        yield topic.error(f'stamp {seconds(stamp_ns)} is {abs(stamp_ns - nearest_ns)} ns off '
+                          f'{seconds(nearest_ns)} of {other.name} ({len(shifted)} of {total}): it '
+                          f'{consequence}, so copy the header of the camera image')
+    elif not equal:
+        yield topic.error(f'no stamp is one of {other.name}: it {consequence}, so copy the header '
+                          'of the camera image')
+    elif missing:
+        yield topic.warning(f'{len(missing)} of {total} have no message of equal stamp on '
+                            f'{other.name}, first {seconds(missing[0])}: lost on the way if the '
+                            'topic is best effort, else never published')
     else:
-        yield _ok(topic, f'{matching.equal} of {total} have the stamp of a message on '
-                         f'{other.name}')
+        yield topic.ok(f'{equal} of {total} have the stamp of a message on {other.name}')
 
 
-@dataclass(frozen=True)
-class Matching:
-    """
-    How the stamps of one topic are found on another.
-
-    :param equal: how many are.
-    :param shifted: those near a stamp, with it.
-    :param missing: those in a gap between stamps.
-    """
-
-    equal: int
-    shifted: list[tuple[int, int]]
-    missing: list[int]
-
-
-def compare_stamps(stamps_ns: Sequence[int], others_ns: Sequence[int]) -> Matching:
+def compare_stamps(stamps_ns: Sequence[int], others_ns: Sequence[int]
+                   ) -> tuple[int, list[tuple[int, int]], list[int]]:
     """
     Look up each stamp among others, at least one.
 
     A stamp less than half the others' shortest interval from one of them belongs to it. Stamps
     before or after all others are left out, since the others were not seen then.
+
+    :return: how many are equal to one; those that belong to one, with it; those in a gap.
     """
     known = set(others_ns)
     ordered = sorted(known)
@@ -215,43 +194,43 @@ def compare_stamps(stamps_ns: Sequence[int], others_ns: Sequence[int]) -> Matchi
     beside = {stamp for stamp, _ in shifted}
     missing = [stamp for stamp in strangers
                if stamp not in beside and ordered[0] < stamp < ordered[-1]]
-    return Matching(len(stamps_ns) - len(strangers), shifted, missing)
+    return len(stamps_ns) - len(strangers), shifted, missing
 
 
 def _label_info(observation: Observation) -> Iterator[Finding]:
     """Demand latched names that cover every id that occurs."""
     topic, where = observation.label_info, observation.where
     if not topic.type_name:
-        yield _error(topic, f'no such topic {where}: without names the layer uses no label, so '
-                            "install vision_msgs on the node's side "
-                            '(apt install ros-$ROS_DISTRO-vision-msgs)')
+        yield topic.error(f'no such topic {where}: without names the layer uses no label, so '
+                          "install vision_msgs on the node's side (apt install "
+                          'ros-$ROS_DISTRO-vision-msgs)')
         return
     if topic.type_name != LABEL_INFO:
-        yield _error(topic, f'is of type {topic.type_name}: the layer takes {LABEL_INFO}')
+        yield topic.error(f'is of type {topic.type_name}: the layer takes {LABEL_INFO}')
         return
     yield _latched(topic)
     if not topic.readable:
-        yield _warning(topic, "its contents can't be read here: install vision_msgs on this "
-                              'side, or check a bag')
+        yield topic.warning("its contents can't be read here: install vision_msgs on this side, "
+                            'or check a bag')
     elif topic.classes is None:
-        yield _error(topic, f'no message {where}: without names the layer uses no label, so '
-                            'publish them latched, before the first label')
+        yield topic.error(f'no message {where}: without names the layer uses no label, so publish '
+                          'them latched, before the first label')
     else:
-        faults = [_error(topic, text)
+        faults = [topic.error(text)
                   for text in _class_faults(topic.classes, observation.label.frames)]
-        yield from faults or [_ok(topic, f'{len(topic.classes)} classes, which cover every label '
-                                         'id that occurs')]
+        yield from faults or [topic.ok(
+            f'{len(topic.classes)} classes, which cover every label id that occurs')]
 
 
 def _latched(topic: Topic) -> Finding:
     reliability = {offer.reliability for offer in topic.offers}
     durability = {offer.durability for offer in topic.offers}
     if reliability == {'reliable'} and durability == {'transient_local'}:
-        return _ok(topic, 'latched: reliable, transient local')
+        return topic.ok('latched: reliable, transient local')
     if 'best_effort' in reliability or 'volatile' in durability:
-        return _error(topic, f'offered as {_listed(reliability)}, {_listed(durability)}: the '
-                             'layer subscribes reliable and transient local and DDS matches no '
-                             'lesser offer, so publish it latched')
+        return topic.error(f'offered as {_listed(reliability)}, {_listed(durability)}: the layer '
+                           'subscribes reliable and transient local and DDS matches no lesser '
+                           'offer, so publish it latched')
     return _unknown_qos(topic)
 
 
@@ -274,17 +253,6 @@ def _class_faults(classes: Sequence[tuple[int, str]], labels: Sequence[Frame]) -
                f'pixels, so name every id but {UNKNOWN_ID} (unknown)')
 
 
-def _listed(values: Sequence | set) -> str:
+def _listed(values: Iterable[Any]) -> str:
     return ', '.join(str(value).replace('_', ' ') for value in sorted(values))
 
-
-def _ok(topic: Topic, text: str) -> Finding:
-    return Finding('ok', topic.name, text)
-
-
-def _warning(topic: Topic, text: str) -> Finding:
-    return Finding('warning', topic.name, text)
-
-
-def _error(topic: Topic, text: str) -> Finding:
-    return Finding('error', topic.name, text)

@@ -102,13 +102,13 @@ def labelled_frames(bag: Bag, camera: CameraTopic, truth: Truth | None) -> Itera
             image = recorded
             continue
         stamp = serialized_stamp_ns(recorded.data)
-        if image is None or serialized_stamp_ns(image.data) != stamp:
+        if image is None or stamp is None or serialized_stamp_ns(image.data) != stamp:
             continue
         message = recorded.message()
         pixels = message.data.reshape(message.height, message.width)
-        found = truth and truth.find(camera.topic, stamp, image.time_ns, pixels.shape)
+        found = truth.find(camera.topic, stamp, image.time_ns, pixels.shape) if truth else None
         yield Frame(stamp, decode(image.message(), Parameters.max_pixels), pixels,
-                    found and found.label, found.how if found else '')
+                    found.label if found else None, found.how if found else '')
         image = None
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import sys
 
 from segret_ros.command_line import FAILED, Parser
+from segret_ros.errors import printable
 from segret_ros.files.output_folder import Layout, output_folder, OutputError
 from segret_ros.files.share import default_model, share_directory
 from segret_ros.inference import DEVICES, Model, ModelError, ModelInfo
 from segret_ros.labels.metrics import ConfusionMatrix, MetricError
-from segret_ros.offline.bags import Bag, BagError, BagWriter, open_bag, printable
+from segret_ros.offline.bags import Bag, BagError, BagWriter, open_bag
 from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, remarks
 from segret_ros.offline.demo.drive import (
     DrivePictures,

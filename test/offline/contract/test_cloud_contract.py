@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 from segret_ros.offline.contract import main
-from segret_ros.offline.contract.observation import Finding, observe_bag, TopicNames
+from segret_ros.offline.contract.observation import Finding, observe_bag
 from segret_ros.offline.contract.rules import check
 
 NS_PER_MS = 1_000_000
@@ -44,9 +44,8 @@ def findings(drive: Drive, path: Path, plugin: StoragePlugin = StoragePlugin.MCA
              topic: str = CLOUD) -> list[Finding]:
     """Return what is found of the cloud in a drive's bag."""
     bag = drive.write(path / 'bag', plugin)
-    labels = TopicNames.of(LABEL)
-    known = check(observe_bag(bag, labels), 'nav2')
-    found = check(observe_bag(bag, TopicNames.of(LABEL, cloud=topic)), 'nav2')
+    known = check(observe_bag(bag, LABEL), 'nav2')
+    found = check(observe_bag(bag, LABEL, cloud=topic), 'nav2')
     assert found[:len(known)] == known
     return found[len(known):]
 
