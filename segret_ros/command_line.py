@@ -15,6 +15,7 @@ The commands, and what they share: exit codes, `--version`, missing packages and
 import argparse
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 import os
@@ -41,41 +42,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with `FAILED`; argparse's own 2 is `REFUSED` here."""
         self.exit(FAILED, f'{self.prog}: {message}; see {self.prog} --help\n')
-
-
-def node() -> int:
-    """Run segret_node and return its exit code."""
-    return run('segret_node', 'segret_ros.node.program', 'ros', stopped=0)
-
-
-def bench() -> int:
-    """Run segret_bench and return its exit code."""
-    return run('segret_bench', 'segret_ros.offline.bench', 'demo')
-
-
-def check_contract() -> int:
-    """Run segret_check_contract and return its exit code."""
-    return run('segret_check_contract', 'segret_ros.offline.contract.main', 'ros')
-
-
-def demo() -> int:
-    """Run segret_demo and return its exit code."""
-    return run('segret_demo', 'segret_ros.offline.demo.main', 'demo')
-
-
-def engine() -> int:
-    """Run segret_engine and return its exit code."""
-    return run('segret_engine', 'segret_ros.inference.serving.command', 'evaluate')
-
-
-def evaluate() -> int:
-    """Run segret_evaluate and return its exit code."""
-    return run('segret_evaluate', 'segret_ros.offline.evaluation.main', 'evaluate')
-
-
-def label() -> int:
-    """Run segret_label and return its exit code."""
-    return run('segret_label', 'segret_ros.offline.label', 'evaluate')
 
 
 def run(name: str, module: str, extra: str, stopped: int | None = None) -> int:
@@ -153,3 +119,14 @@ def refuse_unknown_arguments(file: str, declared: Iterable[str]) -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(TERMINATED)
+
+
+# The entry points.
+node = partial(run, 'segret_node', 'segret_ros.node.program', 'ros', stopped=0)
+bench = partial(run, 'segret_bench', 'segret_ros.offline.bench', 'demo')
+check_contract = partial(
+    run, 'segret_check_contract', 'segret_ros.offline.contract.main', 'ros')
+demo = partial(run, 'segret_demo', 'segret_ros.offline.demo.main', 'demo')
+engine = partial(run, 'segret_engine', 'segret_ros.inference.serving.command', 'evaluate')
+evaluate = partial(run, 'segret_evaluate', 'segret_ros.offline.evaluation.main', 'evaluate')
+label = partial(run, 'segret_label', 'segret_ros.offline.label', 'evaluate')
