@@ -18,11 +18,14 @@ import tempfile
 import time
 
 from cost import multiply_accumulates
-from matplotlib.figure import Figure
+from segret_ros.files.atomic import write_text
 from segret_ros.files.share import package_version
 from segret_ros.inference import ModelInfo
 from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import SegRet, VARIANTS
+from segret_ros.offline.charts import as_svg, COLORS, Figure, new_figure, ticker
+from segret_ros.offline.machine import memory_mb
+from segret_ros.text_table import text_table
 from segret_train.onnx_model import save_model, to_onnx
 import torch
 from tqdm import tqdm
@@ -31,7 +34,9 @@ MEGAPIXELS = (0.1, 0.25, 0.5, 1, 2.1, 4.2, 8.4)  # 512 x 1024, 1024 x 2048, 2048
 SIDE_STEP = 32  # the deepest stage's stride
 LABELS = load_label_set('cityscapes')
 POLL_S = 0.02
-PANELS = {'network_ms': 'network, ms', 'peak_memory_mb': 'memory of the process, MB'}
+PLOT = 960, 440  # pixels
+PANELS = {'network_ms': 'network, ms (dashed: in proportion to the pixels)',
+          'peak_memory_mb': 'memory of the process, MB'}
 
 
 class ScalingError(RuntimeError):
@@ -107,7 +112,7 @@ def run_limited(command: list[str], limit_mb: float) -> None:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process:
             try:
                 while process.poll() is None:
-                    if resident_mb(process.pid) > limit_mb:
+                    if memory_mb('VmRSS', process.pid) > limit_mb:
                         raise ScalingError(f'takes more than {limit_mb / 1e3:g} GB of memory')
                     time.sleep(POLL_S)
             finally:
@@ -118,45 +123,42 @@ def run_limited(command: list[str], limit_mb: float) -> None:
             raise ScalingError(f'ended with exit code {process.returncode}: {lines[-1]}')
 
 
-def resident_mb(pid: int) -> float:
-    """Return the memory of a process in MB; 0 once it has ended."""
-    try:
-        lines = Path(f'/proc/{pid}/status').read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines
-                 if line.startswith('VmRSS:')), 0.0)
-
-
-def plot(rows: list[dict], path: Path) -> None:
+@as_svg
+def plot(rows: list[dict]) -> Figure:
     """Plot time and memory over megapixels, and growth in proportion to the pixels (dashed)."""
     measured = [row for row in rows if not row['skipped']]
     machine = measured[0]['machine']
-    figure = Figure(figsize=(11, 5), layout='constrained')
-    figure.suptitle(f'Cost over the input size: {measured[0]["engine"]} on '
-                    f'{measured[0]["device"]}, {machine["cpu"]}, {machine["cores"]} cores')
+    figure = new_figure(*PLOT)
     for axes, (key, title) in zip(figure.subplots(1, 2), PANELS.items()):
-        for variant in dict.fromkeys(row['variant'] for row in measured):
+        for color, variant in zip(COLORS, dict.fromkeys(row['variant'] for row in measured)):
             points = [(row['megapixels'], row[key]) for row in measured
                       if row['variant'] == variant]
-            line, = axes.loglog(*zip(*points), marker='o', label=variant)
+            axes.loglog(*zip(*points), marker='o', label=variant, color=color)
             if key == 'network_ms':
                 (x, y), (end, _) = points[0], points[-1]
-                axes.loglog([x, end], [y, y * end / x], '--', color=line.get_color(), lw=1)
+                axes.loglog([x, end], [y, y * end / x], '--', color=color, lw=1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter('{x:g}')
+            axis.set_minor_locator(ticker.NullLocator())
         axes.set(title=title, xlabel='megapixels')
-        axes.grid(True, which='both', alpha=0.3)
         axes.legend()
-    figure.savefig(path)
+    figure.suptitle(f'Cost over the input size: {measured[0]["engine"]} on '
+                    f'{measured[0]["device"]}, {machine["cpu"]}, {machine["cores"]} cores',
+                    x=0.01, ha='left', fontweight='bold')
+    return figure
 
 
-def text(row: dict) -> str:
-    """Return one line of the table."""
-    height, width = row['input_size']
-    line = (f'{row["variant"]:<8}{height:>5} x {width:<5}'
-            f'{sum(row["multiply_accumulates"].values()) / 1e9:9.1f} G')
-    if row['skipped']:
-        return f'{line}  skipped: {row["skipped"]}'
-    return f'{line}{row["network_ms"]:12.1f} ms{row["peak_memory_mb"]:10.0f} MB'
+def table(rows: list[dict]) -> str:
+    """Return what the terminal shows."""
+    lines = []
+    for row in rows:
+        height, width = row['input_size']
+        macs = sum(row['multiply_accumulates'].values()) / 1e9
+        found = [f'skipped: {row["skipped"]}'] if row['skipped'] else [
+            f'{row["network_ms"]:.1f} ms', f'{row["peak_memory_mb"]:.0f} MB']
+        lines.append([row['variant'], f'{height} x {width}', f'{macs:.1f} G', *found])
+    return text_table(lines, ['variant', 'input', 'multiply-acc.', 'network', 'memory'])
 
 
 def main() -> None:
@@ -188,12 +190,11 @@ def main() -> None:
                          'measure', total=len(variants) * len(sizes), unit='size'))
     except ScalingError as error:
         sys.exit(f'scaling: {error}')
-    plot(rows, arguments.output)
+    write_text(arguments.output, plot(rows))
     if 'json' in arguments:
         record = {'segret_ros': package_version(), 'runs': arguments.runs, 'rows': rows}
-        arguments.json.write_text(json.dumps(record, indent=2) + '\n')
-    print(f'{"variant":<8}{"input":>9}{"multiply-acc.":>17}{"network":>13}{"memory":>13}')
-    print('\n'.join(map(text, rows)))
+        write_text(arguments.json, json.dumps(record, indent=2) + '\n')
+    print(table(rows))
 
 
 if __name__ == '__main__':

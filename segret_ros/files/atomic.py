@@ -30,6 +30,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text in UTF-8; what it can't encode is escaped."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding='utf-8', errors='backslashreplace')
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

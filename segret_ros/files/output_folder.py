@@ -18,7 +18,7 @@ from pathlib import Path
 import shutil
 import sys
 
-from segret_ros.files.atomic import atomic_path
+from segret_ros.files.atomic import write_text
 
 LIST = '.segret_output.json'
 WORK = '.work'  # unfinished files, inside the folder: on the same disk, and found again
@@ -140,9 +140,8 @@ class OutputFolder:
             for pattern in self._layout.files)
 
     def _write_list(self, files: Set[str]) -> None:
-        with atomic_path(self.path / LIST) as partial:
-            partial.write_text(json.dumps({'command': self._layout.command,
-                                           'files': sorted(files)}, indent=1), encoding='utf-8')
+        write_text(self.path / LIST, json.dumps(
+            {'command': self._layout.command, 'files': sorted(files)}, indent=1))
 
     def _remove(self, name: str) -> None:
         path = self.path / name

@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 
 from segret_ros.command_line import FAILED, Parser
-from segret_ros.files.atomic import atomic_path
+from segret_ros.files.atomic import write_text
 from segret_ros.files.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
@@ -73,17 +73,11 @@ def measure(arguments: argparse.Namespace) -> str:
     bench = benchmark(candidates(arguments), size, arguments.runs,
                       lambda runs: tqdm(runs, 'measure', unit='run'))
     if arguments.json:
-        write(arguments.json, json.dumps(to_json(bench), indent=2) + '\n')
+        write_text(arguments.json, json.dumps(to_json(bench), indent=2) + '\n')
     if arguments.plot:
         from segret_ros.offline.bench_chart import chart
-        write(arguments.plot, chart(bench))
+        write_text(arguments.plot, chart(bench))
     return to_text(bench)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with atomic_path(path) as partial:
-        partial.write_text(text, encoding='utf-8')
 
 
 def device_table(devices: list[Device], of_auto: list[str]) -> str:
@@ -116,7 +110,6 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f'segret_bench: {error}', file=sys.stderr)
         return FAILED
-    sys.stdout.reconfigure(errors='replace')  # for terminals without block characters
     print(text)
     return 0
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 from segret_ros.files.share import share_directory
+from segret_ros.images.codec import decode_compressed
 from segret_ros.inference import ModelInfo, Segmenter
 from segret_ros.labels.visualization import colorize
 from segret_ros.offline.bags import read_bag
@@ -168,8 +170,8 @@ def run(segmenter: Segmenter, jpeg: np.ndarray) -> tuple[dict[str, float], np.nd
 
 
 def decode(jpeg: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) uint8 RGB, as the node's `decode_compressed` does, which needs ROS."""
-    return cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """Return (H, W, 3) uint8 RGB, decoded as in the node."""
+    return decode_compressed(SimpleNamespace(format='jpeg', data=jpeg), LARGEST_SIDE ** 2)
 
 
 def ratio(results: list[Result], stage: str) -> float:

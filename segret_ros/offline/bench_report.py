@@ -10,14 +10,12 @@ from segret_ros.offline.bench_measure import Benchmark, faster, ratio, Result, S
 from segret_ros.text_table import text_table
 
 NAMES = 'AB'
-BAR_WIDTH = 48  # characters
-EIGHTHS = ' ▏▎▍▌▋▊▉█'
 SMALLEST_TOLD_MS = 0.05  # below it a ratio is noise
 
 
 def to_text(bench: Benchmark) -> str:
     """Return what the terminal shows."""
-    parts = [heading(bench), table(bench), bars(bench), summary(bench)]
+    parts = [heading(bench), table(bench), summary(bench)]
     return '\n\n'.join('\n'.join(lines) for lines in parts)
 
 
@@ -40,8 +38,8 @@ def named(bench: Benchmark) -> list[tuple[str, Result]]:
 def description(result: Result) -> str:
     """Describe a model in a few words."""
     info = result.info
-    return (f'{result.path.stem} ({info.variant}, {len(info.labels)} classes, '
-            f'network input {size_text(info.input_size)})')
+    return (f'{result.path.stem} ({info.variant}, {len(info.labels)} classes, network input '
+            f'{size_text(info.input_size)})')
 
 
 def size_text(size: tuple[int, int]) -> str:
@@ -64,25 +62,6 @@ def table(bench: Benchmark) -> list[str]:
         rows += [[''], row, ['']] if stage == 'total' else [row]
     headers += ['B / A'] * pair
     return text_table(rows, headers, ['left', *['right'] * (len(headers) - 1)]).splitlines()
-
-
-def bars(bench: Benchmark) -> list[str]:
-    """Return the medians as bars, on one scale."""
-    medians = {stage: [result.statistics(stage)['median'] for result in bench.results]
-               for stage in STAGES}
-    longest = max(max(values) for values in medians.values())
-    lines = []
-    for stage, values in medians.items():
-        for index, ((name, _), value) in enumerate(zip(named(bench), values)):
-            label = f'{stage if index == 0 else "":<12}{name}'.ljust(14 if name else 12)
-            lines.append(f'{label}{bar(value / longest)} {value:.1f}')
-    return lines
-
-
-def bar(share: float) -> str:
-    """Return a bar of text blocks: `BAR_WIDTH` characters for a share of 1."""
-    whole, eighths = divmod(round(share * BAR_WIDTH * 8), 8)
-    return '█' * whole + (EIGHTHS[eighths] if eighths else '') or EIGHTHS[1]
 
 
 def summary(bench: Benchmark) -> list[str]:
@@ -108,8 +87,8 @@ def comparison(bench: Benchmark) -> list[str]:
     lines = [f'no significant difference in time: B / A is {total:.3f}, {pairs}']
     if winner:
         factor = 1 / total if winner == 'B' else total
-        lines = [f'{winner} is {factor:.2f} times as fast as {"A" if winner == "B" else "B"}: '
-                 f'B / A is {total:.3f}, {pairs}']
+        lines = [f'{winner} is {factor:.2f} times as fast as {"A" if winner == "B" else "B"}: B / '
+                 f'A is {total:.3f}, {pairs}']
     if bench.equal_labels is None:
         return [*lines, 'labels are not compared: the models have different classes']
     return [*lines, f'{bench.equal_labels:.3%} of the labels are equal']

@@ -10,8 +10,6 @@ import platform
 
 from segret_ros.inference.processor import processor_facts, processor_name, read_cpuinfo
 
-STATUS = Path('/proc/self/status')
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -47,13 +45,17 @@ def cpu_name(cpuinfo: str) -> str:
     return processor_name(processor_facts(cpuinfo)) or f'{platform.machine()} processor'
 
 
-def memory_mb(field: str) -> float:
+def memory_mb(field: str, process: int | str = 'self') -> float:
     """
-    Return this process's resident memory in MB.
+    Return a process's resident memory in MB; 0 once it has ended.
 
     The `ru_maxrss` of getrusage is of no use: a process inherits it from its parent.
 
-    :param field: of /proc/self/status: `VmRSS` is now, `VmHWM` the largest so far.
+    :param field: of its /proc/PID/status: `VmRSS` is now, `VmHWM` the largest so far.
     """
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f'{field}:'))
-    return int(line.split()[1]) * 1024 / 1e6
+    try:
+        lines = Path(f'/proc/{process}/status').read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines
+                 if line.startswith(f'{field}:')), 0.0)

@@ -18,6 +18,7 @@ import sys
 from segret_ros.node.distribution import LOCALHOST, use_large_image_profile
 from segret_ros.offline.bags import BagError
 from segret_ros.offline.bags.cameras import CameraTopic
+from segret_ros.offline.machine import memory_mb
 
 STOP_TIMEOUT_S = 60
 PR_SET_PDEATHSIG = 1  # of prctl(2)
@@ -46,9 +47,7 @@ class NodeProcess:
 
     def peak_memory_mb(self) -> float:
         """Return the node's peak resident memory so far, in MB."""
-        status = Path(f'/proc/{self.process.pid}/status').read_text()
-        line = next(line for line in status.splitlines() if line.startswith('VmHWM'))
-        return int(line.split()[1]) / 1e3
+        return memory_mb('VmHWM', self.process.pid)
 
 
 def isolate() -> None:

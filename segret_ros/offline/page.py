@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-from segret_ros.files.atomic import atomic_path
+from segret_ros.files.atomic import write_text
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.pictures import Thumb
@@ -28,9 +28,7 @@ def write_page(path: Path, package: str, template: str = 'report.html.j2', **con
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(loaders), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    page = environment.get_template(template).render(content)
-    with atomic_path(path) as partial:
-        partial.write_text(page, encoding='utf-8', errors='backslashreplace')
+    write_text(path, environment.get_template(template).render(content))
 
 
 def data_url(picture: bytes) -> str:

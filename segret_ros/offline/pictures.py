@@ -84,9 +84,10 @@ def captioned(image_rgb: np.ndarray, caption: str) -> np.ndarray:
                        (20, 20, 20), 1, cv2.LINE_AA)
 
 
-def encode(image_rgb: np.ndarray, suffix: str) -> bytes:
-    """Encode an image as a file, by its suffix: .png or .jpg."""
-    return cv2.imencode(suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
+def encode(image_rgb: np.ndarray, suffix: str, *options: int) -> bytes:
+    """Encode an image as a file, by its suffix (.png or .jpg) and OpenCV's options."""
+    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(suffix, image_bgr, options)[1].tobytes()
 
 
 def film_panel(image_rgb: np.ndarray, label: np.ndarray, labels: LabelSet) -> dict[str, bytes]:
@@ -96,7 +97,7 @@ def film_panel(image_rgb: np.ndarray, label: np.ndarray, labels: LabelSet) -> di
     :param image_rgb: (H, W, 3) uint8.
     :param label: (H, W) uint8.
     """
-    image, small = _small(image_rgb, FILM_PANEL), _small_label(label, FILM_PANEL)
+    image, small = _small(image_rgb, FILM_PANEL), _small(label, FILM_PANEL)
     return {'overlay': _jpeg(overlay(image, small, labels.color_table(), OVERLAY_ALPHA))}
 
 
@@ -108,11 +109,11 @@ def panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarray | No
     :param image_rgb: (H, W, 3) uint8.
     :param label, true_label: (H, W) uint8.
     """
-    image, small = _small(image_rgb, PANEL), _small_label(label, PANEL)
+    image, small = _small(image_rgb, PANEL), _small(label, PANEL)
     table = labels.color_table()
     found = {'camera': _jpeg(image), 'labels': encode(colorize(small, table), '.png')}
     if true_label is not None:
-        true = _small_label(true_label, PANEL)
+        true = _small(true_label, PANEL)
         found['true labels'] = encode(colorize(true, table), '.png')
         found['wrong in red'] = _jpeg(_errors(image, small, true, len(labels)))
     return found
@@ -128,22 +129,14 @@ def _errors(image: np.ndarray, label: np.ndarray, true_label: np.ndarray,
     return grey
 
 
-def _small(image: np.ndarray, widest: int) -> np.ndarray:
-    return cv2.resize(image, _size(image, widest), interpolation=cv2.INTER_AREA)
-
-
-def _small_label(label: np.ndarray, widest: int) -> np.ndarray:
-    return cv2.resize(label, _size(label, widest), interpolation=cv2.INTER_NEAREST)
-
-
-def _size(image: np.ndarray, widest: int) -> tuple[int, int]:
-    """Return width and height: at most `widest` in both."""
+def _small(image: np.ndarray, longest: int) -> np.ndarray:
+    """Shrink an image or label to a longest side; ids are never interpolated."""
     height, width = image.shape[:2]
-    scale = min(1.0, widest / max(height, width))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    scale = min(1.0, longest / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=(
+        cv2.INTER_AREA if image.ndim == 3 else cv2.INTER_NEAREST))
 
 
 def _jpeg(image_rgb: np.ndarray) -> bytes:
-    content = cv2.imencode('.jpg', cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR),
-                           [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    return content.tobytes()
+    return encode(image_rgb, '.jpg', cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
