@@ -61,38 +61,19 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class ImageInWork:
-    """
-    A camera's latest image, until the node is done with it.
-
-    A status comes for every image, but not always after its label: both are awaited, so that
-    answers to images of equal stamp are not confused.
-    """
-
-    stamp: int | None
-    awaited: set[str] = field(default_factory=lambda: {'label', 'status'})
-
-    def note(self, output: str, stamp: int | None, is_labelled: bool) -> None:
-        """
-        Note one of the node's messages.
-
-        :param stamp: of its header, in ns.
-        :param is_labelled: whether its image gets a label.
-        """
-        if stamp == self.stamp:
-            self.awaited -= {output} if is_labelled else {'label', 'status'}
-
-
-@dataclass
 class CameraLog:
     """
     What happened to a camera's images.
+
+    A status comes for every image, but not always after its label: both are awaited, so that
+    answers to images of equal stamp are not confused.
 
     :param frames: images published.
     :param late_ms: delay of each image's publication against the recording.
     :param answers: the labels that arrived.
     :param rejected: number of images that the node did not label, by kind of problem.
     :param reasons: the first message of each kind.
+    :param missing: outputs that the node has yet to publish for the latest image.
     """
 
     frames: int = 0
@@ -100,6 +81,8 @@ class CameraLog:
     answers: list[Answer] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    _stamp: int | None = None  # of the latest image
     _awaited: deque[tuple[int | None, float]] = field(default_factory=deque)  # stamp and `sent_s`
 
     def note_image(self, stamp: int | None, late_ns: int, sent_s: float) -> None:
@@ -107,6 +90,17 @@ class CameraLog:
         self.frames += 1
         self.late_ms.append(late_ns / 1e6)
         self._awaited.append((stamp, sent_s))
+        self._stamp, self.missing = stamp, {'label', 'status'}
+
+    def note_output(self, output: str, stamp: int | None, is_labelled: bool) -> None:
+        """
+        Note that the node published an output.
+
+        :param stamp: of its header, in ns.
+        :param is_labelled: whether its image gets a label.
+        """
+        if stamp == self._stamp:
+            self.missing -= {output} if is_labelled else {'label', 'status'}
 
     def note_label(self, stamp: int | None, now_ns: int, arrived_s: float) -> None:
         """Count an arriving label; images published before its own were dropped."""
@@ -179,7 +173,6 @@ class Player:
         self.logs = {camera.topic: CameraLog() for camera in cameras}
         self._waits = waits
         self._on_message = on_message
-        self._in_work: dict[str, ImageInWork] = {}  # by the topic of its camera
         self._time = DriveClock(0)
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context)
@@ -279,14 +272,18 @@ class Player:
             self._state = self._get_state.call_async(GetState.Request())
         return False
 
+    def _is_working(self) -> bool:
+        return any(log.missing for log in self.logs.values())
+
     def _wait_until_due(self, recorded: Recorded, node: NodeProcess) -> None:
         """Wait for a message's time, and if the player waits, for the latest image."""
         if self._waits:
             self._time.run_to(recorded.time_ns)
         end = time.monotonic() + ANSWER_TIMEOUT_S
+        log = self.logs.get(recorded.topic) if self._waits else None
         while (left_ns := recorded.time_ns - self._time.now_ns()) > 0 or (
-                self._waits and recorded.topic in self._in_work and time.monotonic() < end):
-            is_idle = not self._in_work or time.monotonic() > end
+                log and log.missing and time.monotonic() < end):
+            is_idle = not self._is_working() or time.monotonic() > end
             if left_ns > LONGEST_PAUSE_S * 1e9 and is_idle:
                 self._time.jump_to(recorded.time_ns - LONGEST_PAUSE_S * 10**9)
             due_s = left_ns / 1e9 if left_ns > 0 else CLOCK_PERIOD_S
@@ -296,7 +293,7 @@ class Player:
         """Wait for the last labels and what follows them."""
         self._time.run_to(math.inf)
         end = time.monotonic() + ANSWER_TIMEOUT_S
-        while (self._in_work or not self.engine) and time.monotonic() < end:
+        while (self._is_working() or not self.engine) and time.monotonic() < end:
             self._spin_once(CLOCK_PERIOD_S, node)
         end = time.monotonic() + SETTLE_S
         while time.monotonic() < end:
@@ -314,7 +311,6 @@ class Player:
     def _play(self, recorded: Recorded) -> None:
         if recorded.topic in self.logs:
             stamp = serialized_stamp_ns(recorded.data)
-            self._in_work[recorded.topic] = ImageInWork(stamp)
             late_ns = self._time.now_ns() - recorded.time_ns
             self.logs[recorded.topic].note_image(stamp, late_ns, self._time.asked_s)
         if recorded.topic in self._publishers:
@@ -340,10 +336,7 @@ class Player:
             problem = why_unlabelled(deserialize_message(recorded.data, DiagnosticArray))
             if problem is not None:
                 log.note_rejected(problem)
-        if image := self._in_work.get(camera):
-            image.note(output, stamp, problem is None)
-            if not image.awaited:
-                del self._in_work[camera]
+        log.note_output(output, stamp, problem is None)
 
 
 def why_unlabelled(message: DiagnosticArray) -> str | None:

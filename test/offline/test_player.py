@@ -15,7 +15,7 @@ import pytest
 from segret_ros.offline.bags import BagError, serialize, serialized_stamp_ns, stamp_ns, TYPESTORE
 from segret_ros.offline.bags.cameras import CAMERA_INFO, COMPRESSED_IMAGE, find_cameras, IMAGE
 from segret_ros.offline.node_process import node_arguments, node_process, NodeError
-from segret_ros.offline.player import CameraLog, DriveClock, ImageInWork, rate_hz, why_unlabelled
+from segret_ros.offline.player import CameraLog, DriveClock, rate_hz, why_unlabelled
 
 TIMEOUT_S = 600
 Header = TYPESTORE.types['std_msgs/msg/Header']
@@ -66,16 +66,17 @@ def test_images_without_a_label_are_counted_by_problem() -> None:
 
 
 def test_an_image_is_done_with_its_label_and_status_in_any_order() -> None:
-    for outputs in (('label', 'status'), ('status', 'label')):
-        image = ImageInWork(5)
-        image.note(outputs[0], 5, is_labelled=True)
-        image.note(outputs[1], 4, is_labelled=True)  # of an earlier image
-        assert image.awaited == {outputs[1]}
-        image.note(outputs[1], 5, is_labelled=True)
-        assert not image.awaited
-    image = ImageInWork(5)
-    image.note('status', 5, is_labelled=False)
-    assert not image.awaited
+    log = CameraLog()
+    for first, second in (('label', 'status'), ('status', 'label')):
+        log.note_image(5, late_ns=0, sent_s=1.0)
+        log.note_output(first, 5, is_labelled=True)
+        log.note_output(second, 4, is_labelled=True)  # of an earlier image
+        assert log.missing == {second}
+        log.note_output(second, 5, is_labelled=True)
+        assert not log.missing
+    log.note_image(5, late_ns=0, sent_s=1.0)
+    log.note_output('status', 5, is_labelled=False)
+    assert not log.missing
 
 
 def test_the_status_says_why_there_is_no_label() -> None:
