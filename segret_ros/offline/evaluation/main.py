@@ -184,8 +184,8 @@ def as_driven(run: Run) -> dict:
         raise EvaluationError(f'{error}: --realtime runs the node; {INSTALL_ROS}') from error
     (job,), options = run.jobs, run.options
     with tqdm(desc='as driven', unit='frame') as bar:
-        return replay_realtime(job.bag, options.model, options.device, list(options.topics),
-                               job.truth, run.output / NODE_LOG, bar.update, options.span,
+        return replay_realtime(job.bag, options.model, options.device, job.cameras, job.truth,
+                               run.output / NODE_LOG, bar.update, options.span,
                                options.min_confidence)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from segret_ros.inference import Model
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded, stamp_ns
-from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic
+from segret_ros.offline.bags.cameras import CameraTopic
 from segret_ros.offline.evaluation.frames import every_nth, Span
 from segret_ros.offline.evaluation.truth import Truth
 from segret_ros.offline.node_process import (
@@ -62,15 +62,14 @@ class LabelScore:
         self.offline.counts += other.offline.counts
 
 
-def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], truth: Truth | None,
-                    log: Path, progress: Callable[[], object], span: Span = Span(),
-                    min_confidence: float = 0.0) -> dict:
+def replay_realtime(bag: Path, model: Path, device: str, cameras: list[CameraTopic],
+                    truth: Truth | None, log: Path, progress: Callable[[], object],
+                    span: Span = Span(), min_confidence: float = 0.0) -> dict:
     """
     Play a drive to the node in real time and measure what it answers.
 
     The labels are scored after the drive, for scoring beside the node would slow it down.
 
-    :param topics: of the cameras to play; an empty list takes all.
     :param truth: None leaves the labels unscored.
     :param log: file that gets what the node prints; the labels wait beside it for their score.
     :param progress: called after each image.
@@ -84,7 +83,6 @@ def replay_realtime(bag: Path, model: Path, device: str, topics: list[str], trut
     isolate()
     num_classes = len(Model.load(model).info.labels)
     with open_bag(bag) as reader, tempfile.TemporaryDirectory(dir=log.parent) as folder:
-        cameras = bag_cameras(reader, topics)
         drive = every_nth(reader.messages(played_topics(cameras), *span.limits_ns(reader)),
                           [camera.topic for camera in cameras], span.every)
         labels = Path(folder) / 'labels'

@@ -20,6 +20,7 @@ from segret_ros.inference import Segmenter
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.node.parameters import Parameters
 from segret_ros.offline.bags import BagError, stamp_ns
+from segret_ros.offline.bags.cameras import COMPRESSED_IMAGE, find_cameras
 from segret_ros.offline.evaluation import realtime
 from segret_ros.offline.evaluation.frames import Span
 from segret_ros.offline.evaluation.realtime import (
@@ -30,6 +31,7 @@ from segret_ros.offline.evaluation.realtime import (
 )
 from segret_ros.offline.player import Answer, CameraLog
 
+CAMERAS = find_cameras({IMAGE: COMPRESSED_IMAGE}, [])
 FRAMES = 30
 RECORDED_AFTER_MS = 400  # the stamp: long enough for the world to move on
 TIMEOUT_S = 600
@@ -88,8 +90,8 @@ def play(folder: Path) -> Run:
 
     with recorder(arrivals, labels), pytest.MonkeyPatch.context() as patch:
         patch.setattr(realtime, 'summary', summed_up)
-        report = replay_realtime(bag, default_model(), 'auto', [], truth, folder / 'node.log',
-                                 lambda: None)
+        report = replay_realtime(bag, default_model(), 'auto', CAMERAS, truth,
+                                 folder / 'node.log', lambda: None)
         labels.append(report['answered'])
     assert sorted(path.name for path in folder.iterdir()) == ['bag', 'node.log']
     images_s, labels_s = ({int(stamp): times for stamp, times in arrivals[topic].items()}
@@ -188,8 +190,9 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
     topics = ['/front/image_raw/compressed', '/rear/image_raw/compressed']
     bag = write_drive(tmp_path / 'bag', 40, topics, lambda recorded: recorded.time_ns // 10)
     played = []
-    report = replay_realtime(bag, default_model(), 'cpu', [], StillTruth(), tmp_path / 'log',
-                             lambda: played.append(1))
+    cameras = find_cameras(dict.fromkeys(topics, COMPRESSED_IMAGE), [])
+    report = replay_realtime(bag, default_model(), 'cpu', cameras, StillTruth(),
+                             tmp_path / 'log', lambda: played.append(1))
     assert report['frames'] == len(played) == 80
     assert 0 < report['dropped'] < 80
     assert list(report['cameras']) == topics
@@ -208,5 +211,5 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
 def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
     bag = write_drive(tmp_path / 'bag', 2, [IMAGE], lambda recorded: recorded.time_ns)
     with pytest.raises(BagError, match=f'the bag has no image on {IMAGE} to play'):
-        replay_realtime(bag, default_model(), 'cpu', [], None, tmp_path / 'log', lambda: None,
-                        span=Span(start_s=60))
+        replay_realtime(bag, default_model(), 'cpu', CAMERAS, None, tmp_path / 'log',
+                        lambda: None, span=Span(start_s=60))
