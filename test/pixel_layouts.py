@@ -4,7 +4,9 @@
 """The bytes of a picture in every encoding of sensor_msgs/Image, by definition and by hand."""
 
 from collections.abc import Callable
+import struct
 from types import SimpleNamespace
+import zlib
 
 import numpy as np
 
@@ -59,6 +61,18 @@ def mosaic(rgb: np.ndarray, pattern: str) -> np.ndarray:
 def wide(pixels: np.ndarray) -> np.ndarray:
     """Return pixels in 16 bits, such that swapped bytes are another value."""
     return pixels.astype(np.uint16) * 256 + 7
+
+
+def grey_png(rows: list[bytes], width: int, bits: int) -> bytes:
+    """Return a grey PNG of packed rows; Pillow and OpenCV write 8 and 16 bits alone."""
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return (struct.pack('>I', len(content)) + name + content
+                + struct.pack('>I', zlib.crc32(name + content)))
+
+    head = struct.pack('>IIBBBBB', width, len(rows), bits, 0, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head)
+            + chunk(b'IDAT', zlib.compress(b''.join(b'\0' + row for row in rows)))
+            + chunk(b'IEND', b''))
 
 
 def _nv24_image(rows: np.ndarray, size: tuple[int, int], encoding: str,

@@ -45,11 +45,6 @@ def image_files(folder: Path, recursive: bool = False) -> list[Path]:
     return [path for path in files_in(folder, recursive) if is_image(path)]
 
 
-def left_out(folder: Path, recursive: bool = False) -> list[Path]:
-    """Return everything in a folder that is not one of its `image_files`, sorted."""
-    return [path for path in files_in(folder, recursive) if not is_image(path)]
-
-
 def is_image(path: Path, endings: Collection[str] = ENDINGS) -> bool:
     """
     Return whether a path counts as an image, even if it can't be opened.

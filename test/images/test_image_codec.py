@@ -4,15 +4,14 @@
 """The pixels of raw and compressed images of every kind, against colours worked out by hand."""
 
 from io import BytesIO
-import struct
 from types import SimpleNamespace
-import zlib
 
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
 from pixel_layouts import (
     GREY,
+    grey_png,
     inside,
     LAYOUTS,
     mosaic,
@@ -37,7 +36,6 @@ TAILS = {
 
 
 def compressed(data: bytes, message_format: str = 'jpeg') -> SimpleNamespace:
-    """Return the fields of a compressed image message."""
     return SimpleNamespace(format=message_format, data=data)
 
 
@@ -168,26 +166,17 @@ def test_a_files_colors_are_its_own(message_format: str, picture: np.ndarray) ->
     np.testing.assert_allclose(decoded.astype(int), expected, atol=1)
 
 
-def png_chunk(name: bytes, content: bytes) -> bytes:
-    """Return a chunk of a PNG file."""
-    return (struct.pack('>I', len(content)) + name + content
-            + struct.pack('>I', zlib.crc32(name + content)))
-
-
-@pytest.mark.parametrize('bits', [1, 2, 4])
-def test_a_grey_png_of_few_bits_spans_black_to_white(bits: int) -> None:
-    row = b'\0' + {1: b'\x40', 2: b'\x1b', 4: b'\x0f'}[bits]  # 0 1 0 ..., 0 1 2 3, 0 15
-    data = b''.join([b'\x89PNG\r\n\x1a\n', png_chunk(
-        b'IHDR', struct.pack('>IIBBBBB', 8 // bits, 1, bits, 0, 0, 0, 0)),
-        png_chunk(b'IDAT', zlib.compress(row)), png_chunk(b'IEND', b'')])
-    decoded = decode_compressed(compressed(data), MAX_PIXELS)
-    assert decoded[0, :4, 0].tolist() == {1: [0, 255, 0, 0], 2: [0, 85, 170, 255],
-                                          4: [0, 255]}[bits]
+@pytest.mark.parametrize(('bits', 'row', 'grey'), [
+    (1, b'\x40', [0, 255, 0, 0]), (2, b'\x1b', [0, 85, 170, 255]), (4, b'\x0f', [0, 255])])
+def test_a_grey_png_of_few_bits_spans_black_to_white(bits: int, row: bytes,
+                                                     grey: list[int]) -> None:
+    decoded = decode_compressed(compressed(grey_png([row], 8 // bits, bits)), MAX_PIXELS)
+    assert decoded[0, :4, 0].tolist() == grey
 
 
 @pytest.mark.parametrize('tail', TAILS)
 @pytest.mark.parametrize('whole', [JPEG, PNG], ids=['JPEG', 'PNG'])
-def test_bytes_behind_the_end_are_no_fault(whole: bytes, tail: str) -> None:
+def test_bytes_after_the_end_are_no_fault(whole: bytes, tail: str) -> None:
     np.testing.assert_array_equal(decode_compressed(compressed(whole + TAILS[tail]), MAX_PIXELS),
                                   decode_compressed(compressed(whole), MAX_PIXELS))
 
@@ -195,14 +184,13 @@ def test_bytes_behind_the_end_are_no_fault(whole: bytes, tail: str) -> None:
 @pytest.mark.parametrize('tail', [*TAILS.values(), JPEG, PNG],
                          ids=[*TAILS, 'another JPEG', 'another PNG'])
 @pytest.mark.parametrize('whole', [JPEG, PNG], ids=['JPEG', 'PNG'])
-def test_bytes_behind_a_cut_file_do_not_make_it_whole(whole: bytes, tail: bytes) -> None:
+def test_bytes_after_a_cut_file_do_not_make_it_whole(whole: bytes, tail: bytes) -> None:
     for end in range(len(whole) // 4, len(whole), 7):
         with pytest.raises(ImageError):
             decode_compressed(compressed(whole[:end] + tail), MAX_PIXELS)
 
 
 def pillow_jpeg(**options: object) -> bytes:
-    """Return a JPEG file of noise by Pillow."""
     file = BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
     PillowImage.fromarray(noise).save(file, 'JPEG', quality=90, **options)

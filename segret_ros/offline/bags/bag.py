@@ -75,7 +75,7 @@ class Bag:
     A recorded bag; open it with `open_bag`.
 
     What can't be read is `damage`: of files, and of messages those of another type than their
-    topic's, those that can't be deserialised, and those that the reader of the bag `reject`s.
+    topic's and those that can't be deserialised.
 
     :ivar topics: name to type such as `sensor_msgs/msg/Image`, for ROS 1 bags too. Names are as
         ROS 2 allows them. A topic with messages of several types has that of its images.
@@ -109,7 +109,7 @@ class Bag:
 
     @property
     def stop_ns(self) -> int | None:
-        """Return the time of the last message; None if only reading the bag would tell."""
+        """Return the time of the last message; None if only reading the bag would show it."""
         if self._metadata:
             return self._metadata.stop_ns
         times = [last_time_ns(path) for path in self._files]
@@ -124,10 +124,6 @@ class Bag:
     def qos(self, topic: str) -> list[Qos]:
         """Return the QoS that a topic's publishers offered, as far as it was recorded."""
         return self._qos.get(self._recorded.get(topic, topic), [])
-
-    def reject(self, recorded: Recorded, problem: str) -> None:
-        """Report one of the latest `messages` as damage: its content can't be used."""
-        self._content.add_message(f'{recorded.file}, {recorded.topic}', problem, recorded.time_ns)
 
     def messages(self, topics: list[str], start_ns: int | None = None,
                  stop_ns: int | None = None) -> Iterator[Recorded]:

@@ -155,11 +155,10 @@ def _camera_info(camera: CameraTopic, topics: dict[str, str]) -> str | None:
 
 def _names(cameras: list[CameraTopic]) -> list[str]:
     """Return the namespace of each camera, or its whole topic where that is not unique."""
-    names = [(_namespace(camera.image), camera.topic.strip('/')) for camera in cameras]
+    names = []
+    for camera in cameras:
+        namespace, _, last = camera.image.strip('/').rpartition('/')
+        short = namespace if 'image' in last.lower() else camera.image.strip('/')
+        names.append((short, camera.topic.strip('/')))
     users = Counter(name for pair in names for name in set(pair))
     return [short if users[short] == 1 else long for short, long in names]
-
-
-def _namespace(image: str) -> str:
-    namespace, _, last = image.strip('/').rpartition('/')
-    return namespace if 'image' in last.lower() else image.strip('/')

@@ -23,14 +23,14 @@ CHUNK_START_SIZE = 64  # bytes that `ChunkedFile.CHUNK_START` matches at most
 
 class Record(NamedTuple):
     """
-    A record, and the begin and end of its content, which may be cut.
+    A record, and the start and end of its content, which may be cut.
 
     :param message: channel and time, for a message.
     :param fields: of the header, in ROS 1.
     """
 
     kind: int
-    begin: int
+    start: int
     end: int
     message: tuple[int, int] | None = None
     fields: dict[bytes, bytes] = {}
@@ -42,7 +42,7 @@ class Chunk:
     A run of messages, usually compressed.
 
     :param position: byte of the file where its record begins.
-    :param begin, end: bytes of its compressed data; the end may be beyond that of a cut file.
+    :param start, end: bytes of its compressed data; the end may be beyond that of a cut file.
     :param size: bytes when decompressed; None if the recorder had not written it yet.
     :param checksum: CRC32 of its content; 0 for none.
     :param times: (messages,) int64 nanoseconds by channel, from the index that follows; empty if
@@ -50,7 +50,7 @@ class Chunk:
     """
 
     position: int
-    begin: int
+    start: int
     end: int
     compression: str
     size: int | None
@@ -60,11 +60,11 @@ class Chunk:
 
 class ChunkedFile(ABC):
     """
-    Reads a file record by record; a `Salvage`.
+    Reads a storage file record by record, without its index; raises no error but OSError.
 
-    A chunk is read as a whole, if it holds selected messages. Of one that is cut by the end of the
-    file, the part that is there is read; a corrupt one is skipped. After a damaged record, reading
-    resumes at the next chunk.
+    One chunk or message is held at a time. A chunk is read as a whole, if it holds selected
+    messages. Of one that is cut by the end of the file, the part that is there is read; a corrupt
+    one is skipped. After a damaged record, reading resumes at the next chunk.
 
     :cvar END: what a whole file ends with.
     :cvar CHUNK_START: matches the start of a chunk's record, as a lookahead.
@@ -73,6 +73,8 @@ class ChunkedFile(ABC):
     :cvar DEFINITIONS: kinds that `_define` takes.
     :cvar IN_CHUNK: kinds that a chunk may hold.
     :cvar LAST: kinds that come after all messages.
+    :ivar channels: by id; complete after `survey`.
+    :ivar start_ns: time of the first message, or None; known after `survey`.
     """
 
     MAGIC: ClassVar[bytes]
@@ -183,22 +185,22 @@ class ChunkedFile(ABC):
             if channel is None:
                 self._strays[channel_id] += selection.start_ns <= time_ns < selection.stop_ns
             elif selection.wants(channel, time_ns):
-                return channel, time_ns, read(record.begin, record.end)
+                return channel, time_ns, read(record.start, record.end)
         elif record.kind in self.DEFINITIONS:
-            self._define(record, read(record.begin, record.end))
+            self._define(record, read(record.start, record.end))
         return None
 
-    def _read(self, begin: int, end: int) -> bytes:
+    def _read(self, start: int, end: int) -> bytes:
         """Return bytes of the file, fewer at its end, none outside of it."""
         end = min(end, self._size)
-        if not 0 <= begin < end:
+        if not 0 <= start < end:
             return b''
-        self._file.seek(begin)
-        return self._file.read(end - begin)
+        self._file.seek(start)
+        return self._file.read(end - start)
 
     def _record_at(self, position: int) -> Record | None:
         record = self._record(self._read(position, position + self.LONGEST_HEAD), 0)
-        return record and record._replace(begin=position + record.begin, end=position + record.end)
+        return record and record._replace(start=position + record.start, end=position + record.end)
 
     def _times(self, position: int) -> dict[int, np.ndarray]:
         """Return the times in the index that begins at a byte; nothing if it is cut."""
@@ -208,7 +210,7 @@ class ChunkedFile(ABC):
                 return times
             try:
                 channel_id, entries = self._index_entries(
-                    record, self._read(record.begin, record.end))
+                    record, self._read(record.start, record.end))
             except (struct.error, ValueError):
                 break
             if len(entries):
@@ -218,7 +220,7 @@ class ChunkedFile(ABC):
 
     def _chunk_messages(self, chunk: Chunk, selection: Selection,
                         report: Report) -> Iterator[Message]:
-        raw = self._read(chunk.begin, chunk.end)
+        raw = self._read(chunk.start, chunk.end)
         is_cut = chunk.end > self._size or chunk.size is None
         try:
             data = (decompress_start if is_cut else decompress)(raw, chunk.compression)
@@ -228,11 +230,11 @@ class ChunkedFile(ABC):
             report.add(self._place(chunk.position), f'a chunk is left out: {error}',
                        self._count(chunk, selection))
             return
-        given = position = 0
+        yielded = position = 0
         while (record := self._record(data, position)) and record.kind in self.IN_CHUNK \
                 and record.end <= len(data):
-            if message := self._take(record, lambda begin, end: data[begin:end], selection):
-                given += 1
+            if message := self._take(record, lambda start, end: data[start:end], selection):
+                yielded += 1
                 yield message
             position = record.end
         if is_cut:
@@ -240,7 +242,7 @@ class ChunkedFile(ABC):
                        self._is_wanted(record, selection))
         elif position < len(data):
             report.add(self._place(chunk.position), f'a chunk is damaged from byte {position} of '
-                       'its content on', max(0, self._count(chunk, selection) - given))
+                       'its content on', max(0, self._count(chunk, selection) - yielded))
 
     def _count(self, chunk: Chunk, selection: Selection) -> int:
         """Count the messages of a chunk that are or may be selected, by its index."""
@@ -288,4 +290,4 @@ def _check(data: bytes, chunk: Chunk) -> None:
     if len(data) != chunk.size:
         raise CompressionError(f'it holds {len(data)} bytes and not {chunk.size}')
     if chunk.checksum and crc32(data) != chunk.checksum:
-        raise CompressionError('its checksum is wrong')
+        raise CompressionError('checksum mismatch')

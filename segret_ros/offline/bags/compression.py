@@ -34,7 +34,7 @@ def decompress(data: bytes, compression: str) -> bytes:
     Decompress data.
 
     :param compression: `zstd`, `lz4`, `bz2`, or `none` or '' for data that are not compressed.
-    :raises CompressionError: for damaged data and another compression.
+    :raises CompressionError: for corrupt data and another compression.
     """
     if compression in ('', 'none'):
         return data
@@ -43,7 +43,7 @@ def decompress(data: bytes, compression: str) -> bytes:
     try:
         return WHOLE[compression](data)
     except ERRORS as error:
-        raise CompressionError(f'{compression} data are damaged') from error
+        raise CompressionError(f'{compression} data are corrupt') from error
 
 
 def decompress_start(data: bytes, compression: str) -> bytes:

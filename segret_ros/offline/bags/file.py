@@ -21,7 +21,6 @@ from segret_ros.offline.bags.storage import (
     full_type_name,
     Message,
     Report,
-    Salvage,
     Selection,
 )
 
@@ -29,6 +28,7 @@ SUFFIXES = ('.mcap', '.db3', '.bag')
 ZSTD_SUFFIX = '.zstd'  # after one of them: a rosbag2 file that is compressed as a whole
 ACTIVE_SUFFIX = '.active'  # after `.bag`: the recorder of ROS 1 was killed
 FORMATS = (McapFile, SqliteFile, Ros1File)
+StorageFile = McapFile | SqliteFile | Ros1File
 
 
 def is_storage_file(path: Path) -> bool:
@@ -43,17 +43,17 @@ def survey_file(path: Path) -> tuple[list[Channel], int | None]:
 
     :raises BagError: for another file.
     """
-    with _opened(path, Report()) as salvage:
-        if not salvage:
+    with _opened(path, Report()) as storage:
+        if not storage:
             return [], None
-        salvage.survey()
-        return list(salvage.channels.values()), salvage.start_ns
+        storage.survey()
+        return list(storage.channels.values()), storage.start_ns
 
 
 def last_time_ns(path: Path) -> int | None:
     """Return the time of a file's last message by its index; None if that can't be read."""
     try:
-        with closing(_format_of(path, path)(path)) as salvage, salvage.library() as reader:
+        with closing(_format_of(path, path)(path)) as storage, storage.library() as reader:
             return reader.end_time - 1 if reader.message_count else None
     except Exception:  # of damaged files it raises nearly every kind
         return None
@@ -67,15 +67,15 @@ def read_file(path: Path, selection: Selection, report: Report) -> Iterator[Mess
 
     :raises BagError: for another file.
     """
-    with _opened(path, report) as salvage:
-        if not salvage:  # its recorder was killed early
+    with _opened(path, report) as storage:
+        if not storage:  # its recorder was killed early
             report.add(path.name, 'the file is empty')
             return
         latest_ns = EARLIEST_NS
         topics: Counter[str] = Counter()  # of the messages of that time
-        if salvage.survey():
+        if storage.survey():
             try:
-                for message in _library_messages(salvage, selection, report):
+                for message in _library_messages(storage, selection, report):
                     channel, time_ns, _ = message
                     if time_ns > latest_ns:
                         latest_ns, topics = time_ns, Counter()
@@ -85,7 +85,7 @@ def read_file(path: Path, selection: Selection, report: Report) -> Iterator[Mess
             except Exception:  # of damaged files it raises nearly every kind
                 pass
         left = replace(selection, start_ns=max(selection.start_ns, latest_ns))
-        for message in salvage.messages(left, report):
+        for message in storage.messages(left, report):
             channel, time_ns, _ = message
             if time_ns == latest_ns and topics[channel.topic]:  # one that was already yielded
                 topics[channel.topic] -= 1
@@ -93,10 +93,10 @@ def read_file(path: Path, selection: Selection, report: Report) -> Iterator[Mess
                 yield message
 
 
-def _library_messages(salvage: Salvage, selection: Selection,
+def _library_messages(storage: StorageFile, selection: Selection,
                       report: Report) -> Iterator[Message]:
     missing = 0
-    with salvage.library() as reader:
+    with storage.library() as reader:
         connections = [item for item in reader.connections if item.topic in selection.topics]
         channels = {item.id: Channel(
             item.topic, full_type_name(item.msgtype),
@@ -109,19 +109,19 @@ def _library_messages(salvage: Salvage, selection: Selection,
                 yield channels[connection.id], time_ns, data
             missing += sum(item.msgcount for item in connections)
     if missing > 0 and selection.is_unbounded:
-        report.add(salvage.path.name, 'messages that its index counts are not in the file',
+        report.add(storage.path.name, 'messages that its index counts are not in the file',
                    missing)
 
 
 @contextmanager
-def _opened(path: Path, report: Report) -> Iterator[Salvage | None]:
+def _opened(path: Path, report: Report) -> Iterator[StorageFile | None]:
     """Open a storage file, decompressed if it is compressed as a whole; None for an empty one."""
     with _plain(path, report) as plain:
         if plain.stat().st_size == 0 and is_storage_file(path):
             yield None
         else:
-            with closing(_format_of(plain, path)(plain)) as salvage:
-                yield salvage
+            with closing(_format_of(plain, path)(plain)) as storage:
+                yield storage
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def _plain(path: Path, report: Report) -> Iterator[Path]:
             yield plain
 
 
-def _format_of(plain: Path, path: Path) -> type[McapFile | SqliteFile | Ros1File]:
+def _format_of(plain: Path, path: Path) -> type[StorageFile]:
     with plain.open('rb') as file:
         start = file.read(max(len(item.MAGIC) for item in FORMATS))
     for item in FORMATS:

@@ -32,7 +32,7 @@ LONGEST_COMPRESSION = 16  # characters of its name
 
 
 class McapFile(ChunkedFile):
-    """An MCAP file, intact, cut or damaged; a `Salvage`."""
+    """An MCAP file, intact, cut or damaged."""
 
     MAGIC = END = b'\x89MCAP0\r\n'
     CHUNK_START = re.compile(rb'(?=\x06.{36}(?:\x00{4}|\x03\x00{3}lz4|\x04\x00{3}zstd))',
@@ -62,7 +62,7 @@ class McapFile(ChunkedFile):
         channel_ids: set[int] = set()
         position = 0
         while (record := self._record(summary, position)) and record.end <= len(summary):
-            content = summary[record.begin:record.end]
+            content = summary[record.start:record.end]
             self._define(record, content)
             if record.kind == CHUNK_INDEX and (in_chunk := _channels_of_chunk(content)):
                 start_ns, end_ns = struct.unpack_from('<QQ', content)
@@ -74,18 +74,18 @@ class McapFile(ChunkedFile):
         return bool(channel_ids) and channel_ids <= self.channels.keys()
 
     def _record(self, data: bytes, position: int) -> Record | None:
-        begin = position + HEAD.size
-        if begin > len(data):
+        start = position + HEAD.size
+        if start > len(data):
             return None
         kind, size = HEAD.unpack_from(data, position)
         if kind == MESSAGE:
-            if size < MESSAGE_HEAD.size or begin + MESSAGE_HEAD.size > len(data):
+            if size < MESSAGE_HEAD.size or start + MESSAGE_HEAD.size > len(data):
                 return None
-            channel_id, _, time_ns, _ = MESSAGE_HEAD.unpack_from(data, begin)
-            return Record(kind, begin + MESSAGE_HEAD.size, begin + size, (channel_id, time_ns))
+            channel_id, _, time_ns, _ = MESSAGE_HEAD.unpack_from(data, start)
+            return Record(kind, start + MESSAGE_HEAD.size, start + size, (channel_id, time_ns))
         is_sound = size == {DATA_END: 4, FOOTER: FOOTER_BODY.size}.get(kind, size)
         is_known = 0 < kind <= DATA_END or kind in PRIVATE
-        return Record(kind, begin, begin + size) if is_known and is_sound else None
+        return Record(kind, start, start + size) if is_known and is_sound else None
 
     def _chunk_at(self, position: int) -> Chunk | None:
         head = self._read(position, position + CHUNK_HEAD.size + LONGEST_COMPRESSION + 8)
@@ -94,17 +94,17 @@ class McapFile(ChunkedFile):
             name, data_size = struct.unpack_from(f'<{name_size}sQ', head, CHUNK_HEAD.size)
         except struct.error:
             return None
-        begin = position + CHUNK_HEAD.size + name_size + 8
-        end = begin + data_size
+        start = position + CHUNK_HEAD.size + name_size + 8
+        end = start + data_size
         if kind != self.CHUNK or end != position + HEAD.size + record_size:
             return None
-        return Chunk(position, begin, end, name.decode(errors='replace'), size, checksum,
+        return Chunk(position, start, end, name.decode(errors='replace'), size, checksum,
                      self._times(end))
 
     def _index_entries(self, record: Record, content: bytes) -> tuple[int, np.ndarray]:
         channel_id, size = INDEX_HEAD.unpack_from(content)
         entries = content[INDEX_HEAD.size:]
-        if not len(entries) == size == record.end - record.begin - INDEX_HEAD.size:
+        if not len(entries) == size == record.end - record.start - INDEX_HEAD.size:
             raise ValueError(f'{len(entries)} bytes of {size}')
         return channel_id, np.frombuffer(entries, '<i8').reshape(-1, 2)[:, 0]
 

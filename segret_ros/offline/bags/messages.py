@@ -101,7 +101,6 @@ class Recorded:
     :param time_ns: when it was recorded.
     :param data: serialised (CDR), as a publisher takes it.
     :param types: of the bag that it comes from.
-    :param file: name of the storage file that it comes from.
     """
 
     topic: str
@@ -109,7 +108,6 @@ class Recorded:
     time_ns: int
     data: bytes
     types: MessageTypes = field(default_factory=MessageTypes, repr=False, compare=False)
-    file: str = field(default='', repr=False, compare=False)
 
     def message(self):
         """
@@ -140,7 +138,7 @@ class Converter:
         topic, type_name = self._topics[channel.topic]
         try:
             data = self._cdr(message, type_name)
-            recorded = Recorded(topic, type_name, time_ns, data, self._types, file)
+            recorded = Recorded(topic, type_name, time_ns, data, self._types)
             recorded.message()
         except MessageError as error:  # each has its own text, and all are one problem
             problem = self._problems.setdefault(
@@ -158,7 +156,6 @@ class Converter:
         """
         Return a message's data as ROS 2 serialises them.
 
-        :param type_name: of the topic.
         :raises BagError: for a message of another type or encoding.
         """
         channel, _, data = message

@@ -17,7 +17,7 @@ MESSAGE, BAG_HEADER, CHUNK_INFO, CONNECTION = 2, 3, 6, 7
 
 
 class Ros1File(ChunkedFile):
-    """A ROS 1 bag, intact, cut, damaged or never indexed; a `Salvage`."""
+    """A ROS 1 bag, intact, cut, damaged or never indexed."""
 
     MAGIC = b'#ROSBAG V2.0\n'
     # Size of the header, size of its first field, name of that field.
@@ -46,7 +46,7 @@ class Ros1File(ChunkedFile):
             if not record or record.end > self._size:
                 return False
             if record.kind == CONNECTION:
-                self._define(record, self._read(record.begin, record.end))
+                self._define(record, self._read(record.start, record.end))
             start_ns = _time_ns(record.fields, b'start_time')
             if start_ns is not None and _number(record.fields, b'count'):
                 self._start_at(start_ns)
@@ -54,8 +54,8 @@ class Ros1File(ChunkedFile):
         return len(self.channels) == connections
 
     def _record(self, data: bytes, position: int) -> Record | None:
-        begin = position + 8 + int.from_bytes(data[position:position + 4], 'little')
-        fields = _fields(data[position + 4:begin - 4]) if begin <= len(data) else None
+        start = position + 8 + int.from_bytes(data[position:position + 4], 'little')
+        fields = _fields(data[position + 4:start - 4]) if start <= len(data) else None
         if not fields:
             return None
         kind, message = _number(fields, b'op'), None
@@ -66,8 +66,8 @@ class Ros1File(ChunkedFile):
             message = channel_id, time_ns
         elif kind not in (BAG_HEADER, self.INDEX, self.CHUNK, CHUNK_INFO, CONNECTION):
             return None
-        end = begin + int.from_bytes(data[begin - 4:begin], 'little')
-        return Record(kind, begin, end, message, fields)
+        end = start + int.from_bytes(data[start - 4:start], 'little')
+        return Record(kind, start, end, message, fields)
 
     def _chunk_at(self, position: int) -> Chunk | None:
         record = self._record_at(position)
@@ -77,14 +77,14 @@ class Ros1File(ChunkedFile):
         compression = record.fields.get(b'compression', b'').decode(errors='replace')
         if size is None or not compression:
             return None
-        if size == 0 and record.begin == record.end:  # filled in when the recorder ends a chunk
-            return Chunk(position, record.begin, self._size, compression, None)
-        return Chunk(position, record.begin, record.end, compression, size,
+        if size == 0 and record.start == record.end:  # filled in when the recorder ends a chunk
+            return Chunk(position, record.start, self._size, compression, None)
+        return Chunk(position, record.start, record.end, compression, size,
                      times=self._times(record.end))
 
     def _index_entries(self, record: Record, content: bytes) -> tuple[int, np.ndarray]:
         channel_id = _number(record.fields, b'conn')
-        if channel_id is None or len(content) < record.end - record.begin:
+        if channel_id is None or len(content) < record.end - record.start:
             raise ValueError('the record is cut, or of no channel')
         seconds, rest_ns, _ = np.frombuffer(content, '<u4').reshape(-1, 3).astype(np.int64).T
         return channel_id, seconds * 10 ** 9 + rest_ns

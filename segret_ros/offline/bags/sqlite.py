@@ -186,7 +186,7 @@ class Pages:
 
 class SqliteFile:
     """
-    A SQLite file of rosbag2, intact, cut or damaged; a `Salvage`.
+    A SQLite file of rosbag2, intact, cut or damaged; read as a `ChunkedFile` is.
 
     Topics are found through their table. All pages are searched for messages, since a cut or
     damaged file has lost the pages that lead to others.

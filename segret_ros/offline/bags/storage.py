@@ -4,14 +4,9 @@
 """What the readers of all storage formats share: channels, selections and the damage report."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag1 import Reader as Ros1Reader
-from rosbags.rosbag2 import Reader as Rosbag2Reader
 from segret_ros.errors import printable
 
 ENCODINGS = ('cdr', 'ros1')  # of messages that can be read
@@ -105,33 +100,6 @@ class Selection:
 
 
 NOTHING = Selection(frozenset())
-
-
-class Salvage(Protocol):
-    """
-    Reads a storage file of one format without its index, in file order.
-
-    It holds one chunk or message at a time and raises OSError only.
-
-    :ivar channels: by id; complete after `survey`.
-    :ivar start_ns: time of the first message, or None; known after `survey`.
-    """
-
-    path: Path
-    channels: dict[int, Channel]
-    start_ns: int | None
-
-    def survey(self) -> bool:
-        """Find channels and start time; return whether the file has a usable index."""
-
-    def library(self) -> Ros1Reader | Rosbag2Reader:
-        """Return rosbags' reader of the file, which needs the index."""
-
-    def messages(self, selection: Selection, report: Report) -> Iterator[Message]:
-        """Yield what can be read and report what can't; call `survey` first."""
-
-    def close(self) -> None:
-        """Close the file."""
 
 
 def full_type_name(name: str) -> str:

@@ -72,12 +72,10 @@ def rosbag2(folder: Path, messages: Iterable[Recorded] = (), plugin: StoragePlug
 
 
 def storage_file(folder: Path) -> Path:
-    """Return the one storage file of a folder."""
     return next(path for path in folder.iterdir() if path.name != 'metadata.yaml')
 
 
 def rosbag2_file(folder: Path, plugin: StoragePlugin) -> Path:
-    """Write a storage file without metadata; return its path."""
     rosbag2(folder, plugin=plugin)
     (folder / 'metadata.yaml').unlink()
     return storage_file(folder)
@@ -103,7 +101,6 @@ def split(folder: Path, plugin: StoragePlugin = MCAP,
 
 @cache
 def noetic():
-    """Return the types of ROS 1."""
     return get_typestore(Stores.ROS1_NOETIC)
 
 
@@ -160,14 +157,12 @@ def scattered_end(whole: bytes, data: bytes) -> int:
 
 
 def sqlite(folder: Path) -> Written:
-    """Write a SQLite file."""
     path = rosbag2_file(folder, SQLITE)
     whole = path.read_bytes()
     return Written(path, [scattered_end(whole, item.data) for item in drive()])
 
 
 def record(opcode: int, body: bytes) -> bytes:
-    """Return a record of MCAP."""
     return struct.pack('<BQ', opcode, len(body)) + body
 
 
@@ -212,7 +207,6 @@ def mcap(path: Path, compression: str | None, messages: Iterable[Recorded] = (),
 
 
 def chunk(data: bytes, times: dict[int, list], compression: str, checksum: bool) -> bytes:
-    """Return the record of a chunk."""
     stamps = [time_ns for entries in times.values() for time_ns, _ in entries]
     compressed = COMPRESSORS[compression](data)
     return record(6, struct.pack('<QQQI', min(stamps), max(stamps), len(data),
@@ -221,7 +215,6 @@ def chunk(data: bytes, times: dict[int, list], compression: str, checksum: bool)
 
 
 def index(times: dict[int, list]) -> bytes:
-    """Return the index records that follow a chunk."""
     return b''.join(
         record(7, struct.pack('<HI', channel_id, 16 * len(entries))
                + b''.join(struct.pack('<QQ', *entry) for entry in entries))

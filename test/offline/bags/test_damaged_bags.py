@@ -53,7 +53,6 @@ def flip(path: Path, position: int) -> None:
 
 
 def without(*numbers: int) -> list:
-    """Return the drive's content without some messages."""
     return [item for number, item in enumerate(content(drive())) if number not in numbers]
 
 
@@ -88,15 +87,15 @@ def test_a_cut_file_that_is_compressed_as_a_whole_is_read_as_far(tmp_path: Path,
     path = rosbag2(tmp_path / 'drive', plugin=plugin, mode=MODES['file'])
     file = storage_file(path)
     whole = file.read_bytes()
-    given = []
+    counts = []
     for cut in sorted(random.Random(7).choices(range(len(whole)), k=CUTS)):
         file.write_bytes(whole[:cut])
         recorded, damage = read(path)
         assert content(recorded) == content(drive())[:len(recorded)], cut
         assert sum(item.count for item in damage) == MESSAGES - len(recorded), cut
-        given.append(len(recorded))
-    assert given == sorted(given)
-    assert given[-1] > MESSAGES // 2
+        counts.append(len(recorded))
+    assert counts == sorted(counts)
+    assert counts[-1] > MESSAGES // 2
 
 
 @pytest.mark.parametrize('kind', FORMATS)
@@ -131,13 +130,13 @@ def test_reading_by_index_continues_after_a_corrupt_chunk(tmp_path: Path) -> Non
     file = storage_file(path)
     chunks = file.read_bytes().split(ZSTD_MAGIC)
     assert len(chunks) == 4
-    flip(file, len(ZSTD_MAGIC.join(chunks[:2])))  # the begin of the second chunk's data
+    flip(file, len(ZSTD_MAGIC.join(chunks[:2])))  # the start of the second chunk's data
     recorded, damage = read(path)
-    given = content(recorded)
-    assert 0 < len(given) < 84
-    assert is_part(given, content(many(84)))
-    assert given[-1] == content(many(84))[-1]
-    assert [item.count for item in damage] == [84 - len(given)]
+    messages = content(recorded)
+    assert 0 < len(messages) < 84
+    assert is_part(messages, content(many(84)))
+    assert messages[-1] == content(many(84))[-1]
+    assert [item.count for item in damage] == [84 - len(messages)]
 
 
 @pytest.mark.parametrize('plugin', [MCAP, SQLITE])
@@ -182,12 +181,12 @@ def test_cut_empty_and_foreign_files_of_a_split_bag_are_reported(tmp_path: Path,
     empty.write_bytes(b'')
     foreign.write_bytes(b'no bag at all')
     recorded, damage = read(path)
-    given = content(recorded)
-    assert given[:3] == content(drive())[:3]
-    assert given[3:] == content(drive())[3:len(given)]
+    messages = content(recorded)
+    assert messages[:3] == content(drive())[:3]
+    assert messages[3:] == content(drive())[3:len(messages)]
     assert {item.place.split(',')[0] for item in damage} == \
         {cut.name, empty.name, foreign.name, 'metadata.yaml'}
-    assert sum(item.count for item in damage) == MESSAGES - len(given)
+    assert sum(item.count for item in damage) == MESSAGES - len(messages)
 
 
 def test_a_file_that_came_after_the_metadata_is_read(tmp_path: Path) -> None:
@@ -233,7 +232,7 @@ def test_a_folder_whose_files_are_all_missing_is_no_bag(tmp_path: Path) -> None:
 
 def test_damage_between_chunks_loses_only_what_it_hits(tmp_path: Path) -> None:
     written = mcap(tmp_path / 'drive.mcap', 'zstd')
-    flip(written.path, written.ends[3] + 3)  # the size of an index behind the second chunk
+    flip(written.path, written.ends[3] + 3)  # the size of an index after the second chunk
     recorded, damage = read(written.path)
     assert content(recorded) == content(drive())
     assert ['bytes are damaged' in item.problem for item in damage] == [True]
@@ -309,11 +308,11 @@ def test_reading_by_sql_continues_page_by_page(tmp_path: Path) -> None:
     whole[leaves[-3]] = 99
     written.path.write_bytes(whole)
     recorded, damage = read(written.path)
-    given = content(recorded)
-    assert MESSAGES // 2 < len(given) < MESSAGES
-    assert is_part(given, content(drive()))
+    messages = content(recorded)
+    assert MESSAGES // 2 < len(messages) < MESSAGES
+    assert is_part(messages, content(drive()))
     assert damage[0].problem.startswith('SQLite cannot read the file')
-    assert f'{MESSAGES - len(given)} are on pages that are lost' in damage[1].problem
+    assert f'{MESSAGES - len(messages)} are on pages that are lost' in damage[1].problem
 
 
 def test_read_bag_yields_what_is_readable(tmp_path: Path) -> None:

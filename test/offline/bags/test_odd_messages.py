@@ -84,17 +84,6 @@ def test_a_broken_message_of_ros1_is_counted(tmp_path: Path) -> None:
         assert bag.damage[0].place.startswith(f'drive.bag, {IMAGE}, first at ')
 
 
-def test_what_a_reader_rejects_is_listed_with_the_rest(tmp_path: Path) -> None:
-    with open_bag(rosbag2(tmp_path / 'drive')) as bag:
-        for recorded in bag.messages([LABEL]):
-            bag.reject(recorded, 'the label is lossy')
-        damage, = bag.damage
-        assert (damage.count, damage.problem) == (MESSAGES // 2, 'the label is lossy')
-        assert damage.place == f'drive.mcap, {LABEL}, first at {drive()[1].time_ns} ns'
-        list(bag.messages([IMAGE]))
-        assert bag.damage == []  # it is the damage of the latest reading
-
-
 def foreign_mcap(path: Path, encoding: str, schema: bytes, schema_id: int) -> Path:
     """Write an MCAP file of a message that is not of ROS."""
     path.write_bytes(b''.join([
