@@ -42,8 +42,7 @@ class ConfusionMatrix:
         """
         Count one image.
 
-        :param true_label: (H, W) uint8.
-        :param predicted_label: (H, W) uint8.
+        :param true_label, predicted_label: (H, W) uint8.
         :raises MetricError: if the two differ in size.
         """
         _check_equal_size(true_label, predicted_label)
@@ -103,8 +102,6 @@ class BoundaryScore:
     images in which either exists.
 
     Pixels with an ignore label neither belong to a boundary nor create one, in both labels.
-
-    :param num_classes: classes, ids 0..num_classes - 1.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -116,8 +113,7 @@ class BoundaryScore:
         """
         Score one image.
 
-        :param true_label: (H, W) uint8.
-        :param predicted_label: (H, W) uint8.
+        :param true_label, predicted_label: (H, W) uint8.
         :raises MetricError: if the two differ in size.
         """
         _check_equal_size(true_label, predicted_label)
@@ -204,11 +200,7 @@ class Calibration:
 
 
 class Scores:
-    """
-    All scores of one model's labels against the true ones.
-
-    :param num_classes: classes, ids 0..num_classes - 1.
-    """
+    """All scores of one model's labels against the true ones."""
 
     def __init__(self, num_classes: int) -> None:
         self.confusion = ConfusionMatrix(num_classes)
@@ -219,8 +211,7 @@ class Scores:
         """
         Count one image.
 
-        :param true_label: (H, W) uint8.
-        :param label: (H, W) uint8.
+        :param true_label, label: (H, W) uint8.
         :param confidence: (H, W) uint8, 255 is certain, or float 0..1; not counted where a label
             has no class.
         """
@@ -242,11 +233,7 @@ class Scores:
                 'pixel_accuracy_of_known': known.pixel_accuracy()}
 
     def as_json(self, names: Sequence[str]) -> dict:
-        """
-        Return all scores as JSON values, null for those that are undefined.
-
-        :param names: of the classes.
-        """
+        """Return all scores as JSON values, null for those that are undefined."""
         classes = zip(names, self.confusion.iou(), self.confusion.accuracy(),
                       self.boundary.scores(), self.confusion.counts.sum(1))
         bins = zip(self.calibration.counts, self.calibration.confidence(),

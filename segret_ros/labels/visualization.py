@@ -29,8 +29,7 @@ def overlay(image_rgb: np.ndarray, label: np.ndarray, color_table: np.ndarray,
     Blend the colours of the classes into an image; unknown pixels stay unchanged.
 
     :param image_rgb: (H, W, 3) uint8.
-    :param label: (H, W) uint8.
-    :param color_table: (256, 3) uint8 RGB.
+    :param label, color_table: as of `colorize`.
     :param alpha: opacity of the colours, 0..1.
     :return: (H, W, 3) uint8 RGB.
     """
@@ -48,7 +47,8 @@ def legend(labels: LabelSet, width: int) -> np.ndarray:
     :param width: of the strip in pixels.
     :return: (rows, width, 3) uint8 RGB.
     """
-    cell = max(_text_width(name) for name in labels.names) + 52
+    cell = 52 + max(cv2.getTextSize(name, LEGEND_FONT, LEGEND_TEXT, 1)[0][0]
+                    for name in labels.names)
     columns = max(1, width // cell)
     rows = -(-len(labels) // columns)
     strip = np.full((rows * LEGEND_ROW + 10, width, 3), 255, np.uint8)
@@ -59,7 +59,3 @@ def legend(labels: LabelSet, width: int) -> np.ndarray:
         cv2.putText(strip, name, (left + 32, top + 22), LEGEND_FONT, LEGEND_TEXT, (20, 20, 20), 1,
                     cv2.LINE_AA)
     return strip
-
-
-def _text_width(text: str) -> int:
-    return cv2.getTextSize(text, LEGEND_FONT, LEGEND_TEXT, 1)[0][0]

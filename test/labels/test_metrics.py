@@ -11,7 +11,6 @@ from segret_ros.labels.metrics import BoundaryScore, Calibration, ConfusionMatri
 
 
 def confusion_of(true: list[int], predicted: list[int], num_classes: int = 3) -> ConfusionMatrix:
-    """Return the confusion of one row of pixels."""
     confusion = ConfusionMatrix(num_classes)
     confusion.add(np.array([true], np.uint8), np.array([predicted], np.uint8))
     return confusion
@@ -25,28 +24,19 @@ def test_three_classes() -> None:
     assert confusion.pixel_accuracy() == pytest.approx(4 / 6)
 
 
-def test_an_absent_class_is_left_out_of_the_mean() -> None:
-    confusion = confusion_of([0, 0, 1, 1], [0, 1, 1, 1])
-    np.testing.assert_allclose(confusion.iou(), [1 / 2, 2 / 3, np.nan])
-    assert confusion.mean_iou() == pytest.approx(7 / 12)
-
-
-def test_a_class_that_is_only_predicted_counts_as_wrong() -> None:
-    confusion = confusion_of([0, 0], [0, 2])
-    np.testing.assert_allclose(confusion.iou(), [1 / 2, np.nan, 0])
-    assert confusion.mean_iou() == pytest.approx(1 / 4)
-
-
-def test_ignored_pixels_do_not_count() -> None:
-    confusion = confusion_of([0, 255, 255, 3, 1], [0, 1, 255, 0, 1])
-    assert confusion.counts.sum() == 2
-    np.testing.assert_allclose(confusion.iou(), [1, 1, np.nan])
-
-
-def test_an_unknown_prediction_is_a_miss() -> None:
-    confusion = confusion_of([0, 0, 1, 1], [0, 255, 1, 7])
-    np.testing.assert_allclose(confusion.iou(), [1 / 2, 1 / 2, np.nan])
-    assert confusion.pixel_accuracy() == pytest.approx(1 / 2)
+@pytest.mark.parametrize(('true', 'predicted', 'counted', 'iou'), [
+    ([0, 0, 1, 1], [0, 1, 1, 1], 4, [1 / 2, 2 / 3, np.nan]),  # an absent class
+    ([0, 0], [0, 2], 2, [1 / 2, np.nan, 0]),  # one that is only predicted is wrong
+    ([0, 255, 255, 3, 1], [0, 1, 255, 0, 1], 2, [1, 1, np.nan]),  # ignored pixels
+    ([0, 0, 1, 1], [0, 255, 1, 7], 4, [1 / 2, 1 / 2, np.nan])])  # an unknown one is a miss
+def test_the_iou_of_what_occurs(true: list[int], predicted: list[int], counted: int,
+                                iou: list[float]) -> None:
+    confusion = confusion_of(true, predicted)
+    assert confusion.counts.sum() == counted
+    np.testing.assert_allclose(confusion.iou(), iou)
+    assert confusion.mean_iou() == pytest.approx(np.nanmean(iou))
+    right = sum(one == other for one, other in zip(true, predicted) if one < 3)
+    assert confusion.pixel_accuracy() == pytest.approx(right / counted)
 
 
 def test_images_add_up() -> None:
@@ -59,6 +49,7 @@ def test_nothing_counted_gives_nan() -> None:
     confusion = confusion_of([255], [0])
     assert math.isnan(confusion.mean_iou())
     assert math.isnan(confusion.pixel_accuracy())
+    assert math.isnan(boundary_of([[0, 0]], [[0, 0]]).mean())
 
 
 def test_254_classes_fit() -> None:
@@ -66,9 +57,10 @@ def test_254_classes_fit() -> None:
     assert confusion.iou()[253] == pytest.approx(1 / 3)
 
 
-def test_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r'\(2, 3\), the predicted one \(3, 2\)'):
-        ConfusionMatrix(3).add(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))
+@pytest.mark.parametrize('score', [ConfusionMatrix, BoundaryScore])
+def test_another_size_is_refused(score: type[ConfusionMatrix] | type[BoundaryScore]) -> None:
+    with pytest.raises(MetricError, match=r'\(2, 3\), the predicted one \(3, 2\)'):
+        score(3).add(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))
 
 
 def test_accuracy_is_of_the_true_class() -> None:
@@ -81,7 +73,6 @@ def test_accuracy_is_of_the_true_class() -> None:
 
 
 def boundary_of(true: list[list[int]], predicted: list[list[int]]) -> BoundaryScore:
-    """Return the boundary scores of one image of three classes."""
     boundary = BoundaryScore(3)
     boundary.add(np.array(true, np.uint8), np.array(predicted, np.uint8))
     return boundary
@@ -94,24 +85,22 @@ def test_a_boundary_next_to_the_true_one_is_missed_within_a_tolerance_below_a_pi
     assert boundary.mean() == 0
 
 
-def test_precision_and_recall_of_a_boundary() -> None:
-    true = [[0, 0, 1, 1],
-            [0, 0, 1, 1],
-            [0, 0, 1, 1]]
-    predicted = [[0, 0, 1, 1],
-                 [0, 0, 1, 1],
-                 [0, 1, 1, 1]]
+@pytest.mark.parametrize(('true', 'predicted', 'scores'), [
     # Class 0: the true boundary is column 1, the predicted one (0, 1), (1, 1) and (2, 0).
     # Class 1: the true one is column 2, the predicted one (0, 2), (1, 2) and (2, 1).
-    np.testing.assert_allclose(boundary_of(true, predicted).scores(), [2 / 3, 2 / 3, np.nan])
-
-
-def test_precision_and_recall_differ() -> None:
-    true = [[0, 0, 1, 1]] * 2
-    predicted = [[0, 0, 1, 0]] * 2
+    ([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], [[0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]],
+     [2 / 3, 2 / 3, np.nan]),
     # Class 0: true column 1, predicted columns 1 and 3: precision 1/2, recall 1, F 2/3.
     # Class 1: true column 2, predicted column 2.
-    np.testing.assert_allclose(boundary_of(true, predicted).scores(), [2 / 3, 1, np.nan])
+    ([[0, 0, 1, 1]] * 2, [[0, 0, 1, 0]] * 2, [2 / 3, 1, np.nan]),
+    # An unknown prediction has a boundary to a class: 0 right; 1 true at column 2, predicted at 3.
+    ([[0, 0, 1, 1]], [[0, 0, 255, 1]], [1, 0, np.nan]),
+    # True: none, for 255 lies between. Predicted: 0 at column 0, 1 at column 1.
+    ([[0, 0, 255, 1, 1]], [[0, 1, 1, 1, 1]], [0, 0, np.nan]),
+    ([[0, 0, 255, 1, 1]], [[0, 0, 1, 1, 1]], [np.nan, np.nan, np.nan])])
+def test_precision_and_recall_of_a_boundary(true: list[list[int]], predicted: list[list[int]],
+                                            scores: list[float]) -> None:
+    np.testing.assert_allclose(boundary_of(true, predicted).scores(), scores)
 
 
 @pytest.mark.parametrize(('shift', 'expected'), [(4, 1), (5, 0)])
@@ -137,21 +126,6 @@ def test_the_tolerance_is_a_circle() -> None:
     boundary = BoundaryScore(4)
     boundary.add(true, predicted)
     np.testing.assert_allclose(boundary.scores()[1:], [1, 1, 0])
-
-
-def test_boundaries_of_unlabelled_pixels_do_not_count() -> None:
-    boundary = boundary_of([[0, 0, 255, 1, 1]], [[0, 1, 1, 1, 1]])
-    # True: none, for 255 lies between. Predicted: 0 at column 0, 1 at column 1.
-    np.testing.assert_allclose(boundary.scores(), [0, 0, np.nan])
-    boundary = boundary_of([[0, 0, 255, 1, 1]], [[0, 0, 1, 1, 1]])
-    np.testing.assert_allclose(boundary.scores(), [np.nan, np.nan, np.nan])
-    assert math.isnan(boundary.mean())
-
-
-def test_an_unknown_prediction_has_a_boundary_to_a_class() -> None:
-    boundary = boundary_of([[0, 0, 1, 1]], [[0, 0, 255, 1]])
-    # Class 0 right; class 1: true at column 2, predicted at column 3.
-    np.testing.assert_allclose(boundary.scores(), [1, 0, np.nan])
 
 
 def test_boundary_scores_are_means_over_images_with_the_class() -> None:
@@ -198,11 +172,6 @@ def test_254_classes_have_boundaries() -> None:
     boundary.add(label, label)
     assert boundary.scores()[[0, 253]].tolist() == [1, 1]
     assert np.isnan(boundary.scores()[1:253]).all()
-
-
-def test_boundaries_of_another_size_are_refused() -> None:
-    with pytest.raises(MetricError, match=r'\(2, 3\), the predicted one \(3, 2\)'):
-        BoundaryScore(3).add(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))
 
 
 def test_the_calibration_error_by_hand() -> None:
