@@ -6,6 +6,7 @@
 from collections import Counter
 import json
 from pathlib import Path
+import platform
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ import onnxruntime
 import pytest
 from segret_ros.files.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.files.share import default_model, package_version
-from segret_ros.inference import DeviceError, Model, ModelError
+from segret_ros.inference import Model
 from segret_ros.inference.engines.devices import Device, Lack
 from segret_ros.offline.bench import device_table
 from segret_ros.offline.bench_chart import chart
@@ -39,20 +40,17 @@ TIMEOUT_S = 600
 
 
 def run(*arguments) -> subprocess.CompletedProcess:
-    """Run the command."""
     return subprocess.run([sys.executable, '-m', 'segret_ros.offline.bench', *map(str, arguments)],
                           capture_output=True, text=True, timeout=TIMEOUT_S)
 
 
 @pytest.fixture(scope='module')
 def alone(model_file: Path) -> Benchmark:
-    """Measure one model."""
     return benchmark([(model_file, 'cpu')], CAMERA_SIZE, RUNS, iter)
 
 
 @pytest.fixture(scope='module')
 def pair(model_file: Path) -> Benchmark:
-    """Measure a model against itself."""
     return benchmark([(model_file, 'cpu')] * 2, CAMERA_SIZE, RUNS, iter)
 
 
@@ -67,7 +65,6 @@ def made_up(*totals_ms: list[float]) -> list[Result]:
 
 
 def made_up_benchmark(*totals_ms: list[float], equal: float | None = None) -> Benchmark:
-    """Return a measurement of known times."""
     added_mb = None if len(totals_ms) == 2 else 150.0
     return Benchmark(Machine('some processor', 2, 'Linux'), (720, 1280), made_up(*totals_ms),
                      equal, 400.0, added_mb)
@@ -136,7 +133,7 @@ def test_a_winner_wins_more_often_than_a_coin(second: list[float], winner: str |
     assert faster(made_up([10.0] * len(second), second)) == (winner, wins)
 
 
-def test_the_text_tells_everything_of_one() -> None:
+def test_the_text_shows_everything_of_one() -> None:
     text = to_text(made_up_benchmark([100.0] * 4))
     lines = text.splitlines()
     assert 'machine  some processor, 2 cores, Linux' in lines
@@ -267,27 +264,10 @@ def test_a_users_mistake_is_one_line(tmp_path: Path, arguments: list[str], messa
     assert ran.stdout == '' and not (tmp_path / 'x.json').exists()
 
 
-def test_a_mistake_is_an_error_of_the_library(model_file: Path) -> None:
-    with pytest.raises(ModelError, match='no.onnx'):
-        benchmark([(Path('no.onnx'), 'cpu')], None, 1, iter)
-    with pytest.raises(DeviceError, match='abacus'):
-        benchmark([(model_file, 'abacus')], None, 1, iter)
-
-
 @pytest.mark.parametrize('cpuinfo, expected', [
     ('processor\t: 0\nmodel\t: 17\nmodel name\t: AMD  EPYC 9654\n', 'AMD EPYC 9654'),
     ('processor\t: 0\nBogoMIPS\t: 50\n\nModel\t\t: Raspberry Pi 5\n', 'Raspberry Pi 5'),
+    ('processor\t: 0\nmodel name\t:\n', f'{platform.machine()} processor'),
 ])
 def test_the_processor_has_a_name(cpuinfo: str, expected: str) -> None:
     assert cpu_name(cpuinfo) == expected
-
-
-def test_a_processor_without_a_name_is_its_architecture() -> None:
-    assert cpu_name('processor\t: 0\nmodel name\t:\n').endswith(' processor')
-
-
-def test_it_runs_without_torch_and_ros() -> None:
-    absent = {'torch', 'rclpy', 'segret_train', 'onnx', 'matplotlib'}
-    code = f'import sys, segret_ros.offline.bench; print(*({absent!r} & sys.modules.keys()))'
-    ran = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True)
-    assert ran.stdout.split() == []

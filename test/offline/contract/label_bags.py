@@ -51,7 +51,6 @@ def qos(reliability: str, durability: str) -> Qos:
 
 
 def header(stamp_ns: int) -> object:
-    """Return a header."""
     return Header(Time(stamp_ns // 10**9, stamp_ns % 10**9), 'camera')
 
 
@@ -63,21 +62,18 @@ def image(pixels: np.ndarray, stamp_ns: int, encoding: str) -> object:
 
 
 def camera_info(image_header: object) -> object:
-    """Return the CameraInfo that goes with an image."""
     region = RegionOfInterest(0, 0, 0, 0, False)
     return CameraInfo(image_header, HEIGHT, WIDTH, 'plumb_bob', np.zeros(5), np.eye(3).reshape(-1),
                       np.eye(3).reshape(-1), np.eye(3, 4).reshape(-1), 0, 0, region)
 
 
 def label_info(*names: str) -> object:
-    """Return a LabelInfo with ids from 0."""
     return LabelInfo(header(FIRST_NS), [VisionClass(index, name)
                                         for index, name in enumerate(names)], 0.0)
 
 
 def cloud(stamp_ns: int, height: int = HEIGHT, width: int = WIDTH,
           axes: str = 'xyz') -> object:
-    """Return an organised cloud."""
     fields = [PointField(axis, 4 * index, 7, 1) for index, axis in enumerate(axes)]
     row_step = POINT_STEP * width
     return PointCloud2(header(stamp_ns), height, width, fields, False, POINT_STEP, row_step,
@@ -100,7 +96,6 @@ class Drive:
         return set_attributes
 
     def write(self, path: Path, plugin: StoragePlugin = StoragePlugin.MCAP) -> Path:
-        """Write the bag; return its path."""
         with Writer(path, version=9, storage_plugin=plugin) as writer:
             for topic, messages in self.messages.items():
                 kind = messages[0].__msgtype__

@@ -46,39 +46,33 @@ def findings(drive: Drive, path: Path, consumer: str = 'nav2') -> list[Finding]:
 
 
 def shift(drive: Drive, by_ns: int, *topics: str, numbers: Iterable[int] = range(FRAMES)) -> None:
-    """Move some stamps of some topics."""
     for topic in topics:
         for number in numbers:
             drive.change(topic, number)(header=header(FIRST_NS + number * PERIOD_NS + by_ns))
 
 
 def resize(drive: Drive, *topics: str) -> None:
-    """Make the images of some topics narrower."""
     for topic in topics:
         drive.messages[topic] = [image(SMALL, FIRST_NS + number * PERIOD_NS, 'mono8')
                                  for number in range(FRAMES)]
 
 
 def pad(drive: Drive, topic: str, padding: int) -> None:
-    """Pad the rows of one image."""
     message = drive.messages[topic][-1]
     rows = np.pad(message.data.reshape(HEIGHT, WIDTH), ((0, 0), (0, padding)))
     drive.change(topic, -1)(step=WIDTH + padding, data=rows.reshape(-1))
 
 
 def offer(drive: Drive, topic: str, reliability: str, durability: str = 'VOLATILE') -> None:
-    """Record another QoS."""
     drive.offers[topic] = [qos(reliability, durability)]
 
 
 def name_classes(drive: Drive, *classes: tuple[int, str]) -> None:
-    """Replace the names."""
     drive.messages[LABEL_INFO] = [LabelInfo(
         header(FIRST_NS), [VisionClass(*item) for item in classes], 0.0)]
 
 
 def seconds(stamp_ns: int) -> str:
-    """Return a stamp as it is printed."""
     return f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}'
 
 

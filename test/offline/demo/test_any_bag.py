@@ -4,19 +4,18 @@
 """The demo on bags that are not the sample drive."""
 
 from pathlib import Path
-import subprocess
 import sys
 
 import cv2
+from demo_command import messages, run_demo
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model, share_directory
 from segret_ros.images.codec import decode_compressed
 from segret_ros.inference import Segmenter
-from segret_ros.offline.bags import BagWriter, read_bag, serialize, stamp_ns, TYPESTORE
+from segret_ros.offline.bags import BagWriter, serialize, stamp_ns, TYPESTORE
 from segret_ros.offline.demo import main as command
 
-TIMEOUT_S = 600
 FRAMES = 6
 LEFT, RIGHT, DEPTH = '/robot/left/image_color', '/robot/right/image_mono', '/robot/tof/image_raw'
 Header = TYPESTORE.types['std_msgs/msg/Header']
@@ -36,10 +35,9 @@ def image(stamp: int, pixels: np.ndarray, encoding: str) -> object:
 
 def pictures() -> list[np.ndarray]:
     """Return some frames of the sample drive, small: (120, 160, 3) uint8 RGB."""
-    messages = (recorded.message() for recorded in read_bag(
-        share_directory() / 'data' / 'sample_drive', ['/camera/image_raw/compressed']))
+    drive = messages(share_directory() / 'data' / 'sample_drive', '/camera/image_raw/compressed')
     return [cv2.resize(decode_compressed(message, 10**6), (160, 120))
-            for message, _ in zip(messages, range(FRAMES))]
+            for message in drive[:FRAMES]]
 
 
 @pytest.fixture(scope='module')
@@ -55,16 +53,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
                     (DEPTH, picture[..., 0].astype(np.uint16), '16UC1')):
                 writer.write(serialize(topic, time_ns, image(
                     time_ns - 7, np.ascontiguousarray(pixels), encoding)))
-    result = subprocess.run(
-        [sys.executable, '-m', 'segret_ros.offline.demo.main', '--bag', folder / 'warehouse',
-         '--output', folder / 'out'], capture_output=True, text=True, timeout=TIMEOUT_S)
+    result = run_demo('--bag', folder / 'warehouse', '--output', folder / 'out')
     assert result.returncode == 0, result.stderr
     return folder / 'out', result.stdout
-
-
-def messages(bag: Path, topic: str) -> list:
-    """Return a topic's messages."""
-    return [recorded.message() for recorded in read_bag(bag, [topic])]
 
 
 @pytest.mark.parametrize(('camera', 'name', 'shape'), [(LEFT, 'left', (120, 160)),
@@ -97,13 +88,6 @@ def test_what_is_shown_is_of_this_bag(demo: tuple[Path, str]) -> None:
         assert f'{camera.replace("_", "/", 1)} · 0.00 s' in report
 
 
-def write_bag(path: Path, **topics: object) -> None:
-    """Write a bag with a message on each topic."""
-    with BagWriter(path) as writer:
-        for topic, message in topics.items():
-            writer.write(serialize(f'/{topic}', 1, message))
-
-
 @pytest.mark.parametrize(('topics', 'arguments', 'message'), [
     (['talk'], [], 'the bag has no camera: it has /talk (std_msgs/msg/String)'),
     (['talk', 'raw'], ['--topics', '/cam'],
@@ -115,7 +99,9 @@ def test_a_bag_that_does_not_do_is_one_line(
         topics: list[str], arguments: list[str], message: str) -> None:
     kinds = {'talk': String('hello'), 'raw': image(1, np.zeros((2, 2, 3), np.uint8), 'rgb8'),
              'packed': CompressedImage(Header(Time(1, 2), ''), 'png', np.zeros(3, np.uint8))}
-    write_bag(tmp_path / 'bag', **{topic: kinds[topic] for topic in topics})
+    with BagWriter(tmp_path / 'bag') as writer:
+        for topic in topics:
+            writer.write(serialize(f'/{topic}', 1, kinds[topic]))
     monkeypatch.setattr(sys, 'argv', ['segret_demo', '--bag', str(tmp_path / 'bag'), '--output',
                                       str(tmp_path / 'out'), *arguments])
     assert command.main() == 1

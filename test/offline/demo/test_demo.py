@@ -4,18 +4,16 @@
 """The demo as a user runs it: the real node over real DDS on the sample drive."""
 
 from pathlib import Path
-import subprocess
-import sys
 
+from demo_command import messages, run_demo
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model
 from segret_ros.images.codec import decode_compressed
 from segret_ros.inference import Segmenter
 from segret_ros.node.parameters import Parameters
-from segret_ros.offline.bags import read_bag, stamp_ns
+from segret_ros.offline.bags import stamp_ns
 
-TIMEOUT_S = 600
 IMAGE = '/camera/image_raw/compressed'
 
 
@@ -23,16 +21,9 @@ IMAGE = '/camera/image_raw/compressed'
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run the demo once; return its folder and what it printed."""
     output = tmp_path_factory.mktemp('demo') / 'out'
-    result = subprocess.run(
-        [sys.executable, '-m', 'segret_ros.offline.demo.main', '--output', output],
-        capture_output=True, text=True, timeout=TIMEOUT_S)
+    result = run_demo('--output', output)
     assert result.returncode == 0, result.stderr
     return output, result.stdout
-
-
-def messages(bag: Path, topic: str) -> list:
-    """Return a topic's messages."""
-    return [recorded.message() for recorded in read_bag(bag, [topic])]
 
 
 @pytest.mark.parametrize('topic', ['label', 'confidence', 'status', 'camera_info'])
@@ -56,7 +47,7 @@ def test_the_bags_labels_are_the_segmenters(demo: tuple[Path, str]) -> None:
         assert label.header.frame_id == image.header.frame_id == 'camera_optical'
 
 
-def test_the_age_is_told_in_the_drives_time(demo: tuple[Path, str]) -> None:
+def test_the_age_is_in_the_drives_time(demo: tuple[Path, str]) -> None:
     statuses = messages(demo[0] / 'result', '/camera/segmentation/status')
     ages = [float({value.key: value.value for value in message.status[0].values}['age_ms'])
             for message in statuses]
@@ -64,7 +55,7 @@ def test_the_age_is_told_in_the_drives_time(demo: tuple[Path, str]) -> None:
     assert -longest_ms < min(ages) and max(ages) < longest_ms
 
 
-def test_the_table_tells_the_drives_numbers(demo: tuple[Path, str]) -> None:
+def test_the_table_has_the_drives_numbers(demo: tuple[Path, str]) -> None:
     assert 'frames in / out / dropped 101 / 101 / 0' in ' '.join(demo[1].split())
     miou = float(demo[1].split("drive's labels")[1].split('%')[0])
     assert 50 <= miou <= 100
@@ -86,18 +77,14 @@ def test_pictures_and_report_are_there(demo: tuple[Path, str]) -> None:
     (['--model', 'no.onnx'], 'no.onnx: no such model file'),
 ])
 def test_a_users_mistake_is_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
-    result = subprocess.run(
-        [sys.executable, '-m', 'segret_ros.offline.demo.main', '--output', tmp_path / 'out',
-         *arguments],
-        capture_output=True, text=True, timeout=TIMEOUT_S)
+    result = run_demo('--output', tmp_path / 'out', *arguments)
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1 and message in result.stderr
     assert not (tmp_path / 'out').exists()
 
 
-def test_a_node_that_refuses_is_told_at_once(tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, '-m', 'segret_ros.offline.demo.main', '--device', 'gpu',
-                          '--output', tmp_path / 'out'], capture_output=True, text=True)
+def test_a_node_that_refuses_is_reported_at_once(tmp_path: Path) -> None:
+    ran = run_demo('--device', 'gpu', '--output', tmp_path / 'out')
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith(
         "segret_demo: the node is not configured: no device 'gpu': use auto, ")

@@ -4,19 +4,17 @@
 """The demo on a bag of one stamp, forbidden names and damage: nothing is lost without a word."""
 
 from pathlib import Path
-import subprocess
-import sys
 
 import cv2
+from demo_command import messages, run_demo
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from segret_ros.files.share import default_model, share_directory
 from segret_ros.images.codec import decode_compressed
 from segret_ros.inference import Segmenter
-from segret_ros.offline.bags import open_bag, read_bag, TYPESTORE
+from segret_ros.offline.bags import open_bag, TYPESTORE
 
-TIMEOUT_S = 600
 FRAMES = 6
 STEP = 20  # frames of the sample drive between two
 SAMPLE = share_directory() / 'data' / 'sample_drive'
@@ -26,9 +24,7 @@ TYPES = TYPESTORE.types
 
 
 def content(topic: str) -> list[np.ndarray]:
-    """Return some files of the sample drive."""
-    messages = [recorded.message() for recorded in read_bag(SAMPLE, [topic])]
-    return [message.data for message in messages[::STEP]]
+    return [message.data for message in messages(SAMPLE, topic)[::STEP]]
 
 
 def serialized(kind: str, message: object) -> bytes:
@@ -61,9 +57,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """Run the demo; return its folder and what it printed."""
     folder = tmp_path_factory.mktemp('odd')
     write_bag(folder / 'odd drive')
-    result = subprocess.run(
-        [sys.executable, '-m', 'segret_ros.offline.demo.main', '--bag', folder / 'odd drive',
-         '--output', folder / 'out'], capture_output=True, text=True, timeout=TIMEOUT_S)
+    result = run_demo('--bag', folder / 'odd drive', '--output', folder / 'out')
     assert result.returncode == 1, result.stderr
     return folder / 'out', result.stdout, result.stderr
 
@@ -71,8 +65,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 def test_every_image_of_one_stamp_has_its_own_label(demo: tuple[Path, str, str]) -> None:
     with open_bag(demo[0] / 'result') as bag:
         assert bag.renamed == {}
-        labels = [recorded.message().data for recorded in bag.messages(
-            ['/camera_front/segmentation/label'])]
+    labels = [message.data for message in messages(demo[0] / 'result',
+                                                   '/camera_front/segmentation/label')]
     segmenter = Segmenter(default_model())
     message = TYPES[TYPE]
     assert len(labels) == FRAMES - 1
@@ -81,7 +75,7 @@ def test_every_image_of_one_stamp_has_its_own_label(demo: tuple[Path, str, str])
         assert (label.reshape(expected.shape) == expected).mean() > 0.999
 
 
-def test_what_is_lost_is_told_in_terminal_and_page(demo: tuple[Path, str, str]) -> None:
+def test_what_is_lost_is_reported_in_terminal_and_page(demo: tuple[Path, str, str]) -> None:
     output, text, errors = demo
     page = (output / 'report.html').read_text()
     assert f'frames in / out / dropped {FRAMES} / {FRAMES - 1} / 1' in ' '.join(text.split())

@@ -86,7 +86,7 @@ def test_labels_of_other_classes_are_not_used(tmp_path: Path, info: ModelInfo) -
     assert '(1 there, 11 here)' in note
 
 
-def test_what_is_odd_about_true_labels_is_told() -> None:
+def test_what_is_odd_about_true_labels_is_reported() -> None:
     assert truth_notes({'stamp': 4, 'time of recording': 0, 'none': 2}) == []
     matched, unscored = truth_notes({'time of recording': 3, 'an empty file': 2})
     assert matched.startswith('3 frames were matched') and 'an empty file (2)' in unscored
