@@ -22,7 +22,6 @@ import os
 from pathlib import Path
 import signal
 import sys
-from types import FrameType
 from typing import Any, NoReturn
 
 from segret_ros.errors import NO_ONNXRUNTIME, remedy
@@ -86,7 +85,7 @@ def run_command(name: str, load: Callable[[], Callable[[], int]], stopped: int |
     try:
         if stopped is None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, _terminate)
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
         code = main()
         sys.stdout.flush()
         return code
@@ -115,10 +114,6 @@ def refuse_unknown_arguments(file: str, declared: Iterable[str]) -> None:
             alike = get_close_matches(name, known, n=1)
             advice = f'did you mean {alike[0]}:=?' if alike else f'there are {", ".join(known)}'
             raise ValueError(f'{name}:= is no argument of {Path(file).name}: {advice}')
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(TERMINATED)
 
 
 # The entry points.

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What to tell the user: why something failed, and how to install what is missing."""
+"""Messages for the user: why something failed, and how to install what is missing."""
 
 from importlib import metadata
 import platform

@@ -53,11 +53,7 @@ def read_yaml(path: str | Path, texts: Collection[str] = ()) -> dict[Any, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """
-    PyYAML's loader, strict about keys that occur twice and about texts.
-
-    :param texts: see `read_yaml`.
-    """
+    """PyYAML's loader, strict about keys that occur twice and about `read_yaml`'s texts."""
 
     def __init__(self, text: str, texts: Collection[str]) -> None:
         super().__init__(text)
@@ -88,7 +84,7 @@ class _Loader(yaml.SafeLoader):
                 if not isinstance(value, yaml.ScalarNode):
                     raise _error(value, f'`{key.value}` must be a text')
                 if not value.value:
-                    raise _error(key, f'`{key.value}:` has no text behind it')
+                    raise _error(key, f'`{key.value}:` has no value')
                 raise _error(value, f'`{key.value}: {value.value}` is read as '
                              f"{READ_AS.get(kind, kind)}: quote it, {key.value}: '{value.value}'")
 

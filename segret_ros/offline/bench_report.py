@@ -10,7 +10,7 @@ from segret_ros.offline.bench_measure import Benchmark, faster, ratio, Result, S
 from segret_ros.text_table import text_table
 
 NAMES = 'AB'
-SMALLEST_TOLD_MS = 0.05  # below it a ratio is noise
+SMALLEST_COMPARED_MS = 0.05  # below it a ratio is noise
 
 
 def to_text(bench: Benchmark) -> str:
@@ -57,8 +57,8 @@ def table(bench: Benchmark) -> list[str]:
         statistics = [result.statistics(stage) for result in bench.results]
         row = [stage, *(f'{value:.2f}' for values in statistics for value in values.values())]
         if pair:
-            told = min(values['median'] for values in statistics) >= SMALLEST_TOLD_MS
-            row.append(f'{ratio(bench.results, stage):.2f}' if told else '-')
+            comparable = min(values['median'] for values in statistics) >= SMALLEST_COMPARED_MS
+            row.append(f'{ratio(bench.results, stage):.2f}' if comparable else '-')
         rows += [[''], row, ['']] if stage == 'total' else [row]
     headers += ['B / A'] * pair
     return text_table(rows, headers, ['left', *['right'] * (len(headers) - 1)]).splitlines()

@@ -17,7 +17,7 @@ from segret_ros.images.image_file import read_image, shown
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.labels.label_set import LabelSet, UNKNOWN
 from segret_ros.labels.visualization import overlay
-from segret_ros.offline.label_sources import files_of, KNOWN_ENDINGS, named, Source
+from segret_ros.offline.label_sources import files_of, is_video, KNOWN_ENDINGS, named, Source
 from segret_ros.offline.video import VideoReader, VideoWriter
 from segret_ros.text_table import text_table
 from tqdm import tqdm
@@ -44,7 +44,6 @@ class Labeller:
     """
     Labels one source after another, a frame at a time.
 
-    :param folder: for the files.
     :param min_confidence: 0..1; less probable pixels are unknown.
     :param every: labels the first of this many frames of a video.
     :param bar: counts the images; its total is that of the sources.
@@ -71,7 +70,7 @@ class Labeller:
         :raises ValueError: for a damaged source; the frames before the damage are labelled.
         :raises OSError: when a file can't be written.
         """
-        if source.is_video:
+        if is_video(source.path):
             self._label_video(source)
             return
         shown_rgb = self._label_image(read_image(source.path), str(source.name))
@@ -147,16 +146,17 @@ def label(arguments: argparse.Namespace) -> int:
             tqdm(desc='label', unit='image', total=len(sources)) as bar:
         segmenter = Segmenter(arguments.model, arguments.device)
         labeller = Labeller(segmenter, folder.made, arguments.min_confidence, arguments.every, bar)
-        begun = time.monotonic()
+        started_s = time.monotonic()
         failed = missing + label_each(labeller, sources, bar)
         bar.close()
         if not labeller.images:
             raise ValueError('nothing could be labelled')
         write_classes(folder.made / CLASSES, arguments.model, segmenter.info.labels)
-    print(summary(labeller, segmenter, time.monotonic() - begun, left_out))
+    print(summary(labeller, segmenter, time.monotonic() - started_s, left_out))
     print(f'\nto see the result, open {shown(arguments.output)}/{OVERLAYS}')
     if failed:
-        tell(f'{failed} of {len(sources) + missing} inputs could not be labelled completely')
+        print_error(f'{failed} of {len(sources) + missing} inputs could not be labelled '
+                    'completely')
     return FAILED if failed else 0
 
 
@@ -167,7 +167,7 @@ def find(paths: list[Path]) -> tuple[list[Source], int, int]:
         try:
             found, others = files_of(path)
         except (ValueError, OSError) as error:
-            tell(f'{shown(path)}: {error}')
+            print_error(f'{shown(path)}: {error}')
             missing += 1
             continue
         files += found
@@ -185,7 +185,7 @@ def label_each(labeller: Labeller, sources: list[Source], bar: tqdm) -> int:
             failed += 1
             place = shown(source.path)
             with bar.external_write_mode():
-                tell(str(error) if str(error).startswith(place) else f'{place}: {error}')
+                print_error(str(error) if str(error).startswith(place) else f'{place}: {error}')
     return failed
 
 
@@ -215,7 +215,7 @@ def summary(labeller: Labeller, segmenter: Segmenter, seconds: float, left_out: 
     return text_table(rows.items())
 
 
-def tell(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Print a line to the error output."""
     print('segret_label:', sentence.replace('\n', '\\n'), file=sys.stderr)
 
@@ -226,7 +226,7 @@ def main() -> int:
     try:
         return label(arguments)
     except (ValueError, OSError, RuntimeError) as error:
-        tell(str(error))
+        print_error(str(error))
         return FAILED
 
 

@@ -30,8 +30,6 @@ def names_of_topic(bag: Bag, path: Path, topic: str) -> tuple[str, ...] | None:
     """
     Return the classes of a label topic, from the LabelInfo beside it or else the bag's folder.
 
-    :param bag: open.
-    :param path: of the bag.
     :raises ValueError: for a malformed LabelInfo or file.
     """
     beside = topic.removesuffix(COMPRESSED).rpartition('/')[0] + '/label_info'
@@ -49,7 +47,6 @@ def check_classes(labels: str, theirs: Sequence[str] | None, model: str,
 
     :param labels, model: what they are called.
     :param theirs: classes of the labels; None if unknown.
-    :param ours: classes of the model.
     :raises ValueError: for names that differ.
     """
     if theirs is not None and (difference := class_difference(theirs, ours)):

@@ -26,11 +26,6 @@ class Source:
     path: Path
     name: PurePath
 
-    @property
-    def is_video(self) -> bool:
-        """Return whether it is a video, by its ending."""
-        return _is_video(self.path)
-
 
 def files_of(path: Path) -> tuple[list[Path], int]:
     """
@@ -41,7 +36,7 @@ def files_of(path: Path) -> tuple[list[Path], int]:
     """
     if path.is_dir():
         found = files_in(path, recursive=True)
-        files = [file for file in found if is_image(file) or _is_video(file)]
+        files = [file for file in found if is_image(file) or is_video(file)]
         if not files:
             raise ValueError(f'it holds none of {KNOWN_ENDINGS}')
         return files, len(found) - len(files)
@@ -60,20 +55,21 @@ def named(files: Iterable[Path]) -> list[Source]:
 
     :param files: one that occurs twice counts once.
     """
-    given: dict[Path, Path] = {}
+    by_path: dict[Path, Path] = {}
     for file in files:
-        given.setdefault(Path(os.path.abspath(file)), file)
-    stems = Counter(path.with_suffix('') for path in given if not _is_video(path))
-    names = [path if _is_video(path) or stems[path.with_suffix('')] > 1 else path.with_suffix('')
-             for path in given]
+        by_path.setdefault(Path(os.path.abspath(file)), file)
+    stems = Counter(path.with_suffix('') for path in by_path if not is_video(path))
+    names = [path if is_video(path) or stems[path.with_suffix('')] > 1 else path.with_suffix('')
+             for path in by_path]
     for length in range(1, max((len(name.parts) for name in names), default=0)):
         ends = [PurePath(*name.parts[-length:]) for name in names]
         if len({str(end).lower() for end in ends}) == len(ends):  # for disks without case
             break
     else:
         ends = [name.relative_to(name.anchor) for name in names]
-    return [Source(path, name) for path, name in zip(given.values(), ends)]
+    return [Source(path, name) for path, name in zip(by_path.values(), ends)]
 
 
-def _is_video(path: Path) -> bool:
+def is_video(path: Path) -> bool:
+    """Return whether a path counts as a video, by its name."""
     return path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.')

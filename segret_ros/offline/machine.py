@@ -13,13 +13,7 @@ from segret_ros.inference.processor import processor_facts, processor_name, read
 
 @dataclass(frozen=True)
 class Machine:
-    """
-    A computer.
-
-    :param cpu: model name of its processor.
-    :param cores: that this process may use.
-    :param platform: operating system and architecture.
-    """
+    """A computer; its cores are those that this process may use."""
 
     cpu: str
     cores: int

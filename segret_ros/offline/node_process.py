@@ -30,11 +30,7 @@ class NodeError(RuntimeError):
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """
-    The running node.
-
-    :param log: file with its output.
-    """
+    """The running node, and the file that gets its output."""
 
     process: subprocess.Popen
     log: Path
@@ -81,7 +77,6 @@ def node_process(arguments: list[str], log: Path) -> Iterator[NodeProcess]:
     """
     Run `segret_node` during the block, then stop it as Ctrl-C would.
 
-    :param log: file for its output.
     :raises NodeError: when it ends with an error.
     """
     with open(log, 'wb') as output:

@@ -20,8 +20,7 @@ def write_page(path: Path, package: str, template: str = 'report.html.j2', **con
     """
     Write a page, whole or not at all.
 
-    :param package: that holds the template.
-    :param template: file name; it extends `base.html.j2` of this package.
+    :param template: of the package; it extends `base.html.j2` of this one.
     :param content: what the template shows; text is escaped there.
     """
     loaders = [jinja2.PackageLoader(name, '') for name in (package, 'segret_ros.offline')]

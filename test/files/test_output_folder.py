@@ -258,8 +258,8 @@ def test_a_command_leaves_every_byte_of_the_users(
     for output in outputs:
         monkeypatch.setattr('sys.argv', list(map(str, command_line(command, inputs, output))))
         assert main() == 1, output
-        told = capsys.readouterr().err
-        assert str(output) in told and told.count('\n') == 1, told
+        errors = capsys.readouterr().err
+        assert str(output) in errors and errors.count('\n') == 1, errors
         assert snapshot(tmp_path) == before, output
 
 
@@ -310,6 +310,6 @@ def test_a_command_writes_over_no_file_of_the_users(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('sys.argv', ['command', *arguments])
     assert main() == 1
-    told = capsys.readouterr().err
-    assert arguments[-1].removeprefix('./') in told and told.count('\n') == 1
+    errors = capsys.readouterr().err
+    assert arguments[-1].removeprefix('./') in errors and errors.count('\n') == 1
     assert snapshot(tmp_path) == before

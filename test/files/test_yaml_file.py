@@ -64,7 +64,7 @@ def test_a_text_that_yaml_reads_as_something_else_is_refused(tmp_path: Path, val
     ('a:\n  !!timestamp x', "line 2: 'x' is not a valid timestamp"),
     ('[' * 5000, 'nested too deeply'),
     ('', 'holds no `key: value`'), ('- 1', 'holds no'), ('road', 'holds no'),
-    ('name:', 'line 1: `name:` has no text behind it'),
+    ('name:', 'line 1: `name:` has no value'),
     ('name: [a]', 'line 1: `name` must be a text'),
 ])
 def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path: Path, text: str,

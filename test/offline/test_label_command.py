@@ -38,7 +38,6 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope='module')
 def jpegs() -> list[bytes]:
-    """Return some frames of the sample drive as files."""
     recorded = read_bag(share_directory() / 'data' / 'sample_drive', [IMAGE])
     return [bytes(message.message().data) for message, _ in zip(recorded, range(FRAMES))]
 
@@ -52,10 +51,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         monkeypatch.setattr('sys.argv', ['segret_label', '--device', 'cpu', *map(str, arguments)])
         code = main()
         printed = capfd.readouterr()
-        told = [line for line in printed.err.replace('\r', '\n').splitlines()
+        errors = [line for line in printed.err.replace('\r', '\n').splitlines()
                 if line.startswith('segret_label')]
         assert not [noise for noise in NOISE if noise in printed.err]
-        return code, printed.out, '\n'.join(told)
+        return code, printed.out, '\n'.join(errors)
 
     return run_command
 
@@ -77,15 +76,14 @@ def names(folder: Path) -> set[str]:
 
 
 def read(path: Path) -> np.ndarray:
-    """Return a picture as it is stored."""
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 def test_a_photo_has_the_segmenters_label_confidence_and_overlay(
         tmp_path: Path, run: Run, jpegs: list[bytes]) -> None:
     (tmp_path / 'street.jpg').write_bytes(jpegs[0])
-    code, printed, told = run('street.jpg', '--output', 'out', '--min-confidence', 0.5)
-    assert (code, told) == (0, '')
+    code, printed, errors = run('street.jpg', '--output', 'out', '--min-confidence', 0.5)
+    assert (code, errors) == (0, '')
     assert names(tmp_path / 'out') == {'labels/street.png', 'confidence/street.png',
                                        'overlays/street.jpg', 'classes.yaml'}
     segmenter = Segmenter(default_model(), 'cpu')
@@ -108,8 +106,8 @@ def test_a_video_is_labelled_frame_by_frame(tmp_path: Path, run: Run, jpegs: lis
                                             ending: str) -> None:
     video = tmp_path / f'drive.{ending}'
     write_video(video, jpegs)
-    code, printed, told = run(video, '--output', 'out', '--every', 2)
-    assert (code, told) == (0, '')
+    code, printed, errors = run(video, '--output', 'out', '--every', 2)
+    assert (code, errors) == (0, '')
     shown = f'overlays/{video.name}' + ('' if ending == 'mp4' else '.mp4')
     assert names(tmp_path / 'out') == {
         'classes.yaml', shown, *(f'{kind}/{video.name}/{number:06d}.png'
@@ -142,8 +140,8 @@ def test_inputs_of_equal_name_get_the_shortest_distinct_paths(
                  'a/right/1.jpeg', 'a/right/notes.txt'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(jpegs[0])
-    code, printed, told = run('a', 'a/left/0.jpg', './a/../a/left', '--output', 'out')
-    assert (code, told) == (0, '')
+    code, printed, errors = run('a', 'a/left/0.jpg', './a/../a/left', '--output', 'out')
+    assert (code, errors) == (0, '')
     assert names(tmp_path / 'out' / 'labels') == {
         'left/0.png', 'right/0.png', 'right/1.JPG.png', 'right/1.jpeg.png'}
     assert 'left out, neither photo nor video  2 files' in printed
@@ -155,8 +153,8 @@ def test_names_that_are_no_utf_8_are_kept(tmp_path: Path, run: Run, jpegs: list[
     (folder / f'{LATIN_1}.jpg').write_bytes(jpegs[0])
     write_video(tmp_path / 'drive.mp4', jpegs[:2])
     (tmp_path / 'drive.mp4').rename(folder / f'{LATIN_1}%03d.mp4')
-    code, printed, told = run(folder, '--output', folder.with_name(f'{LATIN_1}_out'))
-    assert (code, told) == (0, '')
+    code, printed, errors = run(folder, '--output', folder.with_name(f'{LATIN_1}_out'))
+    assert (code, errors) == (0, '')
     assert names(tmp_path / f'{LATIN_1}_out' / 'overlays') == {
         f'{LATIN_1}.jpg', f'{LATIN_1}%03d.mp4'}
 
@@ -170,16 +168,16 @@ def test_damaged_files_do_not_affect_others(tmp_path: Path, run: Run, jpegs: lis
     (tmp_path / 'sound.jpg').write_bytes(jpegs[0])
     (tmp_path / 'notes.txt').write_text('mine')
     (tmp_path / 'link.jpg').symlink_to('nothing')
-    code, printed, told = run('cut.avi', 'empty.png', 'none.mp4', 'sound.jpg', 'notes.txt',
+    code, printed, errors = run('cut.avi', 'empty.png', 'none.mp4', 'sound.jpg', 'notes.txt',
                               'nowhere.jpg', 'link.jpg', '--output', 'out')
     assert code == 1
     for name, reason in (('notes.txt', 'ends in none of .avif'), ('nowhere.jpg', 'no such file'),
                          ('cut.avi', f'of {FRAMES} frames were readable'),
                          ('empty.png', '0 bytes'), ('none.mp4', "can't open it"),
                          ('link.jpg', 'neither a file nor')):
-        (line,) = [line for line in told.splitlines() if f'{name}: ' in line]
+        (line,) = [line for line in errors.splitlines() if f'{name}: ' in line]
         assert reason in line
-    assert told.splitlines()[-1] == (
+    assert errors.splitlines()[-1] == (
         'segret_label: 6 of 7 inputs could not be labelled completely')
     labels = names(tmp_path / 'out' / 'labels')
     assert {'sound.png', 'cut.avi/000000.png'} <= labels and len(labels) < 1 + FRAMES
@@ -194,8 +192,8 @@ def test_what_labels_nothing_leaves_nothing(tmp_path: Path, run: Run, jpegs: lis
     (tmp_path / 'empty.png').touch()
     (tmp_path / 'folder').mkdir()
     (tmp_path / 'sound.jpg').write_bytes(jpegs[0])
-    code, printed, told = run(*arguments, '--output', 'out')
-    assert (code, printed) == (1, '') and 1 <= len(told.splitlines()) <= 2
+    code, printed, errors = run(*arguments, '--output', 'out')
+    assert (code, printed) == (1, '') and 1 <= len(errors.splitlines()) <= 2
     assert not (tmp_path / 'out').exists()
 
 
@@ -205,8 +203,8 @@ def test_only_labels_of_an_earlier_run_are_replaced(tmp_path: Path, run: Run,
         (tmp_path / name).write_bytes(jpegs[0])
     run('a.jpg', '--output', 'out')
     (tmp_path / 'out' / 'mine.txt').write_text('mine')
-    code, printed, told = run('b.jpg', '--output', 'out')
-    assert code == 0 and told == ('segret_label: replaced the 4 files of an earlier run in out')
+    code, printed, errors = run('b.jpg', '--output', 'out')
+    assert code == 0 and errors == ('segret_label: replaced the 4 files of an earlier run in out')
     assert names(tmp_path / 'out') == {'mine.txt', 'labels/b.png', 'confidence/b.png',
                                        'overlays/b.jpg', 'classes.yaml'}
 
@@ -220,9 +218,9 @@ def test_no_file_of_the_users_is_touched(tmp_path: Path, run: Run, jpegs: list[b
     (tmp_path / 'mine' / 'labels').write_text('mine')
     shutil.copy(default_model(), tmp_path / 'models')
     before = hashes(tmp_path)
-    code, printed, told = run('photos', '--model', tmp_path / 'models' / default_model().name,
+    code, printed, errors = run('photos', '--model', tmp_path / 'models' / default_model().name,
                               '--output', output)
-    assert (code, printed) == (1, '') and output in told and len(told.splitlines()) == 1
+    assert (code, printed) == (1, '') and output in errors and len(errors.splitlines()) == 1
     assert hashes(tmp_path) == before
 
 
@@ -242,7 +240,6 @@ def test_an_overlay_that_the_disk_does_not_hold_is_an_error(tmp_path: Path,
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Return the hash of each file in a folder."""
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in folder.rglob('*') if path.is_file()}
 
@@ -270,7 +267,7 @@ def test_mutated_inputs_end_in_one_line_each(tmp_path: Path, run: Run, jpegs: li
             content = mutate(content, chance)
         (mine / f'{name}{number}{ending or file.suffix}').write_bytes(content)
     before = hashes(mine)
-    code, printed, told = run('mine', '--output', 'out')
+    code, printed, errors = run('mine', '--output', 'out')
     assert code in (0, 1)
-    assert all(line.startswith('segret_label: ') for line in told.splitlines())
+    assert all(line.startswith('segret_label: ') for line in errors.splitlines())
     assert hashes(mine) == before

@@ -42,19 +42,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Offer:
-    """
-    The QoS that a publisher offers.
-
-    :param reliability: `reliable`, `best_effort` or what else its profile says.
-    :param durability: `transient_local`, `volatile` or what else its profile says.
-    """
+    """The QoS that a publisher offers, such as `best_effort` and `transient_local`."""
 
     reliability: str
     durability: str
 
     @classmethod
     def of(cls, qos: Any) -> 'Offer':
-        """Make one of a QoS profile of rclpy or of rosbags."""
+        """Read a QoS profile of rclpy or of rosbags."""
         return cls(qos.reliability.name.lower(), qos.durability.name.lower())
 
 
@@ -308,10 +303,6 @@ def _compressed_frame(message: Any) -> Frame:
     return Frame(_stamp_ns(message), height, width)
 
 
-def _camera_info_frame(message: Any) -> Frame:
-    return Frame(_stamp_ns(message), message.height, message.width)
-
-
 def _cloud_frame(message: Any) -> Frame:
     fields = ' '.join(item.name for item in message.fields if item.datatype == FLOAT32)
     return Frame(_stamp_ns(message), message.height, message.width, fields, message.row_step,
@@ -320,4 +311,5 @@ def _cloud_frame(message: Any) -> Frame:
 
 
 FRAME_OF = {IMAGE: _image_frame, COMPRESSED_IMAGE: _compressed_frame,
-            CAMERA_INFO: _camera_info_frame, POINT_CLOUD: _cloud_frame}
+            CAMERA_INFO: lambda message: Frame(_stamp_ns(message), message.height, message.width),
+            POINT_CLOUD: _cloud_frame}

@@ -34,11 +34,7 @@ MAX_ID = 255  # the layer keeps ids in 8 bits
 
 
 def check(observation: Observation, consumer: str) -> list[Finding]:
-    """
-    Return what violates a consumer's demands, and what meets them.
-
-    :param consumer: one of `CONSUMERS`.
-    """
+    """Return what violates the demands of one of `CONSUMERS`, and what meets them."""
     findings = [*_image(observation.label, observation),
                 *_reliability(observation.label, consumer),
                 *_like_camera(observation.label, observation.camera)]

@@ -106,8 +106,6 @@ def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str], result: P
     """
     Play a drive to the node, and record it with the node's output in one bag.
 
-    :param arguments: of the node.
-    :param result: the bag's folder.
     :param log: file for what the node prints.
     :return: the player with its logs, and the node's peak memory in MB.
     """

@@ -117,9 +117,7 @@ def write_report(path: Path, drive: str, summary: Summary, info: ModelInfo, engi
     """
     Write the page.
 
-    :param drive: its name.
     :param engine: what the node reports of its model, device and engine, by name.
-    :param books: the pictures of each camera.
     """
     colors = {name: hex_color(color) for name, color in zip(info.labels.names, info.labels.colors)}
     confusion = summary.confusion
