@@ -52,7 +52,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         code = main()
         printed = capfd.readouterr()
         errors = [line for line in printed.err.replace('\r', '\n').splitlines()
-                if line.startswith('segret_label')]
+                  if line.startswith('segret_label')]
         assert not [noise for noise in NOISE if noise in printed.err]
         return code, printed.out, '\n'.join(errors)
 
@@ -169,7 +169,7 @@ def test_damaged_files_do_not_affect_others(tmp_path: Path, run: Run, jpegs: lis
     (tmp_path / 'notes.txt').write_text('mine')
     (tmp_path / 'link.jpg').symlink_to('nothing')
     code, printed, errors = run('cut.avi', 'empty.png', 'none.mp4', 'sound.jpg', 'notes.txt',
-                              'nowhere.jpg', 'link.jpg', '--output', 'out')
+                                'nowhere.jpg', 'link.jpg', '--output', 'out')
     assert code == 1
     for name, reason in (('notes.txt', 'ends in none of .avif'), ('nowhere.jpg', 'no such file'),
                          ('cut.avi', f'of {FRAMES} frames were readable'),
@@ -219,7 +219,7 @@ def test_no_file_of_the_users_is_touched(tmp_path: Path, run: Run, jpegs: list[b
     shutil.copy(default_model(), tmp_path / 'models')
     before = hashes(tmp_path)
     code, printed, errors = run('photos', '--model', tmp_path / 'models' / default_model().name,
-                              '--output', output)
+                                '--output', output)
     assert (code, printed) == (1, '') and output in errors and len(errors.splitlines()) == 1
     assert hashes(tmp_path) == before
 

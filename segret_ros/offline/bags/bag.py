@@ -90,8 +90,7 @@ class Bag:
         self._qos: dict[str, list[Qos]] = {}
         self.start_ns: int | None = None
         self._path = path
-        self._found = Report()  # on opening
-        self._reading, self._content = Report(), Report()  # of files, of messages
+        self._found, self._reading = Report(), Report()  # on opening, and in `messages`
         self._open: WeakSet[Generator[Recorded, None, None]] = WeakSet()
         self._types = MessageTypes()
         self._metadata: Metadata | None = None
@@ -119,7 +118,7 @@ class Bag:
     @property
     def damage(self) -> list[Damage]:
         """Return what could not be read so far; complete when the latest `messages` ended."""
-        return [*self._found.damage(), *self._reading.damage(), *self._content.damage()]
+        return [*self._found.damage(), *self._reading.damage()]
 
     def qos(self, topic: str) -> list[Qos]:
         """Return the QoS that a topic's publishers offered, as far as it was recorded."""
@@ -144,8 +143,8 @@ class Bag:
         selection = Selection(frozenset(self._recorded[topic] for topic in topics),
                               EARLIEST_NS if start_ns is None else start_ns,
                               LATEST_NS if stop_ns is None else stop_ns)
-        self._reading, self._content = Report(), Report()
-        messages = self._messages(selection, self._reading, self._content)
+        self._reading = Report()
+        messages = self._messages(selection, self._reading)
         self._open.add(messages)
         return messages
 
@@ -201,23 +200,23 @@ class Bag:
         if self.topics.setdefault(topic, name) not in IMAGES and name in IMAGES:
             self.topics[topic] = name
 
-    def _messages(self, selection: Selection, report: Report,
-                  content: Report) -> Generator[Recorded, None, None]:
+    def _messages(self, selection: Selection,
+                  report: Report) -> Generator[Recorded, None, None]:
         topics = {name: (topic, self.topics[topic]) for topic, name in self._recorded.items()}
-        convert = Converter(topics, self._types, content)
-        read = 0
+        convert = Converter(topics, self._types, report)
+        known = 0
         for path in self._files:
             try:
                 for message in read_file(path, selection, report):
-                    read += 1
                     if recorded := convert(message, path.name):
+                        known += 1
                         yield recorded
             except BagError:
                 report.add(path.name, 'the file is no storage file of a bag')
             except OSError as error:
                 report.add(path.name, f'the rest of the file is not readable ({error.strerror})')
         if self._metadata and selection.is_unbounded:
-            known = read + sum(damage.count for damage in report.damage())
+            known += sum(damage.count for damage in report.damage())
             expected = sum(self._metadata.counts[topic] for topic in selection.topics)
             if expected > known:
                 report.add(METADATA, 'further messages that it counts are in no file',

@@ -238,8 +238,8 @@ class SqliteFile:
         if pages.file_size < max(HEADER_SIZE, pages.planned * pages.size):
             report.add(f'{self.path.name}, byte {pages.file_size}', 'the file is cut')
         elif not pages.log:
-            report.add(self.path.name, 'SQLite cannot read the file: its pages are searched for '
-                                  'messages')
+            report.add(self.path.name, "SQLite can't read the file: its pages are searched for "
+                                       'messages')
         seen, last_id = 0, 0
         for number, cells in pages.leaves():
             place = f'{self.path.name}, byte {(number - 1) * pages.size}'

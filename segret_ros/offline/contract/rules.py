@@ -251,4 +251,3 @@ def _class_faults(classes: Sequence[tuple[int, str]], labels: Sequence[Frame]) -
 
 def _listed(values: Iterable[Any]) -> str:
     return ', '.join(str(value).replace('_', ' ') for value in sorted(values))
-

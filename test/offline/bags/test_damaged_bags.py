@@ -311,7 +311,7 @@ def test_reading_by_sql_continues_page_by_page(tmp_path: Path) -> None:
     messages = content(recorded)
     assert MESSAGES // 2 < len(messages) < MESSAGES
     assert is_part(messages, content(drive()))
-    assert damage[0].problem.startswith('SQLite cannot read the file')
+    assert damage[0].problem.startswith("SQLite can't read the file")
     assert f'{MESSAGES - len(messages)} are on pages that are lost' in damage[1].problem
 
 
