@@ -9,18 +9,17 @@ docs/latency.md, the median of each step. Camera and reader are this process, th
 """
 
 import argparse
-import os
 from pathlib import Path
 import sys
 import tempfile
 import time
 
 from builtin_interfaces.msg import Time
-import cv2
 import numpy as np
 from segret_ros.files.share import default_model
-from segret_ros.node.distribution import use_large_image_profile
-from segret_ros.offline.bench_measure import camera_frames
+from segret_ros.offline.bench_measure import camera_frames, decode
+from segret_ros.offline.node_process import isolate
+from segret_ros.text_table import text_table
 
 STAGES = ('waiting', 'decode', 'check', 'resize', 'network', 'labels')
 WARM_UP_FRAMES = 10
@@ -41,9 +40,7 @@ def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
     from segret_ros.node.stamps import stamp_ns
     from sensor_msgs.msg import Image
     peer, arrived_ns, stages = Peer(), {}, {}
-    messages = [image_message(cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR),
-                                           cv2.COLOR_BGR2RGB), 'rgb8')
-                for jpeg in camera_frames(size)]
+    messages = [image_message(decode(jpeg), 'rgb8') for jpeg in camera_frames(size)]
 
     def on_status(message: DiagnosticArray) -> None:
         values = values_of(message.status[0])
@@ -81,9 +78,9 @@ def table(frames: list[dict[str, float]]) -> str:
     inside = {name: np.array([frame[name] for frame in frames]) for name in STAGES}
     rows = {**inside, 'DDS and rclpy, both ways': total - sum(inside.values()),
             'camera to label': total, 'of it not the network': total - inside['network']}
-    return '\n'.join([f'{"ms":<26}{"median":>8}{"p90":>8}', *(
-        f'{name:<26}{np.median(values):8.1f}{np.percentile(values, 90):8.1f}'
-        for name, values in rows.items())])
+    return text_table([[name, *(f'{value:.1f}' for value in np.percentile(values, (50, 90)))]
+                       for name, values in rows.items()],
+                      ['ms', 'median', 'p90'], ['left', 'right', 'right'])
 
 
 def main() -> int:
@@ -95,9 +92,7 @@ def main() -> int:
     parser.add_argument('--rate', type=float, default=15, help='frames a second (15)')
     parser.add_argument('--seconds', type=float, default=12, help='how long (12)')
     arguments = parser.parse_args()
-    use_large_image_profile()
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    isolate()
     with tempfile.TemporaryDirectory() as folder:
         frames, sent = run(arguments.model, tuple(arguments.size), arguments.rate,
                            arguments.seconds, Path(folder))

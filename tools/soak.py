@@ -10,13 +10,14 @@ memory grows, a camera is served less than the others, or labels come later than
 
 import argparse
 import json
-import os
 from pathlib import Path
 import sys
 import time
 
 import numpy as np
 from segret_ros.offline.charts import as_svg, COLORS, Figure, new_figure
+from segret_ros.offline.node_process import isolate
+from segret_ros.text_table import text_table
 
 TESTS = Path(__file__).resolve().parents[1] / 'test'
 CAMERAS = ('front', 'left', 'right', 'rear')
@@ -116,16 +117,15 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.minutes * 60 < 2 * WARM_UP_S:
         parser.error(f'--minutes must be at least {2 * WARM_UP_S / 60:g}')
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    isolate()
     arguments.output.mkdir(parents=True, exist_ok=True)
     samples = run(arguments.minutes, arguments.output)
     verdict = judge(samples)
     (arguments.output / 'soak.json').write_text(json.dumps(
         {'verdict': verdict, 'samples': samples}, indent=1))
     (arguments.output / 'soak.svg').write_text(plot(samples, verdict))
-    for name, value in verdict.items():
-        print(f'{name:28} {value:10.2f}')
+    print(text_table([[name, f'{value:.2f}'] for name, value in verdict.items()], (),
+                     ['left', 'right']))
     sound = (verdict['memory_mb_in_10_minutes'] < MOST_GROWTH_MB and not verdict['failed']
              and verdict['latency_in_rounds'] < MOST_ROUNDS
              and verdict['least_to_most_served'] > 1 - MOST_UNFAIR)

@@ -23,6 +23,7 @@ import time
 import numpy as np
 from segret_ros.files.share import share_directory
 from segret_ros.node.distribution import profile_variable, PROFILE_VARIABLES
+from segret_ros.text_table import text_table
 
 TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 WAYS = {
@@ -160,13 +161,13 @@ def measure(way: dict[str, str], size: tuple[int, int], rate_hz: float,
             'cpu': (sent['cpu_s'] + received['cpu_s']) / (frames / rate_hz)}
 
 
-def row(name: str, runs: list[dict[str, float]]) -> str:
-    """Return a line of the table: medians over the runs, and the range of the median latency."""
+def row(name: str, runs: list[dict[str, float]]) -> list[str]:
+    """Return a row of the table: medians over the runs, and the range of the median latency."""
     runs = [run for run in runs if run['lost'] < 1] or runs
     middle = {key: np.median([run[key] for run in runs]) for key in runs[0]}
     medians = [run['median'] for run in runs]
-    return (f'{name:<24}{middle["median"]:9.1f}{min(medians):8.1f} -{max(medians):6.1f}'
-            f'{middle["p99"]:9.1f}{middle["lost"]:9.1%}{middle["cpu"]:9.0%}')
+    return [name, f'{middle["median"]:.1f}', f'{min(medians):.1f} - {max(medians):.1f}',
+            f'{middle["p99"]:.1f}', f'{middle["lost"]:.1%}', f'{middle["cpu"]:.0%}']
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -192,8 +193,8 @@ def main() -> int:
         side = publish if arguments.side == 'publish' else subscribe
         arguments.result.write_text(json.dumps(side(*what)))
         return 0
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    from segret_ros.offline.node_process import isolate  # not in the processes measured
+    isolate()
     ways = WAYS | {path.name: {profile_variable(): str(path.resolve())}
                    for path in arguments.profile}
     runs = {name: [] for name in ways}
@@ -201,9 +202,10 @@ def main() -> int:
         for name, way in ways.items():
             runs[name].append(measure(way, *what))
     print(f'{arguments.size[0]} x {arguments.size[1]} rgb8 at {arguments.rate:g} Hz, '
-          f'{arguments.runs} runs of {arguments.frames} images, publish to callback\n'
-          f'{"ms":<24}{"median":>9}{"of the runs":>16}{"p99":>9}{"lost":>9}{"CPU":>9}')
-    print('\n'.join(row(name, results) for name, results in runs.items()))
+          f'{arguments.runs} runs of {arguments.frames} images, publish to callback')
+    print(text_table([row(name, results) for name, results in runs.items()],
+                     ['ms', 'median', 'of the runs', 'p99', 'lost', 'CPU'],
+                     ['left', *['right'] * 5]))
     return 0
 
 
