@@ -86,7 +86,8 @@ def test_a_sound_bag_is_ok(tmp_path: Path, plugin: StoragePlugin, consumer: str)
     assert {finding.topic for finding in found} == topics
 
 
-@pytest.mark.parametrize(('spoil', 'topic', 'text'), [
+# What spoils a drive, with the topic and a part of the text of the one finding.
+ERRORS = [
     (lambda drive: drive.change(LABEL, 2)(encoding='8UC1'), LABEL,
      "encoding is '8UC1': one byte a pixel is read"),
     (lambda drive: drive.change(CONFIDENCE)(encoding='mono16', step=2 * WIDTH), CONFIDENCE,
@@ -122,43 +123,32 @@ def test_a_sound_bag_is_ok(tmp_path: Path, plugin: StoragePlugin, consumer: str)
       for number in (0, 2, FRAMES - 1) for by_ns in (-1, 1)),
     (lambda drive: shift(drive, 3600 * 10**9, LABEL, CONFIDENCE), LABEL,
      f'no stamp is one of {IMAGE}'),
-])
-def test_a_fault_is_the_one_error(tmp_path: Path, spoil: Callable[[Drive], None], topic: str,
-                                  text: str) -> None:
-    drive = sound_drive()
-    spoil(drive)
-    found, = findings(drive, tmp_path)
-    assert (found.level, found.topic) == ('error', topic)
-    assert text in found.text
-
-
-@pytest.mark.parametrize(('spoil', 'text'), [
+]
+MONO8_ERRORS = [
     (lambda drive: shift(drive, 1, LABEL, CONFIDENCE, numbers=[3]),
      f'is 1 ns off {seconds(FIRST_NS + 3 * PERIOD_NS)} of {IMAGE}'),
     (lambda drive: shift(drive, -PERIOD_NS, LABEL, numbers=[3]), 'stamps must increase'),
     (lambda drive: offer(drive, LABEL, 'BEST_EFFORT'), 'offered as best effort'),
-])
-def test_a_fault_of_the_label_alone_is_an_error_for_mono8(
-        tmp_path: Path, spoil: Callable[[Drive], None], text: str) -> None:
-    drive = sound_drive()
-    spoil(drive)
-    found, = findings(drive, tmp_path, 'mono8')
-    assert (found.level, found.topic) == ('error', LABEL)
-    assert text in found.text
-
-
-@pytest.mark.parametrize(('spoil', 'text'), [
+]
+WARNINGS = [
     (lambda drive: drive.messages[CONFIDENCE].pop(2),
      f'1 of {FRAMES} messages have no message of equal stamp on {CONFIDENCE}'),
     (lambda drive: offer(drive, LABEL, 'BEST_EFFORT'), 'offered as best effort'),
     (lambda drive: drive.messages.pop(IMAGE), 'with --camera-topic'),
-])
-def test_what_nav2_can_live_with_is_a_warning(
-        tmp_path: Path, spoil: Callable[[Drive], object], text: str) -> None:
+]
+
+
+@pytest.mark.parametrize(('consumer', 'level', 'spoil', 'topic', 'text'), [
+    *(('nav2', 'error', *row) for row in ERRORS),
+    *(('mono8', 'error', spoil, LABEL, text) for spoil, text in MONO8_ERRORS),
+    *(('nav2', 'warning', spoil, LABEL, text) for spoil, text in WARNINGS)])
+def test_a_fault_is_the_one_finding(
+        tmp_path: Path, consumer: str, level: str, spoil: Callable[[Drive], object], topic: str,
+        text: str) -> None:
     drive = sound_drive()
     spoil(drive)
-    found, = findings(drive, tmp_path)
-    assert (found.level, found.topic) == ('warning', LABEL)
+    found, = findings(drive, tmp_path, consumer)
+    assert (found.level, found.topic) == (level, topic)
     assert text in found.text
 
 
