@@ -134,10 +134,7 @@ def _raw_twin(topic: str) -> str:
 def _sends_depth(bag: Bag, camera: CameraTopic) -> bool:
     """Return whether a camera's first readable message is depth, as 16 bit grey mostly is."""
     for recorded in bag.messages([camera.topic]):
-        try:
-            message = recorded.message()
-        except BagError:
-            continue
+        message = recorded.message()
         return holds_depth(message.format if camera.is_compressed else message.encoding)
     return False
 

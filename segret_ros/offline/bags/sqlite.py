@@ -10,6 +10,7 @@ which neither Debian's library nor the one that rosbags installs is built with.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 import os
 from pathlib import Path
 import struct
@@ -132,12 +133,10 @@ class Pages:
                 children = [page[place:place + 4] for place in places] + [page[at + 8:at + 12]]
                 waiting += [int.from_bytes(child, 'big') for child in reversed(children)]
             for cell in self._cells(page, at):
-                try:
+                with suppress(PageError):
                     values = _values(self.content(cell))
-                except PageError:
-                    continue
-                if len(values) >= columns:
-                    yield cell.row_id, values
+                    if len(values) >= columns:
+                        yield cell.row_id, values
 
     def _cells(self, page: bytes, at: int) -> list[Cell]:
         """Return the whole rows of a leaf, whose header begins at a byte."""
@@ -148,10 +147,8 @@ class Pages:
             return []
         cells = []
         for index in range(at + 8, at + 8 + 2 * count, 2):
-            try:
+            with suppress(PageError):
                 cells.append(self._cell(page, int.from_bytes(page[index:index + 2], 'big')))
-            except PageError:
-                continue
         return cells
 
     def _cell(self, page: bytes, position: int) -> Cell:
@@ -170,17 +167,15 @@ class Pages:
         return Cell(row_id, size, data, int.from_bytes(overflow, 'big'))
 
     def _find_pages(self, log: BinaryIO) -> dict[int, int]:
-        header = log.read(WAL_HEADER_SIZE)
-        if len(header) < WAL_HEADER_SIZE or int.from_bytes(header[8:12], 'big') != self.size:
-            return {}
-        logged = {}
-        position = WAL_HEADER_SIZE
-        while len(frame := log.read(FRAME_HEADER_SIZE)) == FRAME_HEADER_SIZE:
-            if frame[8:16] != header[16:24]:  # of an earlier use of the log
-                break
-            logged[int.from_bytes(frame[:4], 'big')] = position + FRAME_HEADER_SIZE
-            position += FRAME_HEADER_SIZE + self.size
-            log.seek(position)
+        header, logged = log.read(WAL_HEADER_SIZE), {}
+        if int.from_bytes(header[8:12], 'big') == self.size:
+            for position in range(WAL_HEADER_SIZE, os.fstat(log.fileno()).st_size,
+                                  FRAME_HEADER_SIZE + self.size):
+                log.seek(position)
+                frame = log.read(FRAME_HEADER_SIZE)
+                if frame[8:16] != header[16:24]:  # of an earlier use of the log
+                    break
+                logged[int.from_bytes(frame[:4], 'big')] = position + FRAME_HEADER_SIZE
         return logged
 
 
