@@ -10,11 +10,11 @@ import sys
 
 from segret_ros.command_line import FAILED, Parser
 from segret_ros.errors import printable
-from segret_ros.files.output_folder import Layout, output_folder, OutputError
+from segret_ros.files.output_folder import Layout, output_folder
 from segret_ros.files.share import default_model, share_directory
-from segret_ros.inference import DEVICES, Model, ModelError, ModelInfo
-from segret_ros.labels.metrics import ConfusionMatrix, MetricError
-from segret_ros.offline.bags import Bag, BagError, BagWriter, open_bag
+from segret_ros.inference import DEVICES, Model, ModelInfo
+from segret_ros.labels.metrics import ConfusionMatrix
+from segret_ros.offline.bags import Bag, BagWriter, open_bag
 from segret_ros.offline.bags.cameras import bag_cameras, CameraTopic, remarks
 from segret_ros.offline.demo.drive import (
     DrivePictures,
@@ -138,8 +138,7 @@ def main() -> int:
     try:
         summary = demo(arguments.model, arguments.device, arguments.bag, arguments.topics,
                        arguments.output)
-    except (BagError, MetricError, ModelError, NodeError, OSError,
-            OutputError) as error:
+    except (ValueError, OSError, NodeError) as error:
         print(f'segret_demo: {error}', file=sys.stderr)
         return FAILED
     print(text_table(summary.rows().items()))
