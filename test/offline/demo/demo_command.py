@@ -19,3 +19,8 @@ def run_demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def messages(bag: Path, topic: str) -> list:
     return [recorded.message() for recorded in read_bag(bag, [topic])]
+
+
+def values_of(status: object) -> dict[str, str]:
+    """Return the values of an image's status by their keys."""
+    return {value.key: value.value for value in status.status[0].values}

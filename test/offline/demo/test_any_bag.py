@@ -7,7 +7,7 @@ from pathlib import Path
 import sys
 
 import cv2
-from demo_command import messages, run_demo
+from demo_command import messages, run_demo, values_of
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model, share_directory
@@ -71,8 +71,9 @@ def test_each_camera_is_answered_one_for_one(demo: tuple[Path, str], camera: str
 
 
 def test_the_labels_are_the_segmenters(demo: tuple[Path, str]) -> None:
-    label = messages(demo[0] / 'result', '/robot/left/segmentation/label')[-1]
-    expected = Segmenter(default_model())(pictures()[-1]).label
+    label, status = (messages(demo[0] / 'result', f'/robot/left/segmentation/{topic}')[-1]
+                     for topic in ('label', 'status'))
+    expected = Segmenter(default_model(), values_of(status)['device'])(pictures()[-1]).label
     np.testing.assert_array_equal(label.data.reshape(120, 160), expected)
 
 

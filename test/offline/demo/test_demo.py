@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from demo_command import messages, run_demo
+from demo_command import messages, run_demo, values_of
 import numpy as np
 import pytest
 from segret_ros.files.share import default_model
@@ -39,9 +39,9 @@ def test_every_output_has_the_inputs_stamps_one_for_one(demo: tuple[Path, str],
 
 def test_the_bags_labels_are_the_segmenters(demo: tuple[Path, str]) -> None:
     bag = demo[0] / 'result'
-    segmenter = Segmenter(default_model())
-    for image, label in list(zip(messages(bag, IMAGE),
-                                 messages(bag, '/camera/segmentation/label')))[::25]:
+    outputs = (messages(bag, f'/camera/segmentation/{topic}') for topic in ('label', 'status'))
+    for image, label, status in list(zip(messages(bag, IMAGE), *outputs))[::25]:
+        segmenter = Segmenter(default_model(), values_of(status)['device'])
         expected = segmenter(decode_compressed(image, Parameters.max_pixels)).label
         np.testing.assert_array_equal(label.data.reshape(360, 480), expected)
         assert label.header.frame_id == image.header.frame_id == 'camera_optical'
@@ -49,8 +49,7 @@ def test_the_bags_labels_are_the_segmenters(demo: tuple[Path, str]) -> None:
 
 def test_the_age_is_in_the_drives_time(demo: tuple[Path, str]) -> None:
     statuses = messages(demo[0] / 'result', '/camera/segmentation/status')
-    ages = [float({value.key: value.value for value in message.status[0].values}['age_ms'])
-            for message in statuses]
+    ages = [float(values_of(status)['age_ms']) for status in statuses]
     longest_ms = 60e3  # on a busy machine; by the machine's clock they would be years
     assert -longest_ms < min(ages) and max(ages) < longest_ms
 
