@@ -20,6 +20,7 @@ import tempfile
 import time
 
 from segret_ros.offline.machine import memory_mb, this_machine
+from segret_ros.text_table import text_table
 from segret_train.train import main as segret_train
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -98,20 +99,18 @@ def loss_difference(data: Path, device: str, steps: int) -> float:
     return max(abs(own - other) / other for own, other in zip(second, first, strict=True))
 
 
-def tables(results: list[dict[str, dict]], names: list[str]) -> str:
-    """Return one Markdown table for each column of numbers; a second result adds a ratio."""
-    lines = []
+def tables(results: list[dict[str, dict]]) -> str:
+    """Return a table for each kind of number; a second result adds its ratio to the first."""
+    names = ['this', 'other', 'other / this'] if len(results) > 1 else ['this']
+    texts = []
     for key, title in COLUMNS.items():
-        ratio = [f'{names[1]} / {names[0]}'] if len(results) > 1 else []
-        lines += ['', f'| {title} | ' + ' | '.join([*names, *ratio]) + ' |',
-                  '|---|' + '---|' * (len(names) + len(ratio))]
+        rows = []
         for case in results[0]:
             values = [result[case][key] for result in results if case in result]
-            cells = [f'{value:.1f}' for value in values]
-            if len(values) > 1:
-                cells.append(f'{values[1] / values[0]:.2f}')
-            lines.append(f'| {case} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines[1:])
+            ratio = [f'{values[1] / values[0]:.2f}'] if len(values) > 1 else []
+            rows.append([case, *(f'{value:.1f}' for value in values), *ratio])
+        texts.append(text_table(rows, [title, *names], ['left', *['right'] * len(names)]))
+    return '\n\n'.join(texts)
 
 
 def device_name(device: str) -> str:
@@ -158,7 +157,7 @@ def main() -> None:
                                                         arguments.steps)
     except (MeasurementError, OSError, ValueError, KeyError) as error:
         sys.exit(f'training_speed: {error}')
-    print(tables(results, ['this', *(['other'] if against else [])]))
+    print(tables(results))
     if 'loss_difference' in record:
         print(f"\nlargest difference from the CPU's loss: {record['loss_difference']:.2%}")
     if 'json' in arguments:

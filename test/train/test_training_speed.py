@@ -29,7 +29,7 @@ def test_a_measurement_is_compared_with_an_earlier_one(
     monkeypatch.setattr(sys, 'argv', [*command, '--against', str(earlier)])
     capsys.readouterr()
     training_speed.main()
-    assert capsys.readouterr().out.count('| small |') == 3
+    assert capsys.readouterr().out.count('small ') == 3
 
 
 def test_a_checkout_that_fails_is_named_with_its_error(tmp_path: Path) -> None:
@@ -40,6 +40,6 @@ def test_a_checkout_that_fails_is_named_with_its_error(tmp_path: Path) -> None:
 def test_ratios_are_the_others_over_this() -> None:
     numbers = {'images_per_second': 600.0, 'first_step_s': 10.0, 'peak_memory_mb': 1000.0}
     slower = {**numbers, 'images_per_second': 60.0}
-    lines = tables([{'a': numbers}, {'a': slower}], ['this', 'other']).splitlines()
-    assert lines[:3] == ['| images/s | this | other | other / this |', '|---|---|---|---|',
-                         '| a | 600.0 | 60.0 | 0.10 |']
+    lines = [line.split() for line in tables([{'a': numbers}, {'a': slower}]).splitlines()]
+    assert lines[0] == ['images/s', 'this', 'other', 'other', '/', 'this']
+    assert lines[1] == ['a', '600.0', '60.0', '0.10']
