@@ -4,14 +4,16 @@
 """
 An engine that is built in another process, while this one goes on.
 
-That process runs `main` with the arguments MODEL SHA256 DEVICE CACHE SPARE. It prints a JSON
-object a line: `phase` is one of `build_validated_engine`, and at the end `done`, with `uncached`
-saying why SPARE holds the engine or '', or `failed` with the `error`. It ends when its standard
-input does, whatever it is doing, and removes SPARE then.
+That process runs `main` with the arguments CHANNEL, the descriptor of a connection, and SPARE, a
+folder. It receives the model, the device and the cache, and sends a dict for each phase: `phase`
+is one of `build_validated_engine`, and at the end `done`, with `uncached` saying why SPARE holds
+the engine or '', or `failed` with the `error`. It ends when the other process does, whatever it is
+doing, and removes SPARE then.
 """
 
-import json
+from contextlib import suppress
 import logging
+from multiprocessing.connection import Connection, Pipe
 import os
 import shutil
 import subprocess
@@ -56,16 +58,17 @@ class BackgroundBuild:
         try:
             self._spare = tempfile.TemporaryDirectory(prefix='segret_engine.',
                                                       ignore_cleanup_errors=True)
-            self._process = subprocess.Popen(
-                [*CHILD, str(model.path), model.sha256, device, str(cache.folder),
-                 self._spare.name],
-                stdin=subprocess.PIPE,  # its end tells the child that nobody waits any more
-                stdout=subprocess.PIPE, text=True, errors='replace',
-                start_new_session=True)  # Ctrl-C is for the node, which ends it
+            self._channel, child_end = Pipe()
+            with child_end:
+                self._process = subprocess.Popen(
+                    [*CHILD, str(child_end.fileno()), self._spare.name],
+                    pass_fds=[child_end.fileno()], stdin=subprocess.DEVNULL,
+                    start_new_session=True)  # Ctrl-C is for the node, which ends it
         except OSError as error:
             raise ModelError(f'{model.path}: no process can be started to build its engine for '
                              f'{device}: {error}') from error
-        self._thread = threading.Thread(target=self._follow, name='segret_build', daemon=True)
+        self._thread = threading.Thread(target=self._follow, args=((model, device, cache),),
+                                        name='segret_build', daemon=True)
         self._thread.start()
 
     def __str__(self) -> str:
@@ -87,52 +90,39 @@ class BackgroundBuild:
         self._thread.join()
         self._spare.cleanup()
 
-    def _follow(self) -> None:
-        assert self._process.stdout is not None
-        try:
-            for line in self._process.stdout:
-                self._note(line)
-        finally:
-            code = self._process.wait()
-            if self.uncached:
-                logger.warning('%s; the engine is built at each start', self.uncached)
-            else:  # now, for who is killed calls no `stop`
-                self._spare.cleanup()
-            if self.phase != 'done' and not self.error:
-                self.error = f'the process that built it ended with {code}'
-            self._ended.set()
-
-    def _note(self, line: str) -> None:
-        try:
-            report = json.loads(line)
-            self.phase = report['phase']
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return  # written by something else, before the child's own lines
-        self.error = report.get('error', '')
-        self.uncached = report.get('uncached', '')
+    def _follow(self, job: tuple[Model, str, EngineCache]) -> None:
+        with self._channel, suppress(EOFError, OSError):  # of a process that has ended
+            self._channel.send(job)
+            while True:
+                report = self._channel.recv()
+                self.error, self.uncached = report.get('error', ''), report.get('uncached', '')
+                self.phase = report['phase']
+        code = self._process.wait()
+        if self.uncached:
+            logger.warning('%s; the engine is built at each start', self.uncached)
+        else:  # now, for who is killed calls no `stop`
+            self._spare.cleanup()
+        if self.phase != 'done' and not self.error:
+            self.error = f'the process that built it ended with {code}'
+        self._ended.set()
 
 
 def main() -> int:
     """Build the engine; return the exit code."""
-    path, sha256, device, cache_folder, spare_folder = sys.argv[1:]
-    lines = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may write what they like
-    threading.Thread(target=_end_with_the_input, args=(spare_folder,), daemon=True).start()
+    channel, spare = Connection(int(sys.argv[1])), sys.argv[2]
+    model, device, cache = channel.recv()
+    threading.Thread(target=_end_with_the_other, args=(channel, spare), daemon=True).start()
 
     def report(phase: str, **facts: str) -> None:
-        print(json.dumps({'phase': phase, **facts}), file=lines, flush=True)
+        channel.send({'phase': phase, **facts})
 
     try:
-        model = Model.load(path)
-        if model.sha256 != sha256:
-            raise ModelError(f'{path}: it was replaced since the node was configured; clean up '
-                             'and configure to load the new one')
         uncached = ''
         try:
-            build_validated_engine(model, device, None, EngineCache(cache_folder), on_phase=report)
+            build_validated_engine(model, device, None, cache, on_phase=report)
         except CacheError as error:
             uncached = str(error)
-            build_validated_engine(model, device, None, EngineCache(spare_folder), on_phase=report)
+            build_validated_engine(model, device, None, EngineCache(spare), on_phase=report)
         report('done', uncached=uncached)
     except (ValueError, OSError, CacheError) as error:
         report('failed', error=str(error))
@@ -140,8 +130,8 @@ def main() -> int:
     return 0
 
 
-def _end_with_the_input(spare: str) -> None:
+def _end_with_the_other(channel: Connection, spare: str) -> None:
     """End this process when the one that waits for it has ended, by whatever signal."""
-    os.read(sys.stdin.fileno(), 1)
+    os.read(channel.fileno(), 1)
     shutil.rmtree(spare, ignore_errors=True)  # nobody else will
     os._exit(1)

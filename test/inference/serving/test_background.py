@@ -1,10 +1,10 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Building in another process: what it tells, what disturbs it, and how both of them end."""
+"""Building in another process: what it reports, and how both of them end."""
 
 from collections.abc import Callable, Iterator
-import json
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 import shutil
 import subprocess
@@ -16,12 +16,12 @@ import time
 import numpy as np
 import pytest
 from segret_ros.inference import Model, ModelError
+from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.serving import background, supervisor, validated
 from segret_ros.inference.serving.background import BackgroundBuild, CHILD
 from segret_ros.inference.serving.cache import EngineCache, Entry
 from segret_ros.inference.serving.supervisor import Supervisor
 from segret_ros.inference.serving.validated import ParityError
-from waiting import wait_for
 
 pytest.importorskip('openvino', reason='needs openvino, an extra')
 
@@ -43,26 +43,20 @@ def build(*arguments, on_phase):
 background.build_validated_engine = build
 background.main()
 """
-CHATTY = r"""
-import os
-from segret_ros.inference.serving import background
-os.write(1, b'\xff\n0\nnull\n[]\n"x"\n{}\n' + b'[' * 100_000 + b'\n')
-build = background.build_validated_engine
-def build_and_chat(*arguments, **named):
-    entry = build(*arguments, **named)
-    os.write(1, b'no end of line' * 20_000)
-    return entry
-background.build_validated_engine = build_and_chat
-background.main()
-"""
 
 
 def use_child(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.setattr(background, 'CHILD', (sys.executable, '-c', source))
 
 
-def arguments_of(path: Path, device: str, cache: EngineCache, spare: Path) -> list[str]:
-    return [str(path), Model.load(path).sha256, device, str(cache.folder), str(spare)]
+def started(command: tuple[str, ...], spare: Path, cwd: Path
+            ) -> tuple[subprocess.Popen, Connection]:
+    """Start the process that builds, and return it with the connection to it."""
+    channel, child_end = Pipe()
+    with child_end:
+        process = subprocess.Popen([*command, str(child_end.fileno()), str(spare)], cwd=cwd,
+                                   pass_fds=[child_end.fileno()])
+    return process, channel
 
 
 @pytest.fixture
@@ -87,15 +81,15 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BackgroundBuild]]:
         build.stop()
 
 
-def test_the_process_tells_its_phases(parity_file: Path, cache: EngineCache,
-                                      tmp_path: Path) -> None:
+def test_the_process_reports_its_phases(parity_file: Path, cache: EngineCache,
+                                        tmp_path: Path) -> None:
     (tmp_path / 'onnxruntime.py').write_text('raise RuntimeError("of the working directory")')
-    ran = subprocess.Popen([*CHILD, *arguments_of(parity_file, 'cpu', cache, tmp_path / 'spare')],
-                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path)
-    lines = [json.loads(line) for line in ran.stdout]
-    assert ran.wait(WAIT_S) == 0
-    assert lines == [{'phase': 'building'}, {'phase': 'comparing'}, {'phase': 'caching'},
-                     {'phase': 'done', 'uncached': ''}]
+    process, channel = started(CHILD, tmp_path / 'spare', tmp_path)
+    channel.send((Model.load(parity_file), 'cpu', cache))
+    phases = [channel.recv() for _ in range(4)]
+    assert process.wait(WAIT_S) == 0
+    assert phases == [{'phase': 'building'}, {'phase': 'comparing'}, {'phase': 'caching'},
+                      {'phase': 'done', 'uncached': ''}]
     assert [entry.key.device for entry in cache.entries()] == ['cpu']
 
 
@@ -103,20 +97,18 @@ def test_the_process_ends_with_the_one_that_waits_for_it(
         parity_file: Path, cache: EngineCache, tmp_path: Path) -> None:
     spare = tmp_path / 'spare'
     spare.mkdir()
-    arguments = arguments_of(parity_file, DEVICE, cache, spare)
-    ran = subprocess.Popen([sys.executable, '-c', STUCK, *arguments], stdin=subprocess.PIPE,
-                           stdout=subprocess.PIPE)
-    assert json.loads(ran.stdout.readline()) == {'phase': 'building'}
-    assert ran.poll() is None
-    ran.stdin.close()  # as the end of the other process does, even by SIGKILL
-    assert ran.wait(WAIT_S) == 1
+    process, channel = started((sys.executable, '-c', STUCK), spare, tmp_path)
+    channel.send((Model.load(parity_file), DEVICE, cache))
+    assert channel.recv() == {'phase': 'building'}
+    assert process.poll() is None
+    channel.close()  # as the end of the other process does, even by SIGKILL
+    assert process.wait(WAIT_S) == 1
     assert not spare.exists()
 
 
-def test_what_libraries_write_is_no_message(
+def test_a_cached_engine_leaves_no_spare_folder(
         parity_file: Path, cache: EngineCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ) -> None:
-    use_child(monkeypatch, CHATTY)
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     build = BackgroundBuild(Model.load(parity_file), DEVICE, cache)
     assert [*tmp_path.glob('segret_engine.*')]
@@ -126,7 +118,7 @@ def test_what_libraries_write_is_no_message(
     build.stop()
 
 
-def test_a_build_tells_why_it_fails(parity_file: Path, cache: EngineCache,
+def test_a_build_reports_why_it_fails(parity_file: Path, cache: EngineCache,
                                     monkeypatch: pytest.MonkeyPatch) -> None:
     build = BackgroundBuild(Model.load(parity_file), 'cuda', cache)
     assert build.wait(WAIT_S) and "device 'cuda' can't be used" in build.error
@@ -152,22 +144,21 @@ def test_without_a_cache_the_other_process_builds_all_the_same(
     assert not kept.exists()
 
 
-def test_a_model_replaced_during_the_build_is_not_taken(
+def test_a_model_replaced_during_the_build_does_not_reach_it(
         parity_file: Path, changed_file: Path, cache: EngineCache, tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch) -> None:
+        is_right: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = tmp_path / 'gate'
     use_child(monkeypatch, LATE.format(gate=str(gate)))
-    monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
     path = tmp_path / 'model.onnx'
     shutil.copy(parity_file, path)
-    engine = Supervisor(Model.load(path), DEVICE, cache=cache, allow_unproven=True)
+    build = BackgroundBuild(Model.load(path), DEVICE, cache)
     shutil.copy(changed_file, path)
     gate.touch()
-    wait_for(lambda: engine.status.build_problem, 'the failed build')
-    assert 'it was replaced since the node was configured' in engine.status.build_problem
-    engine.run(np.zeros((64, 96, 3), np.uint8))
-    assert engine.device == 'cpu'
-    engine.close()
+    assert build.wait(WAIT_S) and not build.error
+    entry, = cache.entries()
+    assert not entry.parity.problem()
+    assert is_right(open_engine(Model.load(parity_file), DEVICE, built=entry.folder))
+    build.stop()
 
 
 def test_a_refused_fallback_leaves_no_build_behind(
