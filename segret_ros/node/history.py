@@ -79,7 +79,7 @@ class History:
         """
         Note an image's receipt and return whether it may be labelled.
 
-        :param max_rate: at most so many images a second; 0: all.
+        :param max_rate: most images a second; 0: all.
         """
         now = time.monotonic()
         self.counts['received'] += 1

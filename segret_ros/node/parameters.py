@@ -37,7 +37,11 @@ def _parameter(default: Any, description: str, choices: tuple[str, ...] = (),
 
 @dataclass(frozen=True)
 class Parameters:
-    """The values that a node is configured with; the metadata of each field documents it."""
+    """
+    The values that a node is configured with; the metadata of each field documents it.
+
+    :raises ValueError: for a value that is not allowed; names the parameter and the rule.
+    """
 
     model: str = _parameter(
         '', 'Path of the model file (.onnx of segret_export); empty: the one shipped with the '
@@ -67,8 +71,8 @@ class Parameters:
         'labelled, and labels that are older when published are marked invalid in '
         'segmentation/status; 0: no limit.', bounds=(0.0, 3600.0), live=True)
     max_rate: float = _parameter(
-        0.0, 'At most so many images a second of each camera are labelled; 0: as many as the '
-        'device manages.', bounds=(0.0, 1000.0), live=True)
+        0.0, 'Most images a second of each camera that are labelled; 0: as many as the device '
+        'manages.', bounds=(0.0, 1000.0), live=True)
     max_pixels: int = _parameter(
         7680 * 4320, 'Larger images, in pixels, are rejected before memory is allocated for them.',
         bounds=(1, 2**31 - 1), live=True)
@@ -80,7 +84,7 @@ class Parameters:
         'publish (labels, marked invalid in segmentation/status), unknown (all labels 255) or '
         'drop (only the status).', choices=('publish', 'unknown', 'drop'), live=True)
     frozen_frames: int = _parameter(
-        Limits.frozen_frames, 'A camera is frozen after so many further images of the same '
+        Limits.frozen_frames, 'A camera is frozen after this many further images of the same '
         'content; 0: no check.', bounds=(0, 10**6), live=True)
     black_level: float = _parameter(
         Limits.black_level, 'Brightness below which an image is black; 0: no check.',
@@ -102,6 +106,15 @@ class Parameters:
     autostart: bool = _parameter(
         True, 'Configure and activate at start; false leaves the transitions to a lifecycle '
         'manager.')
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            choices, value = item.metadata['choices'], getattr(self, item.name)
+            if choices and value not in choices:
+                raise ValueError(f'parameter {item.name} is {value!r}: it must be one of '
+                                 f'{", ".join(choices)}')
+        _check_cameras(self.cameras)
+        self.turns()
 
     def limits(self) -> Limits:
         """Return the limits of a camera's images."""
@@ -210,10 +223,8 @@ def read_parameters(node: Node) -> Parameters:
 
     :raises ValueError: for a value that is not allowed; names the parameter and the rule.
     """
-    values = Parameters(**{item.name: node.get_parameter(item.name).value
-                           for item in fields(Parameters)})
-    check_parameters(values)
-    return values
+    return Parameters(**{item.name: node.get_parameter(item.name).value
+                         for item in fields(Parameters)})
 
 
 def changed_parameters(current: Parameters, changes: dict[str, Any]) -> Parameters:
@@ -228,20 +239,7 @@ def changed_parameters(current: Parameters, changes: dict[str, Any]) -> Paramete
         if not item.metadata['live'] and changes[name] != getattr(current, name):
             raise ValueError(f'parameter {name} is read on configure: deactivate and clean up the '
                              'node, set it, and configure again')
-    values = replace(current, **{name: changes[name] for name in own})
-    check_parameters(values)
-    return values
-
-
-def check_parameters(values: Parameters) -> None:
-    """Raise a ValueError that names the parameter and the rule for a value not allowed."""
-    for item in fields(Parameters):
-        choices, value = item.metadata['choices'], getattr(values, item.name)
-        if choices and value not in choices:
-            raise ValueError(f'parameter {item.name} is {value!r}: it must be one of '
-                             f'{", ".join(choices)}')
-    _check_cameras(values.cameras)
-    values.turns()
+    return replace(current, **{name: changes[name] for name in own})
 
 
 def _check_cameras(names: list[str]) -> None:
