@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Every command has a version, one line for a usage error, and an orderly end."""
+"""Every command has a version, one line for a usage error, and an orderly end; launch files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import pytest
+from segret_ros.command_line import refuse_unknown_arguments
 from segret_ros.files.share import package_version
 
 COMMANDS = [('segret_ros.command_line', name) for name in (
@@ -148,3 +149,28 @@ def children(process: int) -> list[int]:
     """Return the processes that a process has started."""
     tasks = Path(f'/proc/{process}/task').glob('*/children')
     return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """Check the arguments of a command line of `ros2 launch`; test_launch.py has it for real."""
+    monkeypatch.setattr(sys, 'argv', ['/bin/ros2', 'launch', *words])
+    refuse_unknown_arguments('/somewhere/segret.launch.py', ['image', 'model'])
+
+
+@pytest.mark.parametrize('words', [
+    ['segret_ros', 'segret.launch.py'],
+    ['segret_ros', 'segret.launch.py', 'image:=/a:=b', 'model:='],
+    ['launch/segret.launch.py', '--debug', 'model:=x'],
+    ['robot', 'robot.launch.py', 'robot:=1']])  # which includes this one
+def test_declared_launch_arguments_pass(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    refuse(monkeypatch, *words)
+
+
+@pytest.mark.parametrize('word, message', [
+    ('immage:=/x', 'immage:= is no argument of segret.launch.py: did you mean image:=?'),
+    ('speed:=1', 'speed:= is no argument of segret.launch.py: there are image, model')])
+def test_other_launch_arguments_are_refused(monkeypatch: pytest.MonkeyPatch, word: str,
+                                            message: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        refuse(monkeypatch, './segret.launch.py', 'model:=x', word)
+    assert str(raised.value) == message

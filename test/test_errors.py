@@ -4,21 +4,18 @@
 """Errors in one line: why something failed, and how to install the package that is missing."""
 
 from pathlib import Path
-import runpy
 import shlex
 import subprocess
 import sys
 
 import pytest
 from segret_ros.errors import reason, remedy
-import setuptools
 from without_package import run_command_without, run_without
 
 ON_A_PC = "import platform; platform.machine = lambda: 'x86_64'\n"
 INSTALL = ("pip install 'onnxruntime>=1.19', or for an NVIDIA GPU "
            "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.19'")
 REMEDY = f'ONNX Runtime is not installed: {INSTALL}'
-ROOT = Path(__file__).parents[1]
 BAGS = {'Jinja2', 'matplotlib>=3.5.1', 'tqdm', 'lz4', 'rosbags>=0.11'}
 
 
@@ -96,13 +93,3 @@ def test_an_onnxruntime_that_is_too_old_is_refused(
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == ('imported' if not refused else (
         f'ImportError: ONNX Runtime {version} is too old for the model files: {INSTALL}'))
-
-
-def test_only_extras_require_an_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(setuptools, 'setup', lambda **arguments: told.update(arguments))
-    told: dict = {}
-    runpy.run_path('setup.py')
-    assert not [name for name in told['install_requires'] if 'onnxruntime' in name]
-    assert {extra for extra, names in told['extras_require'].items()
-            if any('onnxruntime' in name for name in names)} == {'cpu', 'cuda', 'tensorrt'}

@@ -7,11 +7,9 @@ import json
 import os
 from pathlib import Path
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import time
 
 from ament_index_python.packages import (
     get_package_prefix,
@@ -19,15 +17,9 @@ from ament_index_python.packages import (
     PackageNotFoundError,
 )
 import cv2
-from lifecycle_msgs.srv import GetState
-import numpy as np
+from live_node import Inbox, new_header, Peer, STREET, street_image
 import pytest
-from rcl_interfaces.srv import GetParameters
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import parameter_value_to_python
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from segret_ros.files.share import default_model, share_directory
+from segret_ros.files.share import share_directory
 from segret_ros.labels.label_set import load_label_set
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from waiting import wait_for
@@ -47,96 +39,31 @@ except (PackageNotFoundError, OSError):
                 allow_module_level=True)
 
 START_S = 30  # a cold start on a busy machine; 3 s are usual
-HEIGHT, WIDTH = 45, 61
+HEIGHT, WIDTH = STREET.shape[:2]
 
 
-class Observer:
-    """A node of the test's own beside the launched ones."""
+def send_until(peer: Peer, publications: list[tuple], *inboxes: Inbox) -> None:
+    """Publish the (publisher, message) pairs 10 times a second until every inbox has one."""
+    def publish_and_receive() -> None:
+        for publisher, message in publications:
+            publisher.publish(message)
+        peer.spin(0.1)
 
-    def __init__(self) -> None:
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = rclpy.create_node('observer', context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-
-    def close(self) -> None:
-        """Leave the graph."""
-        self.executor.shutdown()
-        self.node.destroy_node()
-        rclpy.shutdown(context=self.context)
-
-    def collect(self, kind: type, topic: str, qos: QoSProfile | int = 5) -> list:
-        """Subscribe to a topic and return the list that its messages fill."""
-        messages = []
-        self.node.create_subscription(kind, topic, messages.append, qos)
-        return messages
-
-    def call(self, kind: type, name: str, request: object) -> object:
-        """Return the response of a service, or None if it does not come in time."""
-        client = self.node.create_client(kind, name)
-        try:
-            if not client.wait_for_service(timeout_sec=START_S):
-                return None
-            future = client.call_async(request)
-            self.executor.spin_until_future_complete(future, timeout_sec=5.0)
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
-
-    def wait_until_active(self, name: str) -> None:
-        """Wait until a lifecycle node is active."""
-        def is_active() -> bool:
-            response = self.call(GetState, f'{name}/get_state', GetState.Request())
-            return response is not None and response.current_state.label == 'active'
-
-        wait_for(is_active, f'the active node {name}', START_S)
-
-    def parameters(self, name: str, wanted: list[str]) -> dict[str, object]:
-        """Return parameters of a node."""
-        response = self.call(GetParameters, f'{name}/get_parameters',
-                             GetParameters.Request(names=wanted))
-        return dict(zip(wanted, map(parameter_value_to_python, response.values)))
-
-    def send_until(self, publications: list[tuple], *received: list) -> None:
-        """Publish the (publisher, message) pairs 10 times a second until every list has one."""
-        def publish_and_receive() -> None:
-            for publisher, message in publications:
-                publisher.publish(message)
-            end = time.monotonic() + 0.1
-            while time.monotonic() < end:
-                self.executor.spin_once(timeout_sec=0.02)
-
-        wait_for(lambda: all(received), 'messages', START_S, publish_and_receive)
+    wait_for(lambda: all(inboxes), 'messages', START_S, publish_and_receive)
 
 
-@pytest.fixture(scope='module', autouse=True)
-def own_domain():
-    """Keep the launched nodes apart from all others, on this machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-        yield
+def wait_until_active(peer: Peer, name: str = '/segret') -> None:
+    """Wait until the node of that name is active."""
+    peer.node_name = name
+    peer.wait_for(lambda: peer.state() == 'active', 'the active node')
 
 
 @pytest.fixture
-def observer():
-    """Yield a node for one test."""
-    made = Observer()
-    yield made
-    made.close()
-
-
-def picture() -> np.ndarray:
-    """Return (HEIGHT, WIDTH, 3) uint8 pixels."""
-    return np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-
-
-def stamped(message: object) -> object:
-    """Return the message with a frame and with a stamp that no clock of this machine shows."""
-    message.header.frame_id = 'optical'
-    message.header.stamp.sec, message.header.stamp.nanosec = 1700000000, 123456789
-    return message
+def peer():
+    """Yield a node of the test's own beside the launched one."""
+    peer = Peer()
+    yield peer
+    peer.close()
 
 
 def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
@@ -150,12 +77,6 @@ def started(**arguments: str) -> tuple['launch.LaunchDescription', list[int]]:
         launch.actions.RegisterEventHandler(ended),
         launch.actions.IncludeLaunchDescription(source, launch_arguments=arguments.items()),
         launch_pytest.actions.ReadyToTest()]), exit_codes
-
-
-@pytest.fixture
-def model_file(tmp_path):
-    """Return a model file of the user's own; made without torch, which is not there with ROS 2."""
-    return Path(shutil.copy(default_model(), tmp_path / 'own.onnx'))
 
 
 @launch_pytest.fixture
@@ -186,80 +107,63 @@ def respawned():
 
 
 @pytest.mark.launch(fixture=respawned)
-def test_a_node_that_died_is_started_anew(observer, respawned):
+def test_a_node_that_died_is_started_anew(peer, respawned):
     """With respawn:=true a second process becomes active."""
     _, process_ids = respawned
-    observer.wait_until_active('/segret')
+    wait_until_active(peer)
     os.kill(process_ids[0], signal.SIGKILL)
     wait_for(lambda: len(process_ids) > 1, 'a second process', START_S)
-    observer.wait_until_active('/segret')
+    wait_until_active(peer)
 
 
 @pytest.mark.launch(fixture=one_camera)
-def test_labels_the_image_of_the_remapped_topic(observer, one_camera):
+def test_labels_the_image_of_the_remapped_topic(peer, one_camera):
     """An image and a camera_info on the camera's own names come back with the labels."""
     _, exit_codes = one_camera
-    labels = observer.collect(Image, '/car/segmentation/label')
-    infos = observer.collect(CameraInfo, '/car/segmentation/camera_info')
-    observer.wait_until_active('/car/eyes')
-    image = stamped(Image(height=HEIGHT, width=WIDTH, encoding='rgb8', step=WIDTH * 3,
-                          data=picture().tobytes()))
-    info = stamped(CameraInfo(height=HEIGHT, width=WIDTH))
-    observer.send_until(
-        [(observer.node.create_publisher(CameraInfo, '/drive/camera_info', 1), info),
-         (observer.node.create_publisher(Image, '/drive/image_raw', 1), image)], labels, infos)
+    labels = peer.listen(Image, '/car/segmentation/label')
+    infos = peer.listen(CameraInfo, '/car/segmentation/camera_info')
+    wait_until_active(peer, '/car/eyes')
+    image, info = street_image(), CameraInfo(height=HEIGHT, width=WIDTH)
+    send_until(peer, [(peer.advertise(CameraInfo, '/drive/camera_info'), info),
+                      (peer.advertise(Image, '/drive/image_raw'), image)], labels, infos)
     assert labels[0].header == image.header
     assert (labels[0].height, labels[0].width) == (HEIGHT, WIDTH)
     assert (labels[0].encoding, labels[0].step, len(labels[0].data)) == (
         'mono8', WIDTH, HEIGHT * WIDTH)
-    assert infos[0].header == info.header
+    assert infos[0].header == image.header
     yield  # here the launch system sends SIGINT
     assert exit_codes == [0]
 
 
 @pytest.mark.launch(fixture=one_camera)
-def test_latches_the_meaning_of_the_labels(observer):
-    """Who subscribes late still gets the class names."""
-    messages = pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
-    observer.wait_until_active('/car/eyes')
-    latched = observer.collect(
-        messages.LabelInfo, '/car/segmentation/label_info',
-        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-    observer.send_until([], latched)
-    classes = [(entry.class_id, entry.class_name) for entry in latched[0].class_map]
-    assert classes == list(enumerate(load_label_set('camvid').names))
-
-
-@pytest.mark.launch(fixture=one_camera)
-def test_the_command_of_the_documentation_shows_the_names(observer):
+def test_the_command_of_the_documentation_shows_the_names(peer):
     """With one QoS option alone `ros2 topic echo` asks for best effort and shows nothing."""
     pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
     text = (Path(__file__).parents[1] / 'docs' / 'contracts.md').read_text().replace('\\\n', '')
     command = re.search(r'^ros2 topic echo .*/segmentation/label_info.*$', text, re.MULTILINE)[0]
-    observer.wait_until_active('/car/eyes')
+    wait_until_active(peer, '/car/eyes')
     result = subprocess.run([*command.replace(' /', ' /car/').split(), '--no-daemon'],
                             capture_output=True, text=True, timeout=START_S)
     assert f'class_name: {load_label_set("camvid").names[0]}' in result.stdout
 
 
 @pytest.mark.launch(fixture=two_cameras)
-def test_arguments_add_cameras_to_a_parameter_file(observer, model_file):
+def test_arguments_add_cameras_to_a_parameter_file(peer, model_file):
     """Each camera's JPEG is labelled, and what no argument names is as in the file."""
-    boxes = {camera: observer.collect(Image, f'/{camera}/segmentation/label')
+    boxes = {camera: peer.listen(Image, f'/{camera}/segmentation/label')
              for camera in ('front', 'rear')}
-    observer.wait_until_active('/segret')
-    jpeg = cv2.imencode('.jpg', picture())[1].tobytes()
-    image = stamped(CompressedImage(format='jpeg', data=jpeg))
-    observer.send_until(
-        [(observer.node.create_publisher(CompressedImage, f'/{camera}/image_raw/compressed', 1),
-          image) for camera in boxes], *boxes.values())
+    wait_until_active(peer)
+    jpeg = cv2.imencode('.jpg', STREET)[1].tobytes()
+    image = CompressedImage(header=new_header(), format='jpeg', data=jpeg)
+    send_until(peer, [
+        (peer.advertise(CompressedImage, f'/{camera}/image_raw/compressed'), image)
+        for camera in boxes], *boxes.values())
     for labels in boxes.values():
         assert labels[0].header == image.header
         assert (labels[0].height, labels[0].width) == (HEIGHT, WIDTH)
-    assert observer.parameters('/segret', [
-        'overlay_alpha', 'model', 'device', 'cameras',
-    ]) == {'overlay_alpha': 0.25, 'model': str(model_file), 'device': 'cpu',
-           'cameras': ['front', 'rear']}
+    expected = {'overlay_alpha': 0.25, 'model': str(model_file), 'device': 'cpu',
+                'cameras': ['front', 'rear']}
+    assert peer.parameters(*expected) == expected
 
 
 def expand(name: str, **arguments: str) -> tuple['launch.LaunchContext', list]:
@@ -391,10 +295,16 @@ def test_the_depth_nodes_are_loaded_with_topics_that_fit(tmp_path):
         'parameters': {'use_sim_time': True}}
 
 
-def test_a_parameter_file_that_is_not_there_is_refused(tmp_path):
-    """The node does not run on defaults instead, and the message names the path."""
-    with pytest.raises(FileNotFoundError, match='no parameter file at .*lost.yaml'):
-        expand('segret.launch.py', params_file=str(tmp_path / 'lost.yaml'))
+@pytest.mark.parametrize('file, arguments, error, message', [
+    ('segret.launch.py', {'params_file': '/lost.yaml'}, FileNotFoundError,
+     'no parameter file at /lost.yaml'),
+    ('segret.launch.py', {'image': '/{camera}/raw'}, ValueError,  # rcl can't parse such a rule
+     'image is /{camera}/raw and cameras is empty.*cameras:='),
+    ('replay.launch.py', {'bag': '/lost_drive'}, FileNotFoundError, 'no bag at /lost_drive')])
+def test_a_wrong_argument_is_refused(file, arguments, error, message):
+    """The message names the value and what to give."""
+    with pytest.raises(error, match=message):
+        expand(file, **arguments)
 
 
 def test_a_parameter_file_may_be_in_the_home_folder(tmp_path, monkeypatch):
@@ -403,12 +313,6 @@ def test_a_parameter_file_may_be_in_the_home_folder(tmp_path, monkeypatch):
     (tmp_path / 'own.yaml').write_text('{}')
     context, (*_, node) = expand('segret.launch.py', params_file='~/own.yaml')
     assert isinstance(node, ros_actions.Node)
-
-
-def test_a_placeholder_needs_the_names_of_the_cameras():
-    """The message tells what to add; rcl would only say that a rule cannot be parsed."""
-    with pytest.raises(ValueError, match='image is /{camera}/raw and cameras is empty.*cameras:='):
-        expand('segret.launch.py', image='/{camera}/raw')
 
 
 @pytest.mark.parametrize('where', ['argument', 'file'])
@@ -420,12 +324,6 @@ def test_several_cameras_need_a_topic_each(tmp_path, where):
     arguments = {'cameras': 'front,rear'} if where == 'argument' else {}
     with pytest.raises(ValueError, match='image is /raw and the cameras are front, rear: give'):
         expand('segret.launch.py', image='/raw', params_file=str(file), **arguments)
-
-
-def test_replay_refuses_a_bag_that_is_not_there(tmp_path):
-    """The message names the path."""
-    with pytest.raises(FileNotFoundError, match='no bag at .*lost_drive'):
-        expand('replay.launch.py', bag=str(tmp_path / 'lost_drive'))
 
 
 def test_replay_names_the_player_that_is_not_installed(tmp_path, monkeypatch):

@@ -55,6 +55,12 @@ def test_the_version_is_that_of_setup(manifest, told: dict) -> None:
     assert (told['name'], told['version']) == (manifest.name, manifest.version)
 
 
+def test_only_extras_require_an_onnxruntime(told: dict) -> None:
+    assert not [name for name in told['install_requires'] if 'onnxruntime' in name]
+    assert {extra for extra, names in told['extras_require'].items()
+            if any('onnxruntime' in name for name in names)} == {'cpu', 'cuda', 'tensorrt'}
+
+
 def test_what_each_entry_point_names_is_there(told: dict) -> None:
     for line in sum(told['entry_points'].values(), []):
         module, name = line.partition(' = ')[2].split(':')

@@ -35,8 +35,8 @@ def run(model: Path, size: tuple[int, int], rate_hz: float, seconds: float,
     :return: for each labelled frame `total` and `STAGES`, in ms; the number of frames sent.
     """
     from diagnostic_msgs.msg import DiagnosticArray
-    sys.path += [str(TESTS), str(TESTS / 'node')]
-    from node_process import image_message, Peer, running_node, values_of
+    sys.path.append(str(TESTS))
+    from live_node import image_message, Peer, running_node, values_of
     from segret_ros.node.stamps import stamp_ns
     from sensor_msgs.msg import Image
     peer, arrived_ns, stages = Peer(), {}, {}

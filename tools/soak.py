@@ -36,8 +36,8 @@ WIDTH, HEIGHT = 1100, 360  # pixels
 def run(minutes: float, folder: Path) -> list[dict]:
     """Run the node and send images; return a sample per camera every 10 s."""
     from builtin_interfaces.msg import Time
-    sys.path += [str(TESTS), str(TESTS / 'node')]
-    from node_process import Diagnostics, noisy_jpegs, Peer, running_node, values_of
+    sys.path.append(str(TESTS))
+    from live_node import Diagnostics, noisy_jpegs, Peer, running_node, values_of
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
     peer = Peer()

@@ -1,15 +1,25 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Fixtures of the node's tests: a peer to talk from."""
+"""Fixtures of the node's tests: a node, and a peer to talk from."""
 
 from collections.abc import Iterator
 import os
 from pathlib import Path
 
-from node_process import Diagnostics, Peer
+from live_node import Diagnostics, NodeProcess, Peer, running_node
 import pytest
 from segret_ros.inference import Segmenter
+
+
+@pytest.fixture(scope='module')
+def node(request: pytest.FixtureRequest, model_file: Path,
+         tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """Run a node for all tests of a module, with its `PARAMETERS`."""
+    parameters = getattr(request.module, 'PARAMETERS', {})
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
+                      **parameters) as node:
+        yield node
 
 
 @pytest.fixture(scope='module')

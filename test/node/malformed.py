@@ -10,7 +10,7 @@ import struct
 import zlib
 
 import cv2
-from node_process import new_header, street
+from live_node import new_header, street
 from pixel_layouts import BYTES_PER_PIXEL, PAIRED
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -59,7 +59,7 @@ def good_image(random: Random) -> Image:
 
 
 def fill(message: Image, random: Random, surplus: int = 0) -> None:
-    """Return an image as many bytes as its sizes say, and some more or less."""
+    """Fill an image with as many bytes as its sizes say, and some more or less."""
     message.data = array.array('B', random.randbytes(message.step * message.height + surplus))
 
 

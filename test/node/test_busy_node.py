@@ -4,35 +4,27 @@
 """More frames than the node can label: the newest wins, and the node stays responsive."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, Inbox, new_header, Peer, running_node, values_of
+from live_node import Diagnostics, Inbox, new_header, Peer
 import numpy as np
 import pytest
-from rcl_interfaces.srv import GetParameters
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 
 BURST = 20
 FRAMES = 8
 # Large enough that a frame takes a good part of a second, though it travels as a small JPEG.
 _, LARGE_JPEG = cv2.imencode('.jpg', np.full((2600, 3600, 3), 90, np.uint8))
 _, SMALL_JPEG = cv2.imencode('.jpg', np.full((45, 61, 3), 90, np.uint8))
+PARAMETERS = {'image_transport': 'compressed'}  # of `node`
+pytestmark = pytest.mark.usefixtures('node')
 
 
 def frame(jpeg: np.ndarray = LARGE_JPEG) -> CompressedImage:
     """Return a frame with a new stamp."""
     return CompressedImage(header=new_header(), format='jpeg', data=jpeg.tobytes())
-
-
-@pytest.fixture(scope='module', autouse=True)
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run a node that takes compressed images."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
-                      image_transport='compressed'):
-        yield
 
 
 @pytest.fixture(scope='module')
@@ -49,17 +41,6 @@ def status(peer: Peer, camera: Publisher) -> Iterator[Inbox]:
     peer.connect(camera, lambda: frame(SMALL_JPEG), status)
     yield status
     peer.close_inbox(status)
-
-
-def test_a_compressed_image_is_labelled_with_its_own_header(peer: Peer, camera: Publisher,
-                                                            status: Inbox) -> None:
-    label = peer.listen(Image, '/segmentation/label')
-    peer.connect(camera, lambda: frame(SMALL_JPEG), label)
-    sent = frame(SMALL_JPEG)
-    message, = peer.ask(camera, sent, label)
-    peer.close_inbox(label)
-    assert message.header == sent.header
-    assert (message.height, message.width, message.encoding) == (45, 61, 'mono8')
 
 
 def test_the_newest_frame_of_a_burst_wins(peer: Peer, camera: Publisher, status: Inbox,
@@ -82,7 +63,7 @@ def test_the_newest_frame_of_a_burst_wins(peer: Peer, camera: Publisher, status:
 
 def test_services_answer_while_frames_are_labelled(peer: Peer, camera: Publisher,
                                                    status: Inbox) -> None:
-    peer.call(GetParameters, 'get_parameters', GetParameters.Request(names=['device']))
+    peer.parameters('device')
     assert peer.set_parameters(overlay_alpha=0.5)[0].successful  # clients are made, none counted
     answers = 0
     for _ in range(FRAMES):
@@ -90,9 +71,7 @@ def test_services_answer_while_frames_are_labelled(peer: Peer, camera: Publisher
         camera.publish(sent)
         while not status.of(sent.header.stamp):
             assert peer.state() == 'active'
-            device, = peer.call(GetParameters, 'get_parameters',
-                                GetParameters.Request(names=['device'])).values
-            assert device.string_value == 'auto'
+            assert peer.parameters('device') == {'device': 'auto'}
             assert peer.set_parameters(overlay_alpha=0.5)[0].successful
             answers += 3
             assert answers < 30_000, 'a frame was not labelled'
@@ -117,20 +96,3 @@ def test_a_transition_ends_the_frame_in_work_and_forgets_the_waiting_one(
     assert peer.change('activate')
     peer.connect(camera, lambda: frame(SMALL_JPEG), peer.listen(
         DiagnosticArray, '/segmentation/status'))
-
-
-@pytest.mark.parametrize('data, reason', [
-    (b'', 'the message holds no data'),
-    (b'no picture', "data of format 'jpeg' are no JPEG or PNG: 10 bytes")])
-def test_data_that_is_no_picture_is_rejected(peer: Peer, camera: Publisher, status: Inbox,
-                                             diagnostics: Diagnostics, data: bytes,
-                                             reason: str) -> None:
-    before = diagnostics.counts('camera')
-    camera.publish(CompressedImage(header=new_header(), format='jpeg', data=data))
-    after = peer.wait_for(
-        lambda: (now := diagnostics.counts('camera'))['rejected'] > before['rejected'] and now,
-        'the count of the bad frame')
-    assert after['failed'] == before['failed'] == 0
-    values = values_of(diagnostics.newest('camera'))
-    assert values['last_problem'].startswith(f'rejected: {reason}')
-    peer.ask(camera, frame(SMALL_JPEG), status)

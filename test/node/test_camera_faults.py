@@ -3,11 +3,10 @@
 
 """Cameras that lie: what a planner is told, and what it gets instead of labels."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, image_message, Peer, pixels_of, running_node, street
+from live_node import Diagnostics, image_message, Peer, pixels_of, running_node, street
 import numpy as np
 import pytest
 from rclpy.publisher import Publisher
@@ -15,13 +14,7 @@ from sensor_msgs.msg import Image
 
 BLACK = np.zeros((45, 61, 3), np.uint8)
 WHITE = np.full((45, 61, 3), 255, np.uint8)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run a node."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file)):
-        yield
+pytestmark = pytest.mark.usefixtures('node')
 
 
 @pytest.fixture
@@ -88,24 +81,21 @@ def test_a_lively_picture_is_valid(peer: Peer, camera: Publisher) -> None:
     assert label is not None and status.message == 'valid'
 
 
-def test_the_log_tells_once_that_a_camera_is_frozen_and_once_that_it_is_not(
+def test_the_log_reports_once_that_a_camera_is_frozen_and_once_that_it_is_not(
         peer: Peer, model_file: Path, tmp_path: Path) -> None:
     with running_node(tmp_path, model=str(model_file), device='cpu', cameras=['roof'],
                       frozen_frames=3) as node:
         status = peer.listen(DiagnosticArray, '/roof/segmentation/status')
         camera = peer.advertise(Image, '/roof/image')
 
-        def logged(text: str) -> list[str]:
-            return [line for line in node.log().splitlines() if text in line]
-
         for _ in range(2):  # frozen twice, but within a minute
             peer.connect(camera, lambda: image_message(lively(len(status)), 'rgb8'), status)
             for _ in range(6):
                 peer.ask(camera, image_message(lively(77), 'rgb8'), status)
             peer.ask(camera, image_message(lively(78), 'rgb8'), status)
-        frozen, = logged('frozen_frames is 3')
+        frozen, = node.lines('frozen_frames is 3')
         assert '[WARN]' in frozen and ': /roof/image: the last 4 frames are the same' in frozen
-        moving, = logged('no longer frozen')
+        moving, = node.lines('no longer frozen')
         assert '[INFO]' in moving
         assert moving.endswith('/roof/image: its images are no longer frozen')
-        assert len(logged('[WARN]')) == 1
+        assert len(node.lines('[WARN]')) == 1

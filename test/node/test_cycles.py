@@ -6,7 +6,7 @@
 from pathlib import Path
 import signal
 
-from node_process import Peer, running_node, street_image
+from live_node import Peer, running_node, street_image
 from sensor_msgs.msg import Image
 
 CYCLES = 100

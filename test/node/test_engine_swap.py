@@ -9,7 +9,7 @@ from pathlib import Path
 import re
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import (
+from live_node import (
     Diagnostics,
     NodeProcess,
     Peer,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, Inbox, NodeProcess, Peer, running_node, street_image
+from live_node import Diagnostics, NodeProcess, Peer, running_node, street_image
 import pytest
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
@@ -33,13 +33,6 @@ def node(model_file: Path, tmp_path: Path, failing: Path) -> Iterator[NodeProces
         yield node
 
 
-def connected(peer: Peer, kind: type, output: str) -> tuple[Publisher, Inbox]:
-    """Return a camera of the node and the inbox of an output, once both are heard."""
-    camera, inbox = peer.advertise(Image, '/image'), peer.listen(kind, f'/segmentation/{output}')
-    peer.connect(camera, street_image, inbox)
-    return camera, inbox
-
-
 def send_until(peer: Peer, camera: Publisher, condition) -> None:
     """Send frames until the condition holds."""
     def sent_and_held() -> bool:
@@ -53,7 +46,7 @@ def test_a_failing_engine_is_opened_anew_on_the_next_device(
         peer: Peer, diagnostics: Diagnostics, node: NodeProcess, failing: Path) -> None:
     label = peer.listen(Image, '/segmentation/label')
     story = peer.listen(DiagnosticArray, '/diagnostics')
-    camera, status = connected(peer, DiagnosticArray, 'status')
+    camera, status = peer.street_camera('status')
     assert diagnostics.values('node')['device'] == 'openvino'
 
     failing.write_text('openvino')
@@ -78,7 +71,7 @@ def test_a_failing_engine_is_opened_anew_on_the_next_device(
 
 def test_a_single_failure_costs_one_frame(peer: Peer, diagnostics: Diagnostics,
                                           node: NodeProcess, failing: Path) -> None:
-    camera, status = connected(peer, DiagnosticArray, 'status')
+    camera, status = peer.street_camera('status')
     failing.write_text('openvino')
     lost, = peer.ask(camera, street_image(), status)
     failing.write_text('')
@@ -93,7 +86,7 @@ def test_a_single_failure_costs_one_frame(peer: Peer, diagnostics: Diagnostics,
 
 def test_all_devices_failing_ends_nothing(peer: Peer, diagnostics: Diagnostics,
                                           node: NodeProcess, failing: Path) -> None:
-    camera, label = connected(peer, Image, 'label')
+    camera, label = peer.street_camera('label')
     failing.write_text('openvino cpu')
     closed = []
 
@@ -119,7 +112,7 @@ def test_a_model_replaced_while_the_engine_is_closed_is_not_read(
     model.write_bytes(model_file.read_bytes())
     with running_node(tmp_path, (PROGRAM, str(failing)), model=str(model), device='cpu',
                       frozen_frames=0):
-        camera, status = connected(peer, DiagnosticArray, 'status')
+        camera, status = peer.street_camera('status')
         model.write_bytes(b'something else')
         failing.write_text('cpu')
         send_until(peer, camera, lambda: status[-1].status[0].message.startswith('closed'))

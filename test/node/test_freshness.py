@@ -9,7 +9,7 @@ import re
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, Peer, running_node, street_image
+from live_node import Diagnostics, Peer, running_node, street_image
 import pytest
 from rosgraph_msgs.msg import Clock
 from segret_ros.node.stamps import NO_CLOCK, staleness

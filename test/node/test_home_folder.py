@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from home_folder import HomeFolder
-from node_process import Peer, running_node, street_image
+from live_node import Peer, running_node, street_image
 from sensor_msgs.msg import Image
 
 ENGINES = Path('.cache/segret_ros/engines')

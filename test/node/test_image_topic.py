@@ -3,12 +3,15 @@
 
 """Which topic images are received on: remapping and the transport, as image_transport has it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
-from node_process import new_header, Peer, running_node, street
+from live_node import new_header, Peer, running_node, street
 import pytest
 import rclpy
+from rclpy.node import Node
 from segret_ros.node.image_topic import camera_info_topic, image_topic
 from segret_ros.node.parameters import Parameters
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -16,22 +19,29 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 RAW, JPEG = Image, CompressedImage
 
 
-def resolve(peer: Peer, rules: list[str], cameras: list[str], transport: str,
-            namespace: str = '') -> list[tuple[str, type]]:
-    """Return name and type of each camera's images, on a node with remapping rules."""
-    parameters = Parameters(cameras=cameras, image_transport=transport)
+@contextmanager
+def resolver(peer: Peer, rules: list[str], namespace: str = '') -> Iterator[Node]:
+    """Yield a node with remapping rules."""
     node = rclpy.create_node('resolver', namespace=namespace, context=peer.node.context,
                              use_global_arguments=False, start_parameter_services=False,
                              cli_args=['--ros-args', *(word for rule in rules
                                                        for word in ('-r', rule))])
     try:
+        yield node
+    finally:
+        node.destroy_node()
+
+
+def resolve(peer: Peer, rules: list[str], cameras: list[str], transport: str,
+            namespace: str = '') -> list[tuple[str, type]]:
+    """Return name and type of each camera's images, on a node with remapping rules."""
+    parameters = Parameters(cameras=cameras, image_transport=transport)
+    with resolver(peer, rules, namespace) as node:
         topics = [image_topic(node, camera, parameters) for camera in cameras]
         for topic in topics:  # the name that is subscribed to is remapped to the full one
             subscription = node.create_subscription(topic.kind, topic.subscribed, print, 1)
             assert subscription.topic_name == topic.name
         return [(topic.name, topic.kind) for topic in topics]
-    finally:
-        node.destroy_node()
 
 
 @pytest.mark.parametrize('rules, transport, expected', [
@@ -103,15 +113,10 @@ def test_rules_count_in_every_way_that_ros_has(peer: Peer, rules: list[str], tra
 def test_the_calibration_is_taken_from_beside_the_images(
         peer: Peer, rules: list[str], cameras: list[str], expected: list[str]) -> None:
     parameters = Parameters(cameras=cameras)
-    node = rclpy.create_node(
-        'resolver', context=peer.node.context, use_global_arguments=False,
-        cli_args=['--ros-args', *(word for rule in rules for word in ('-r', rule))])
-    try:
+    with resolver(peer, rules) as node:
         names = [camera_info_topic(node, camera, image_topic(node, camera, parameters), parameters)
                  for camera in cameras]
         assert [node.resolve_topic_name(name) for name in names] == expected
-    finally:
-        node.destroy_node()
 
 
 @pytest.mark.parametrize('cameras, prefix', [([''], ''), (['front'], '/front')])
@@ -139,7 +144,6 @@ def test_a_rule_that_no_camera_takes_is_reported(peer: Peer, model_file: Path,
                                                  tmp_path: Path) -> None:
     with running_node(tmp_path, remap=('image:=/cam/image_raw',), model=str(model_file),
                       cameras=['front', 'rear']) as node:
-        warning = peer.wait_for(lambda: [line for line in node.log().splitlines()
-                                         if 'image is remapped' in line], 'the warning')[0]
+        warning = peer.wait_for(lambda: node.lines('image is remapped'), 'the warning')[0]
     assert 'image is remapped, but no camera has a topic of that name: remap front/image and ' \
            'rear/image' in warning

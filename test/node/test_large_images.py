@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
-from node_process import image_message, NodeProcess, Peer, running_node, street
+from live_node import image_message, NodeProcess, Peer, running_node, street
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from segret_ros.node.distribution import (

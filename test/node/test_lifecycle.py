@@ -3,23 +3,17 @@
 
 """Every lifecycle transition, through the node's own services."""
 
-from collections.abc import Iterator
 from pathlib import Path
 import re
 
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from lifecycle_msgs.srv import GetAvailableTransitions
-from node_process import Diagnostics, NodeProcess, Peer, running_node, street_image, WAY_TO
+from live_node import Diagnostics, NodeProcess, Peer, running_node, street_image, WAY_TO
 import pytest
 from sensor_msgs.msg import Image
 
-
-@pytest.fixture(scope='module', autouse=True)
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """Run a node that waits for its transitions."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
-                      autostart=False) as node:
-        yield node
+PARAMETERS = {'autostart': False}  # of `node`
+pytestmark = pytest.mark.usefixtures('node')
 
 
 def test_without_autostart_the_node_waits_unconfigured(peer_apart: Peer, model_file: Path,
@@ -31,7 +25,7 @@ def test_without_autostart_the_node_waits_unconfigured(peer_apart: Peer, model_f
         assert (status.level, status.message) == (status.WARN, 'not configured')
 
 
-def test_the_log_tells_each_state(peer: Peer, node: NodeProcess) -> None:
+def test_the_log_reports_each_state(peer: Peer, node: NodeProcess) -> None:
     peer.go_to('active')
     begin = len(node.log())
     assert peer.change('deactivate', 'cleanup', 'configure', 'activate')
@@ -50,7 +44,7 @@ def test_a_state_has_its_topics(peer: Peer, state: str, publishers: int,
     peer.wait_for_topics(publishers, subscriptions)
 
 
-def test_diagnostics_tell_an_inactive_from_an_active_node(peer: Peer,
+def test_diagnostics_report_an_inactive_from_an_active_node(peer: Peer,
                                                           diagnostics: Diagnostics) -> None:
     peer.go_to('inactive')
     status = diagnostics.newest('node')
@@ -65,9 +59,7 @@ def test_diagnostics_tell_an_inactive_from_an_active_node(peer: Peer,
 
 def test_labels_come_only_while_active(peer: Peer) -> None:
     peer.go_to('active')
-    label = peer.listen(Image, '/segmentation/label')
-    camera = peer.advertise(Image, '/image')
-    peer.connect(camera, street_image, label)
+    camera, label = peer.street_camera('label')
     assert peer.change('deactivate')
     unanswered = [street_image() for _ in range(3)]
     for message in unanswered:
@@ -81,8 +73,7 @@ def test_labels_come_only_while_active(peer: Peer) -> None:
 
 def test_counts_begin_anew_with_each_activation(peer: Peer, diagnostics: Diagnostics) -> None:
     peer.go_to('active')
-    label = peer.listen(Image, '/segmentation/label')
-    peer.connect(peer.advertise(Image, '/image'), street_image, label)
+    peer.street_camera('label')
     assert diagnostics.counts('camera')['received'] > 0
     assert peer.change('deactivate', 'activate')
     assert set(diagnostics.counts('camera').values()) == {0}
@@ -132,12 +123,11 @@ def possible(peer: Peer) -> set[int]:
 @pytest.mark.parametrize('state', WAY_TO)
 def test_a_transition_that_does_not_start_here_is_refused(peer: Peer, state: str) -> None:
     peer.go_to(state)
-    label = peer.listen(Image, '/segmentation/label')
     for transition in set(range(256)) - possible(peer):
         assert not peer.change(transition)
     assert peer.state() == state
     if state == 'active':
-        peer.connect(peer.advertise(Image, '/image'), street_image, label)
+        peer.street_camera('label')
 
 
 def test_a_finalized_node_refuses_every_transition(peer_apart: Peer, model_file: Path,

@@ -9,7 +9,7 @@ import time
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, new_header, noisy_jpegs, Peer, running_node, values_of
+from live_node import Diagnostics, new_header, noisy_jpegs, Peer, running_node, values_of
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 

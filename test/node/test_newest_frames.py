@@ -4,8 +4,8 @@
 """The slots between the executor and the worker."""
 
 from collections import Counter
-from collections.abc import Iterator
-import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -20,20 +20,6 @@ def frames() -> Iterator[NewestFrames]:
     frames = NewestFrames({'front': 1, 'rear': 1})
     yield frames
     frames.close()
-
-
-class Taker(threading.Thread):
-    """Takes one frame in a thread of its own."""
-
-    def __init__(self, frames: NewestFrames) -> None:
-        super().__init__(daemon=True)
-        self._frames = frames
-        self.taken: object = 'nothing yet'
-        self.start()
-
-    def run(self) -> None:
-        """Wait for a frame."""
-        self.taken = self._frames.take()
 
 
 def test_the_newest_frame_replaces_the_waiting_one(frames: NewestFrames) -> None:
@@ -104,28 +90,14 @@ def test_a_silent_camera_saves_no_turns_up(frames: NewestFrames) -> None:
     assert served.count('rear') == 5
 
 
-def test_a_camera_alone_is_served_each_time(frames: NewestFrames) -> None:
-    for number in range(3):
-        frames.put('rear', number)
-        assert frames.take() == number
-
-
-def test_take_waits_for_a_frame(frames: NewestFrames) -> None:
-    taker = Taker(frames)
-    taker.join(0.1)
-    assert taker.is_alive()
-    frames.put('rear', 'image')
-    taker.join(WAIT_S)
-    assert taker.taken == 'image'
-
-
-def test_close_wakes_a_waiting_take(frames: NewestFrames) -> None:
-    taker = Taker(frames)
-    taker.join(0.1)
-    assert taker.is_alive()
-    frames.close()
-    taker.join(WAIT_S)
-    assert taker.taken is None
+@pytest.mark.parametrize(('act', 'taken'), [
+    (lambda frames: frames.put('rear', 'image'), 'image'), (NewestFrames.close, None)],
+    ids=['a frame', 'the end'])
+def test_take_waits(frames: NewestFrames, act: Callable, taken: str | None) -> None:
+    future = ThreadPoolExecutor().submit(frames.take)
+    assert not wait([future], 0.1).done
+    act(frames)
+    assert future.result(WAIT_S) == taken
 
 
 def test_close_forgets_what_waits(frames: NewestFrames) -> None:

@@ -3,11 +3,9 @@
 
 """The parameters: what they tell of themselves, and what happens on a wrong value."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, NodeProcess, Peer, pixels_of, running_node, street_image
+from live_node import Diagnostics, NodeProcess, Peer, pixels_of, running_node, street_image
 import numpy as np
 import pytest
 from rcl_interfaces.msg import (
@@ -16,8 +14,7 @@ from rcl_interfaces.msg import (
     ParameterType,
     ParameterValue,
 )
-from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
-from rclpy.parameter import parameter_value_to_python
+from rcl_interfaces.srv import DescribeParameters, SetParameters
 from sensor_msgs.msg import Image
 
 DEFAULTS = {'model': '', 'device': 'auto', 'cameras': [''], 'image_transport': 'raw',
@@ -32,6 +29,16 @@ TYPE_OF = {str: ParameterType.PARAMETER_STRING, list: ParameterType.PARAMETER_ST
            float: ParameterType.PARAMETER_DOUBLE, int: ParameterType.PARAMETER_INTEGER,
            bool: ParameterType.PARAMETER_BOOL}
 TYPES = {name: TYPE_OF[type(default)] for name, default in DEFAULTS.items()}
+FILE = """
+/**:
+  ros__parameters:
+    overlay_alpha: 1
+    camera_timeout: 3
+    cameras: roof
+    priorities: []
+    autostart: false
+"""
+OF_FILE = {'overlay_alpha': 1.0, 'camera_timeout': 3.0, 'cameras': ['roof'], 'priorities': []}
 WRONG = [
     ({'model': '/nowhere/drive.onnx'}, '/nowhere/drive.onnx: no such model file; make a right one '
      'with: segret_export'),
@@ -55,14 +62,7 @@ WRONG = [
     ({'invalid_images': 'hide'}, "parameter invalid_images is 'hide': it must be one of publish, "
      'unknown, drop'),
 ]
-
-
-@pytest.fixture(scope='module')
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """Run a node that waits for its transitions."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
-                      autostart=False) as node:
-        yield node
+PARAMETERS = {'autostart': False}  # of `node`
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_parameters_have_a_type_and_say_what_they_mean(node: NodeProcess, peer: 
         assert ('May change at any time' in descriptor.description) != (name in READ_ON_CONFIGURE)
 
 
-def test_limited_parameters_tell_their_limits(node: NodeProcess, peer: Peer) -> None:
+def test_limited_parameters_report_their_limits(node: NodeProcess, peer: Peer) -> None:
     descriptors = describe(peer)
     limits, = descriptors['overlay_alpha'].floating_point_range
     assert (limits.from_value, limits.to_value) == (0.0, 1.0)
@@ -102,10 +102,7 @@ def test_parameters_have_the_documented_defaults(
     given = {'model', 'autostart'}
     names = [name for name in DEFAULTS if name not in given]
     with running_node(tmp_path, model=str(model_file), autostart=False):
-        values = peer_apart.call(GetParameters, 'get_parameters',
-                                 GetParameters.Request(names=names)).values
-    assert {name: parameter_value_to_python(value) for name, value in zip(names, values)} == {
-        name: DEFAULTS[name] for name in names}
+        assert peer_apart.parameters(*names) == {name: DEFAULTS[name] for name in names}
 
 
 @pytest.mark.parametrize('name, value, reason', [
@@ -134,10 +131,19 @@ def test_a_value_that_can_be_meant_is_taken_in_the_declared_type(
         node: NodeProcess, peer: Peer, right: dict[str, object], name: str, value: object,
         taken: object) -> None:
     assert peer.set_parameters(**{name: value})[0].successful
-    value, = peer.call(GetParameters, 'get_parameters',
-                       GetParameters.Request(names=[name])).values
-    assert value.type == TYPES[name]
-    assert parameter_value_to_python(value) == taken
+    found = peer.parameters(name)[name]
+    assert (found, type(found)) == (taken, type(taken))
+
+
+def test_values_of_a_file_are_taken_in_the_declared_type(peer_apart: Peer, tmp_path: Path) -> None:
+    (tmp_path / 'own.yaml').write_text(FILE)
+    node = NodeProcess(tmp_path, ['--ros-args', '--params-file', str(tmp_path / 'own.yaml')])
+    try:
+        found = peer_apart.parameters(*OF_FILE)
+        assert found == OF_FILE
+        assert [type(value) for value in found.values()] == [float, float, list, list]
+    finally:
+        node.end()
 
 
 @pytest.mark.parametrize('wrong, message', WRONG)
@@ -176,7 +182,7 @@ def test_a_model_that_fails_when_run_fails_configure(
     assert peer.change('configure')
 
 
-def test_diagnostics_tell_why_the_node_is_not_configured(
+def test_diagnostics_report_why_the_node_is_not_configured(
         node: NodeProcess, peer: Peer, right: dict[str, object],
         diagnostics: Diagnostics) -> None:
     peer.set_parameters(device='quantum')
@@ -224,10 +230,7 @@ def test_a_live_value_that_no_rule_allows_is_refused(node: NodeProcess, peer: Pe
 def test_a_live_value_holds_for_the_next_image(node: NodeProcess, peer: Peer,
                                                right: dict[str, object]) -> None:
     assert peer.change('configure', 'activate')
-    camera = peer.advertise(Image, '/image')
-    label = peer.listen(Image, '/segmentation/label')
-    status = peer.listen(DiagnosticArray, '/segmentation/status')
-    peer.connect(camera, street_image, label, status)
+    camera, label, status = peer.street_camera('label', 'status')
     assert peer.set_parameters(min_confidence=1.0)[0].successful
     unsure, = peer.ask(camera, street_image(), label)
     assert np.mean(pixels_of(unsure) == 255) > 0.9
@@ -289,7 +292,7 @@ def test_a_misspelt_parameter_is_reported(tmp_path: Path, peer_apart: Peer) -> N
                       autostart=False) as started:
         peer_apart.wait_for(lambda: 'robot' in started.log(), 'the warnings')
         peer_apart.state()  # it answers when it has said all
-        warnings = [line for line in started.log().splitlines() if '[WARN]' in line]
+        warnings = started.lines('[WARN]')
     assert len(warnings) == 2
     assert "'max_agee' is no parameter of this node and is ignored: did you mean max_age?" \
         in warnings[0]

@@ -3,10 +3,8 @@
 
 """Who gets messages: best effort and reliable cameras, and subscribers that come late."""
 
-from collections.abc import Iterator
-from pathlib import Path
 
-from node_process import ALL, Diagnostics, Peer, pixels_of, running_node, STREET, street_image
+from live_node import ALL, Diagnostics, Peer, pixels_of, STREET, street_image
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -14,13 +12,8 @@ from segret_ros.inference import Segmenter
 from sensor_msgs.msg import Image
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run a node."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), autostart=False):
-        yield
+PARAMETERS = {'autostart': False}  # of `node`
+pytestmark = pytest.mark.usefixtures('node')
 
 
 def activate(peer: Peer, image_reliability: str) -> None:
@@ -35,18 +28,14 @@ def activate(peer: Peer, image_reliability: str) -> None:
 def test_frames_of_a_fitting_camera_are_labelled(peer: Peer, image_reliability: str,
                                                  camera_qos: QoSProfile) -> None:
     activate(peer, image_reliability)
-    label = peer.listen(Image, '/segmentation/label')
-    camera = peer.advertise(Image, '/image', camera_qos)
-    peer.connect(camera, street_image, label)
+    camera, label = peer.street_camera('label', qos=camera_qos)
     for _ in range(5):
         peer.ask(camera, street_image(), label)
 
 
 def test_a_reliable_subscription_gets_nothing_from_a_best_effort_camera(peer: Peer) -> None:
     activate(peer, 'reliable')
-    label = peer.listen(Image, '/segmentation/label')
-    fitting = peer.advertise(Image, '/image', ALL)
-    peer.connect(fitting, street_image, label)
+    fitting, label = peer.street_camera('label')
     camera = peer.advertise(Image, '/image', BEST_EFFORT)
     unanswered = street_image()
     camera.publish(unanswered)
@@ -93,9 +82,7 @@ def test_the_image_subscription_keeps_one_frame(peer: Peer, image_reliability: s
 def test_a_late_subscriber_gets_the_next_label(peer: Peer, segmenter: Segmenter,
                                                qos: QoSProfile) -> None:
     activate(peer, 'best_effort')
-    camera = peer.advertise(Image, '/image')
-    first = peer.listen(Image, '/segmentation/label')
-    peer.connect(camera, street_image, first)
+    camera, first = peer.street_camera('label')
     late = peer.listen(Image, '/segmentation/label', qos)
     earlier = {(message.header.stamp.sec, message.header.stamp.nanosec) for message in first}
     peer.connect(camera, street_image, late)
@@ -107,9 +94,7 @@ def test_a_late_subscriber_gets_the_next_label(peer: Peer, segmenter: Segmenter,
 def test_a_picture_is_published_only_when_somebody_listens(peer: Peer, output: str) -> None:
     """The publisher's own count tells a late subscriber how many messages it missed."""
     activate(peer, 'best_effort')
-    camera = peer.advertise(Image, '/image')
-    label = peer.listen(Image, '/segmentation/label')
-    peer.connect(camera, street_image, label)
+    camera, label = peer.street_camera('label')
     if label.numbers[0] is None:
         pytest.skip('this RMW does not number the messages of a publisher')
     unheard = 10

@@ -13,7 +13,7 @@ import time
 import xml.etree.ElementTree as ET
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import image_message, NodeProcess, Peer, running_node, street
+from live_node import image_message, Peer, street
 import pytest
 from segret_ros.files.share import share_directory
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -26,14 +26,8 @@ OPTIONAL = {
     *(() if find_spec('type_description_interfaces') else ['/segret/get_type_description']),
 }
 OTHER_TRANSPORT = {'raw': '/image/compressed', 'compressed': '/image'}
-
-
-@pytest.fixture(scope='module', autouse=True)
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """Run a node that waits for its transitions, on simulated time."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), autostart=False,
-                      use_sim_time=True) as node:
-        yield node
+PARAMETERS = {'autostart': False, 'use_sim_time': True}  # of `node`
+pytestmark = pytest.mark.usefixtures('node')
 
 
 def granted(kind: str, right: str) -> set[str]:

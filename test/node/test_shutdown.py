@@ -8,7 +8,7 @@ import signal
 import time
 
 from lifecycle_msgs.msg import Transition
-from node_process import image_message, Peer, running_node, street, WAY_TO
+from live_node import image_message, Peer, running_node, street, WAY_TO
 import pytest
 from sensor_msgs.msg import Image
 from waiting import wait_for

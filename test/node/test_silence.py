@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from node_process import Diagnostics, NodeProcess, OUTPUTS, Peer, running_node, street_image
+from live_node import Diagnostics, NodeProcess, OUTPUTS, Peer, running_node, street_image
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from segret_ros.node import silence
@@ -55,13 +55,11 @@ def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
 
 def warnings(node: NodeProcess, camera: str = '') -> list[str]:
     """Return the warnings in the log, of all cameras or of one."""
-    return [line for line in node.log().splitlines()
-            if '[WARN]' in line and f' [segret]: /{camera}' in line]
+    return [line for line in node.lines('[WARN]') if f' [segret]: /{camera}' in line]
 
 
 def test_the_log_names_all_topics_of_each_camera_at_activation(node: NodeProcess) -> None:
-    lines = [line.partition(']: active: ')[2] for line in node.log().splitlines()
-             if ']: active: ' in line]
+    lines = [line.partition(']: active: ')[2] for line in node.lines(']: active: ')]
     for camera, line in zip(OFFERED, lines, strict=True):
         received, _, published = line.partition(' -> ')
         assert received == f'/{camera}/image (sensor_msgs/msg/Image) and /{camera}/camera_info'
@@ -78,7 +76,7 @@ def statuses(node: NodeProcess, diagnostics: Diagnostics) -> dict[str, Diagnosti
 
 
 @pytest.mark.parametrize('camera', REASONS)
-def test_one_warning_tells_why_nothing_comes(
+def test_one_warning_reports_why_nothing_comes(
         node: NodeProcess, statuses: dict[str, DiagnosticStatus], camera: str) -> None:
     status = statuses[camera]
     assert status.message.startswith(
@@ -122,7 +120,7 @@ def test_images_that_come_after_all_are_reported(peer: Peer, model_file: Path,
 
         def told() -> list[str]:
             camera.publish(street_image())
-            return [line for line in node.log().splitlines() if 'images are arriving' in line]
+            return node.lines('images are arriving')
 
         line, = peer.wait_for(told, 'the end of the trouble')
         assert '[INFO]' in line and line.endswith('/late/image: images are arriving')

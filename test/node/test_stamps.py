@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builtin_interfaces.msg import Time
-from node_process import Diagnostics, Peer, running_node, street_image
+from live_node import Diagnostics, Peer, running_node, street_image
 import pytest
 from segret_ros.node.stamps import StampCheck
 from sensor_msgs.msg import Image
@@ -40,7 +40,7 @@ def test_stamps_that_advance_are_none(stamps_ns: list[int]) -> None:
 
 
 @pytest.mark.parametrize('sec, problem', [(0, ZERO), (1_700_000_000, SAME)])
-def test_the_node_tells_it_once_and_keeps_the_headers(
+def test_the_node_reports_it_once_and_keeps_the_headers(
         peer: Peer, model_file: Path, tmp_path: Path, sec: int, problem: str) -> None:
     diagnostics = Diagnostics(peer)
     label = peer.listen(Image, '/segmentation/label')
@@ -55,15 +55,12 @@ def test_the_node_tells_it_once_and_keeps_the_headers(
 
     with running_node(tmp_path, model=str(model_file), device='cpu', frozen_frames=0,
                       camera_timeout=60.0) as node:
-        def told(text: str) -> list[str]:
-            return [line for line in node.log().splitlines() if text in line]
-
         def told_after_another(text: str) -> list[str]:
             message = frame()
             camera.publish(message)
             peer.wait_for(lambda: [found for found in label if found.header == message.header],
                           'the label with the header of its image')
-            return told(text)
+            return node.lines(text)
 
         peer.connect(camera, frame, label)
         peer.wait_for(lambda: told_after_another(problem), 'the warning')
@@ -80,7 +77,7 @@ def test_the_node_tells_it_once_and_keeps_the_headers(
             return told_after_another('the stamps advance again')
 
         peer.wait_for(advancing, 'the end of the trouble')
-        assert len(told(problem)) == 1
+        assert len(node.lines(problem)) == 1
         assert diagnostics.values('camera')['stamp_problem'] == ''
     peer.close_inbox(label)
     peer.node.destroy_publisher(camera)

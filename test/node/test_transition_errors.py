@@ -8,9 +8,8 @@ from pathlib import Path
 import re
 
 from lifecycle_msgs.msg import TransitionEvent
-from node_process import Diagnostics, Inbox, NodeProcess, Peer, running_node, street_image
+from live_node import Diagnostics, Inbox, NodeProcess, Peer, running_node
 import pytest
-from sensor_msgs.msg import Image
 
 BROKEN = str(Path(__file__).with_name('broken_node.py'))
 
@@ -30,15 +29,7 @@ def goals(events: Inbox) -> list[str]:
 
 def errors(node: NodeProcess) -> list[str]:
     """Return the errors in the log."""
-    return [line.partition(' [segret]: ')[2] for line in node.log().splitlines()
-            if '[ERROR]' in line]
-
-
-def has_no_topics(peer: Peer) -> bool:
-    """Return whether the node neither publishes nor takes anything of a camera."""
-    return not any(peer.node.count_publishers(f'/segmentation/{output}')
-                   for output in ('label', 'confidence', 'status')) and not any(
-        peer.node.count_subscribers(topic) for topic in ('/image', '/camera_info'))
+    return [line.partition(' [segret]: ')[2] for line in node.lines('[ERROR]')]
 
 
 def test_an_error_in_activation_is_reported_and_undone(
@@ -60,7 +51,7 @@ def test_an_error_in_activation_is_reported_and_undone(
         assert '.c:' not in line and '.cpp:' not in line  # no places in ROS 2's sources
         status = diagnostics.newest('node')
         assert (status.level, status.message) == (status.ERROR, line)
-        peer.wait_for(lambda: has_no_topics(peer), 'the end of its topics')
+        peer.wait_for_topics(0, 0)
         assert node.threads() > 0 and 'Traceback' not in node.log()
         assert peer.change('configure')  # as often as wanted
         assert diagnostics.newest('node').message == 'not activated'
@@ -73,7 +64,7 @@ def test_an_error_in_configuration_leaves_no_topics(peer: Peer, model_file: Path
         line, = peer.wait_for(lambda: errors(node), 'the error')
         assert line.startswith('not configured: ')
         assert peer.state() == 'unconfigured'
-        peer.wait_for(lambda: has_no_topics(peer), 'the end of its topics')
+        peer.wait_for_topics(0, 0)
 
 
 @pytest.mark.parametrize('transition, failed', [
@@ -94,11 +85,9 @@ def test_any_transition_that_raises_is_reported_and_can_be_made_again(
         assert peer.state() == 'unconfigured'
         assert errors(node) == [f'{failed}: {transition} is broken']
         assert diagnostics.newest('node').message == f'{failed}: {transition} is broken'
-        peer.wait_for(lambda: has_no_topics(peer), 'the end of its topics')
+        peer.wait_for_topics(0, 0)
         assert peer.change('configure', 'activate')
-        label = peer.listen(Image, '/segmentation/label')
-        camera = peer.advertise(Image, '/image')
-        peer.connect(camera, street_image, label)
+        peer.street_camera('label')
         assert diagnostics.newest('node').message == 'active'
 
 

@@ -67,16 +67,6 @@ def test_profiles_hold_what_the_schema_knows(name: str, space: str, root: str,
     assert strangers(profile, space, known) == []
 
 
-@pytest.mark.parametrize('text, stranger', [
-    ('<Internal><FragmentSize/></Internal>', 'Internal/{https://cdds.io/config}FragmentSize'),
-    ('<Internal><SocketReceiveBufferSize least="1B"/></Internal>',
-     'SocketReceiveBufferSize/@least'),
-    ('<General><MaxMessageSize xmlns=""/></General>', 'General/MaxMessageSize')])
-def test_a_stranger_is_found(text: str, stranger: str) -> None:
-    domain = ET.fromstring(f'<Domain xmlns="https://cdds.io/config">{text}</Domain>')
-    assert strangers(domain, CYCLONE_DDS, CYCLONE_DDS_KNOWS) == [stranger]
-
-
 def test_a_fragment_of_cyclone_dds_fits_a_message_and_a_message_a_packet(
         cyclone_dds: ET.Element) -> None:
     fragment, message = (size_bytes(cyclone_dds.findtext(f'.//{CYCLONE_DDS}{name}'))

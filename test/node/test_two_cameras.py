@@ -3,11 +3,9 @@
 
 """Several cameras in one node: each has its own topics."""
 
-from collections.abc import Iterator
-from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from node_process import Diagnostics, image_message, Peer, pixels_of, running_node, street
+from live_node import Diagnostics, image_message, Peer, pixels_of, street
 import numpy as np
 import pytest
 from segret_ros.inference import Segmenter
@@ -15,14 +13,8 @@ from sensor_msgs.msg import Image
 
 CAMERAS = ('front', 'side/left')
 PICTURES = {'front': street(45, 61), 'side/left': street(30, 80)[:, ::-1]}
-
-
-@pytest.fixture(scope='module', autouse=True)
-def node(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run a node with two cameras."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file),
-                      cameras=list(CAMERAS)):
-        yield
+PARAMETERS = {'cameras': list(CAMERAS)}  # of `node`
+pytestmark = pytest.mark.usefixtures('node')
 
 
 def test_each_camera_gets_its_own_labels(peer: Peer, segmenter: Segmenter) -> None:

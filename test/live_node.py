@@ -23,10 +23,10 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -77,6 +77,10 @@ class NodeProcess:
     def log(self) -> str:
         """Return what the node has written so far."""
         return self._log.read_text()
+
+    def lines(self, text: str) -> list[str]:
+        """Return the lines that the node has written with a text in them."""
+        return [line for line in self.log().splitlines() if text in line]
 
     def threads(self) -> int:
         """Return the number of the node's threads."""
@@ -143,6 +147,7 @@ class Peer:
     """A node of the tests' own, which sees only the topics of the node under test."""
 
     def __init__(self) -> None:
+        self.node_name = '/segret'  # full name of the node under test
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self.node = rclpy.create_node('peer', context=self._context)
@@ -195,6 +200,14 @@ class Peer:
         raise AssertionError(f'{sent} frames were sent, but nothing came back on '
                              f'{[box.subscription.topic_name for box in inboxes if not box]}')
 
+    def street_camera(self, *outputs: str, qos: QoSProfile = ALL) -> tuple[Any, ...]:
+        """Return a camera of the node and the inboxes of outputs, once all are connected."""
+        camera = self.advertise(Image, '/image', qos)
+        inboxes = [self.listen(DiagnosticArray if output == 'status' else Image,
+                               f'/segmentation/{output}') for output in outputs]
+        self.connect(camera, street_image, *inboxes)
+        return camera, *inboxes
+
     def ask(self, publisher: Publisher, frame: Any, *inboxes: Inbox) -> list:
         """Send a frame and return each inbox's message with the frame's stamp."""
         publisher.publish(frame)
@@ -218,7 +231,7 @@ class Peer:
 
     def _client(self, kind: type, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = self.node.create_client(kind, f'/segret/{service}')
+            self._clients[service] = self.node.create_client(kind, f'{self.node_name}/{service}')
         client = self._clients[service]
         self.wait_for(client.service_is_ready, f'the service {service}')
         return client
@@ -256,6 +269,12 @@ class Peer:
             all(self.node.count_subscribers(topic) == subscriptions
                 for topic in ('/image', '/camera_info')),
             f'{publishers} publishers of each output and {subscriptions} subscriptions')
+
+    def parameters(self, *names: str) -> dict[str, Any]:
+        """Return the values of parameters of the node."""
+        values = self.call(GetParameters, 'get_parameters',
+                           GetParameters.Request(names=names)).values
+        return dict(zip(names, map(parameter_value_to_python, values)))
 
     def set_parameters(self, **values: object) -> list[SetParametersResult]:
         """Set parameters of the node and return the result of each."""
