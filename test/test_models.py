@@ -19,7 +19,7 @@ def test_nano_is_the_default() -> None:
 
 
 @pytest.mark.parametrize('path', MODELS, ids=lambda path: path.stem)
-def test_a_model_and_its_card_tell_the_same(path: Path) -> None:
+def test_a_model_and_its_card_report_the_same(path: Path) -> None:
     info, card = Model.load(path).info, path.with_suffix('.md').read_text()
     assert info.labels == load_label_set('camvid')
     assert path.stem == f'segret_{info.variant}_camvid'

@@ -62,7 +62,7 @@ class Found:
     :param provider: `CUDA` or `TENSORRT`.
     :param wheels: versions of those of `onnxruntime` and `onnxruntime-gpu` that are installed.
     :param providers: of ONNX Runtime.
-    :param cuda: major version that ONNX Runtime was built for; 0 where it does not tell.
+    :param cuda: major version that ONNX Runtime was built for; 0 where unknown.
     :param missing: file names of the libraries that the provider needs and nobody finds.
     :param extras: the wheel brings the libraries of CUDA and cuDNN if asked to.
     """
@@ -211,7 +211,7 @@ def _driver_lacks(driver: Driver, cuda: int, library: str, package: str) -> list
     """
     Return what is missing of the driver.
 
-    :param cuda: that the library needs, a major version; 0 where it does not tell.
+    :param cuda: that the library needs, a major version; 0 where unknown.
     """
     if not driver.cuda:
         return [Lack(f'the NVIDIA driver is missing ({driver.trouble})', _remedy(

@@ -73,7 +73,7 @@ def open_engine(model: Model, device: str, streams: int | None = None,
     Load a model on a device.
 
     :param device: one of `device.DEVICES`; only `auto` may fall back.
-    :param streams: of a CPU: so many images at once, from as many threads, on a core each, which
+    :param streams: images at once on a CPU, each from a thread and on a core of its own, which
         takes longer for one image and less for many. None: one image at a time, on all cores.
     :param built: folder that `build_engine` has filled for the same arguments, on this machine
         with the same libraries; None: what takes building is built now, and not cached.

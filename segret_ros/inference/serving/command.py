@@ -32,9 +32,9 @@ def arguments_parser() -> Parser:
     commands = parser.add_subparsers(dest='command', required=True)
     build = commands.add_parser(
         'build', help='build an engine ahead, as for a container image',
-        description="Build a model file's engine anew, compare its labels with those of the "
-                    'float32 network, and cache it with the result. Exit code 2 means that it '
-                    'failed the parity check.')
+        description="Build a model file's engine even if it is cached, compare its labels with "
+                    'those of the float32 network, and cache it with the result. Exit code 2 '
+                    'means that it failed the parity check.')
     build.add_argument('model', type=Path, metavar='MODEL.onnx', help='model file')
     build.add_argument('--device', default='auto',
                        help=f'{DEVICES} (default: auto, the best that works here)')

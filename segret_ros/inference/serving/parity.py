@@ -96,7 +96,7 @@ def frames_of(model: Model, most: int | None = None) -> list[ParityFrame]:
     """
     Return the frames of a model; for an older one, which has none, the shipped model's images.
 
-    :param most: only so many, the first; None: all.
+    :param most: how many of them, the first ones; None: all.
     :raises ModelError: for corrupt frames.
     """
     return model.parity_frames[:most] or labelled(shipped_images()[:most], model)

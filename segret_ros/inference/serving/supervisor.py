@@ -259,7 +259,7 @@ class Supervisor:
         engine = self._open_cached(build.device, cache=build.cache)
         if engine is None:
             raise ModelError(f'{self._model.path}: the engine that was built for {build.device} '
-                             f'is no longer in {build.cache.folder}, or not as it was built')
+                             f'is no longer in {build.cache.folder}, or has changed')
         return engine
 
     def _open_fallback(self, device: str) -> Engine:

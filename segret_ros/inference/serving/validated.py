@@ -87,7 +87,7 @@ def open_cached_engine(model: Model, device: str, cache: EngineCache, streams: i
     except DeviceError:
         raise
     except Exception as error:  # libraries have many types for what they throw
-        logger.warning('%s: the cached engine is unusable (%s): it is built anew', entry.folder,
+        logger.warning('%s: the cached engine is unusable (%s): it is rebuilt', entry.folder,
                        reason(error))
         return None
     _check(model, device, entry.parity, allow_unproven)
@@ -99,7 +99,7 @@ def build_validated_engine(model: Model, device: str, streams: int | None, cache
                            on_phase: Callable[[str], None] = lambda phase: None
                            ) -> tuple[Engine, Entry]:
     """
-    Build an engine anew, validate it and cache it with the result, whether it passes or not.
+    Build an engine, validate it and cache it with the result, whether it passes or not.
 
     :param device: one of `device.DEVICES`, not `auto`.
     :param frames: to validate it on, besides those of `frames_of`.

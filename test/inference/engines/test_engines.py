@@ -76,7 +76,7 @@ def test_threads_may_share_an_engine(network_file: Path, device: str, streams: i
         np.testing.assert_array_equal(found, [logits] * 20)
 
 
-def test_an_engine_tells_its_name(network_file: Path) -> None:
+def test_an_engine_reports_its_name(network_file: Path) -> None:
     assert open_engine(Model.load(network_file), 'cpu').name.startswith('ONNX Runtime 1.')
     assert open_engine(Model.load(network_file), 'openvino').name.startswith('OpenVINO 20')
 

@@ -55,10 +55,6 @@ def hidden(cache: EngineCache) -> list[Path]:
     return list(cache.folder.glob(f'{HIDDEN}*'))
 
 
-def never(*arguments) -> None:
-    raise AssertionError('it is built although it is kept')
-
-
 @pytest.mark.parametrize('device', ['openvino', 'cpu'])
 def test_an_engine_is_built_once(parity_file: Path, cache: EngineCache, is_right: Callable,
                                  monkeypatch: pytest.MonkeyPatch, device: str) -> None:
@@ -67,14 +63,14 @@ def test_an_engine_is_built_once(parity_file: Path, cache: EngineCache, is_right
     content = {path.name: path.read_bytes() for path in entry.folder.iterdir()}
     assert content.keys() == ({ENTRY, BUILT} if device == 'openvino' else {ENTRY})
     assert entry.size_bytes == sum(map(len, content.values()))
-    monkeypatch.setattr(validated, 'build_engine', never)
+    monkeypatch.setattr(validated, 'build_engine', lambda *_: pytest.fail('built again'))
     assert is_right(open_validated_engine(Model.load(parity_file), device, cache=cache))
     assert {path.name: path.read_bytes() for path in entry.folder.iterdir()} == content
     assert cache.entries() == [replace(entry, last_used=cache.entries()[0].last_used)]
     assert hidden(cache) == []
 
 
-def test_the_entry_tells_all_that_it_is_found_by(parity_file: Path, built: Entry) -> None:
+def test_the_entry_reports_all_that_it_is_found_by(parity_file: Path, built: Entry) -> None:
     assert built.key == key_of(Model.load(parity_file), DEVICE)
     assert EngineCache(built.folder.parent).entries() == [built]
     assert built.parity.frames == 3 and not built.parity.problem()
@@ -181,7 +177,7 @@ def test_two_builders_at_once(parity_file: Path, cache: EngineCache, is_right: C
         assert build.wait(120) and (build.phase, build.error, build.uncached) == ('done', '', '')
         build.stop()
     assert len(cache.entries()) == 1 and hidden(cache) == []
-    monkeypatch.setattr(validated, 'build_engine', never)
+    monkeypatch.setattr(validated, 'build_engine', lambda *_: pytest.fail('built again'))
     assert is_right(open_validated_engine(Model.load(parity_file), DEVICE, cache=cache))
 
 
@@ -255,7 +251,7 @@ def test_an_engine_that_cannot_be_read_this_time_stays(
     assert cache.find(KEY) is not None
 
 
-def test_what_cannot_be_removed_is_told(cache: EngineCache,
+def test_what_cannot_be_removed_is_reported(cache: EngineCache,
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     folder = made_up(cache, KEY)
 
@@ -269,7 +265,7 @@ def test_what_cannot_be_removed_is_told(cache: EngineCache,
     assert len(cache.entries()) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told_once(
+def test_a_folder_that_cannot_be_written_is_reported_once(
         parity_file: Path, tmp_path: Path, is_right: Callable,
         caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / 'file').write_text('no folder')
@@ -284,7 +280,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(
     assert cache.entries() == []
 
 
-def test_a_disk_that_is_full_is_told(parity_file: Path, cache: EngineCache) -> None:
+def test_a_disk_that_is_full_is_reported(parity_file: Path, cache: EngineCache) -> None:
     command = [sys.executable, '-m', 'segret_ros.inference.serving.command', 'build',
                str(parity_file), '--device', DEVICE, '--cache', str(cache.folder)]
     ran = subprocess.run(

@@ -75,7 +75,7 @@ def test_auto_builds_for_the_best_device(engine, cache: EngineCache, parity_file
     assert [entry.key.device for entry in cache.entries()] == ['openvino']
 
 
-def test_an_engine_that_fails_is_kept_and_told(engine, cache: EngineCache, changed_file: Path
+def test_an_engine_that_fails_is_kept_and_reported(engine, cache: EngineCache, changed_file: Path
                                                ) -> None:
     code, output, errors = engine('build', changed_file, '--device', 'cpu')
     problem = cache.entries()[0].parity.problem()
@@ -86,7 +86,7 @@ def test_an_engine_that_fails_is_kept_and_told(engine, cache: EngineCache, chang
     assert f'no, refused: {problem}' in engine('list')[1]
 
 
-def test_engines_of_another_machine_are_told(engine, built: Entry, keep: Callable[..., Entry]
+def test_engines_of_another_machine_are_reported(engine, built: Entry, keep: Callable[..., Entry]
                                              ) -> None:
     libraries = {**built.key.libraries, 'openvino': '2023.0'}
     for changes in ({'hardware': 'Another CPU'}, {'streams': 4}, {'libraries': libraries},
@@ -112,7 +112,7 @@ def test_images_of_the_users_own(engine, cache: EngineCache, parity_file: Path, 
     (('MODEL', '--device', 'toaster'), "no device 'toaster'"),
     (('MODEL', '--device', 'cuda'), "'cuda' can't be used"),
     (('MODEL', '--frames', 'nowhere'), 'nowhere: no such folder of images')])
-def test_a_mistake_is_told_in_one_line(engine, parity_file: Path, arguments: tuple[str, ...],
+def test_a_mistake_is_reported_in_one_line(engine, parity_file: Path, arguments: tuple[str, ...],
                                        text: str) -> None:
     code, output, errors = engine(
         'build', *(parity_file if word == 'MODEL' else word for word in arguments))
