@@ -99,7 +99,7 @@ def test_unsure_pixels_need_the_confidence(network_file: Path, sure: Segmentatio
 
 @pytest.mark.parametrize('min_confidence', [0.0, 0.9])
 def test_the_label_is_reported_as_soon_as_it_is_final(segmenter: Segmenter,
-                                                  min_confidence: float) -> None:
+                                                      min_confidence: float) -> None:
     told, listened_s = [], []
 
     def note(label: np.ndarray) -> None:

@@ -45,7 +45,7 @@ def test_a_state_has_its_topics(peer: Peer, state: str, publishers: int,
 
 
 def test_diagnostics_report_an_inactive_from_an_active_node(peer: Peer,
-                                                          diagnostics: Diagnostics) -> None:
+                                                            diagnostics: Diagnostics) -> None:
     peer.go_to('inactive')
     status = diagnostics.newest('node')
     assert (status.level, status.message) == (status.WARN, 'not activated')

@@ -137,7 +137,7 @@ class EngineCache:
     def entries(self) -> list[Entry]:
         """List all engines whose entry can be read, the last used one first."""
         entries = []
-        for folder in self._entry_folders():
+        for folder in self.folders():
             with suppress(ValueError, OSError):  # replaced when it is asked for
                 entries.append(read_entry(folder))
         return sorted(entries, key=lambda entry: -entry.last_used)
@@ -157,18 +157,8 @@ class EngineCache:
             raise CacheError(f"{folder}: it can't be removed ({error.strerror or error})"
                              ) from error
 
-    def remove_all(self) -> int:
-        """
-        Remove all engines, corrupt ones too, and return their number.
-
-        :raises CacheError: when that is not allowed.
-        """
-        folders = self._entry_folders()
-        for folder in folders:
-            self.remove(folder)
-        return len(folders)
-
-    def _entry_folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
+        """List the folders of all engines, corrupt ones too."""
         if not self.folder.is_dir():
             return []
         return sorted(path for path in self.folder.iterdir()
@@ -177,7 +167,7 @@ class EngineCache:
 
     def _make_room(self, newest: Path) -> None:
         """Remove the least recently used engines, corrupt ones too, of what is too much."""
-        sizes = {folder: _size_bytes(folder) for folder in self._entry_folders()}
+        sizes = {folder: _size_bytes(folder) for folder in self.folders()}
         for folder in sorted(sizes.keys() - {newest}, key=_last_used):
             if sum(sizes.values()) <= self.most_bytes:
                 break

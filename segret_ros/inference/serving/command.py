@@ -98,15 +98,16 @@ def build(arguments: argparse.Namespace, cache: EngineCache) -> str:
 
 def clear(arguments: argparse.Namespace, cache: EngineCache) -> str:
     """Remove engines; return the line for the terminal."""
-    if arguments.all:
-        return f'{cache.folder}: {cache.remove_all()} removed'
     file = arguments.model
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ''
-    entries = [entry for entry in cache.entries()
-               if entry.key.model == file.stem or entry.key.model_sha256 == sha256]
-    for entry in entries:
-        cache.remove(entry.folder)
-    return f'{cache.folder}: {len(entries)} removed'
+    if arguments.all:
+        folders = cache.folders()
+    else:
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ''
+        folders = [entry.folder for entry in cache.entries()
+                   if entry.key.model == file.stem or entry.key.model_sha256 == sha256]
+    for folder in folders:
+        cache.remove(folder)
+    return f'{cache.folder}: {len(folders)} removed'
 
 
 def main() -> int:

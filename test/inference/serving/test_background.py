@@ -81,11 +81,11 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BackgroundBuild]]:
         build.stop()
 
 
-def test_the_process_reports_its_phases(parity_file: Path, cache: EngineCache,
+def test_the_process_reports_its_phases(model_file: Path, cache: EngineCache,
                                         tmp_path: Path) -> None:
     (tmp_path / 'onnxruntime.py').write_text('raise RuntimeError("of the working directory")')
     process, channel = started(CHILD, tmp_path / 'spare', tmp_path)
-    channel.send((Model.load(parity_file), 'cpu', cache))
+    channel.send((Model.load(model_file), 'cpu', cache))
     phases = [channel.recv() for _ in range(4)]
     assert process.wait(WAIT_S) == 0
     assert phases == [{'phase': 'building'}, {'phase': 'comparing'}, {'phase': 'caching'},
@@ -94,11 +94,11 @@ def test_the_process_reports_its_phases(parity_file: Path, cache: EngineCache,
 
 
 def test_the_process_ends_with_the_one_that_waits_for_it(
-        parity_file: Path, cache: EngineCache, tmp_path: Path) -> None:
+        model_file: Path, cache: EngineCache, tmp_path: Path) -> None:
     spare = tmp_path / 'spare'
     spare.mkdir()
     process, channel = started((sys.executable, '-c', STUCK), spare, tmp_path)
-    channel.send((Model.load(parity_file), DEVICE, cache))
+    channel.send((Model.load(model_file), DEVICE, cache))
     assert channel.recv() == {'phase': 'building'}
     assert process.poll() is None
     channel.close()  # as the end of the other process does, even by SIGKILL
@@ -107,10 +107,10 @@ def test_the_process_ends_with_the_one_that_waits_for_it(
 
 
 def test_a_cached_engine_leaves_no_spare_folder(
-        parity_file: Path, cache: EngineCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        model_file: Path, cache: EngineCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ) -> None:
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
-    build = BackgroundBuild(Model.load(parity_file), DEVICE, cache)
+    build = BackgroundBuild(Model.load(model_file), DEVICE, cache)
     assert [*tmp_path.glob('segret_engine.*')]
     assert build.wait(WAIT_S)
     assert (build.phase, build.error) == ('done', '')
@@ -118,23 +118,23 @@ def test_a_cached_engine_leaves_no_spare_folder(
     build.stop()
 
 
-def test_a_build_reports_why_it_fails(parity_file: Path, cache: EngineCache,
-                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    build = BackgroundBuild(Model.load(parity_file), 'cuda', cache)
+def test_a_build_reports_why_it_fails(model_file: Path, cache: EngineCache,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    build = BackgroundBuild(Model.load(model_file), 'cuda', cache)
     assert build.wait(WAIT_S) and "device 'cuda' can't be used" in build.error
     build.stop()
     monkeypatch.setattr(background, 'CHILD', ('/no/such/program',))
     with pytest.raises(ModelError, match='no process can be started to build its engine'):
-        BackgroundBuild(Model.load(parity_file), DEVICE, cache)
+        BackgroundBuild(Model.load(model_file), DEVICE, cache)
 
 
 def test_without_a_cache_the_other_process_builds_all_the_same(
-        parity_file: Path, unwritable: EngineCache, is_right: Callable,
+        model_file: Path, unwritable: EngineCache, is_right: Callable,
         monkeypatch: pytest.MonkeyPatch, builds: list[BackgroundBuild],
         caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(supervisor, 'PATIENCE_S', WAIT_S)
     monkeypatch.setattr(validated, 'build_engine', lambda *arguments: pytest.fail('built here'))
-    engine = Supervisor(Model.load(parity_file), DEVICE, cache=unwritable)
+    engine = Supervisor(Model.load(model_file), DEVICE, cache=unwritable)
     assert engine.device == DEVICE and is_right(engine)
     assert "can't be cached there (Not a directory)" in caplog.text
     assert 'the engine is built at each start' in caplog.text
@@ -145,34 +145,34 @@ def test_without_a_cache_the_other_process_builds_all_the_same(
 
 
 def test_a_model_replaced_during_the_build_does_not_reach_it(
-        parity_file: Path, changed_file: Path, cache: EngineCache, tmp_path: Path,
+        model_file: Path, wrong_model: Path, cache: EngineCache, tmp_path: Path,
         is_right: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = tmp_path / 'gate'
     use_child(monkeypatch, LATE.format(gate=str(gate)))
     path = tmp_path / 'model.onnx'
-    shutil.copy(parity_file, path)
+    shutil.copy(model_file, path)
     build = BackgroundBuild(Model.load(path), DEVICE, cache)
-    shutil.copy(changed_file, path)
+    shutil.copy(wrong_model, path)
     gate.touch()
     assert build.wait(WAIT_S) and not build.error
     entry, = cache.entries()
     assert not entry.parity.problem()
-    assert is_right(open_engine(Model.load(parity_file), DEVICE, built=entry.folder))
+    assert is_right(open_engine(Model.load(model_file), DEVICE, built=entry.folder))
     build.stop()
 
 
 def test_a_refused_fallback_leaves_no_build_behind(
-        changed_file: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch,
+        wrong_model: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch,
         builds: list[BackgroundBuild]) -> None:
     use_child(monkeypatch, STUCK)
     monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
     with pytest.raises(ParityError, match='on cpu'):
-        Supervisor(Model.load(changed_file), DEVICE, cache=cache)
+        Supervisor(Model.load(wrong_model), DEVICE, cache=cache)
     assert len(builds) == 1 and builds[0].wait(0)
 
 
 def test_close_waits_for_the_engine_that_is_being_loaded(
-        parity_file: Path, filled: EngineCache, built: Entry, monkeypatch: pytest.MonkeyPatch
+        model_file: Path, filled: EngineCache, built: Entry, monkeypatch: pytest.MonkeyPatch
         ) -> None:
     loading, loaded = threading.Event(), threading.Event()
     open_cached = supervisor.open_cached_engine
@@ -187,7 +187,7 @@ def test_close_waits_for_the_engine_that_is_being_loaded(
 
     monkeypatch.setattr(supervisor, 'PATIENCE_S', 0.0)
     monkeypatch.setattr(supervisor, 'open_cached_engine', open_slowly)
-    engine = Supervisor(Model.load(parity_file), DEVICE, cache=filled)
+    engine = Supervisor(Model.load(model_file), DEVICE, cache=filled)
     assert loading.wait(WAIT_S)
     engine.close()
     assert loaded.is_set()

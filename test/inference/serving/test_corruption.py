@@ -24,7 +24,7 @@ OF_ENTRIES, OF_MODELS, OF_THE_SHIPPED, OF_THE_METADATA = 500, 360, 80, 60
 
 
 def corrupted(content: bytes, generator: np.random.Generator, begin: int = 0,
-            end: int | None = None) -> bytes:
+              end: int | None = None) -> bytes:
     """Cut a content or flip one bit of it, from `begin` to before `end`."""
     place = int(generator.integers(begin, len(content) if end is None else end))
     if generator.random() < 0.5:
@@ -59,7 +59,7 @@ def check_that_another_takes_its_place(cache: EngineCache, built: Entry,
 
 
 def test_500_corruptions_of_a_cached_engine(
-        built: Entry, cache: EngineCache, parity_file: Path, is_right: Callable,
+        built: Entry, cache: EngineCache, model_file: Path, is_right: Callable,
         generator: np.random.Generator) -> None:
     contents = {name: (built.folder / name).read_bytes() for name in (BUILT, ENTRY)}
     passed = 0
@@ -69,20 +69,20 @@ def test_500_corruptions_of_a_cached_engine(
         found = cache.find(built.key)
         if found:  # a digit beyond the precision, the last line's end
             assert name == ENTRY and found.key == built.key and found.parity == built.parity
-            assert is_right(open_validated_engine(Model.load(parity_file), DEVICE, cache=cache))
+            assert is_right(open_validated_engine(Model.load(model_file), DEVICE, cache=cache))
             passed += 1
     assert passed < 0.05 * OF_ENTRIES
 
 
 @pytest.mark.parametrize('name', [BUILT, ENTRY])
-def test_a_corrupt_engine_is_built_anew(built: Entry, cache: EngineCache, parity_file: Path,
+def test_a_corrupt_engine_is_built_anew(built: Entry, cache: EngineCache, model_file: Path,
                                         is_right: Callable, name: str,
                                         caplog: pytest.LogCaptureFixture) -> None:
     put(cache, built, name, (built.folder / name).read_bytes()[:-2])
-    assert is_right(open_validated_engine(Model.load(parity_file), DEVICE, cache=cache))
+    assert is_right(open_validated_engine(Model.load(model_file), DEVICE, cache=cache))
     warning, = (record.message for record in caplog.records if record.levelname == 'WARNING')
     assert f'{built.folder.name}: the cached engine is corrupt' in warning
-    assert is_right(open_engine(Model.load(parity_file), DEVICE,
+    assert is_right(open_engine(Model.load(model_file), DEVICE,
                                 built=cache.find(built.key).folder))
 
 
@@ -146,19 +146,19 @@ def check_corruptions(path: Path, corrupt: Callable[[bytes], bytes], count: int,
 
 
 @pytest.mark.parametrize('which, count', [('small', OF_MODELS), ('shipped', OF_THE_SHIPPED)])
-def test_corruptions_of_a_model_file(parity_file: Path, tmp_path: Path, which: str, count: int,
+def test_corruptions_of_a_model_file(network_file: Path, tmp_path: Path, which: str, count: int,
                                      generator: np.random.Generator) -> None:
-    path = {'small': parity_file, 'shipped': default_model()}[which]
+    path = {'small': network_file, 'shipped': default_model()}[which]
     assert check_corruptions(path, lambda content: corrupted(content, generator), count,
                              tmp_path) == 0
 
 
-def test_corruptions_of_the_checksum_of_a_model_file(parity_file: Path, tmp_path: Path,
+def test_corruptions_of_the_checksum_of_a_model_file(network_file: Path, tmp_path: Path,
                                                      generator: np.random.Generator) -> None:
     """Where the checksum's own name is hit, the file counts as an older one, which has none."""
-    begin = parity_file.read_bytes().index(checksum.KEY.encode()) - 4
+    begin = network_file.read_bytes().index(checksum.KEY.encode()) - 4
     end = begin + 4 + len(checksum.KEY) + 2 + 64
     passed = check_corruptions(
-        parity_file, lambda content: corrupted(content, generator, begin, end), OF_THE_METADATA,
+        network_file, lambda content: corrupted(content, generator, begin, end), OF_THE_METADATA,
         tmp_path)
     assert 0 < passed < OF_THE_METADATA

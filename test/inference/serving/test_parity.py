@@ -47,63 +47,63 @@ def refusal(path: Path, device: str, cache: EngineCache) -> str:
 
 @pytest.mark.parametrize('device', ['openvino', 'cpu'])
 def test_other_weights_are_refused_with_numbers_and_ways_out(
-        changed_file: Path, cache: EngineCache, device: str, monkeypatch: pytest.MonkeyPatch,
+        wrong_model: Path, cache: EngineCache, device: str, monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture) -> None:
-    text = refusal(changed_file, device, cache)
+    text = refusal(wrong_model, device, cache)
     entry, = cache.entries()
-    assert f'{changed_file}: its engine on {device} fails the parity check' in text
+    assert f'{wrong_model}: its engine on {device} fails the parity check' in text
     assert f'{entry.parity.share_equal:.3%} of the labels are the float32 network' in text
     least = LEAST_SHARE_EQUAL[entry.parity.precision]
     assert entry.parity.share_equal < 0.9 and f'at least {least:.1%} must be' in text
-    assert f'segret_engine build {changed_file} --device {device}' in text
+    assert f'segret_engine build {wrong_model} --device {device}' in text
     assert 'allow_unproven_engine:=true' in text
     monkeypatch.setattr(validated, 'build_engine', lambda *_: pytest.fail('built again'))
-    assert refusal(changed_file, device, cache) == text  # at once
+    assert refusal(wrong_model, device, cache) == text  # at once
     assert warnings(caplog) == []
-    engine = open_validated_engine(Model.load(changed_file), device, cache=cache,
+    engine = open_validated_engine(Model.load(wrong_model), device, cache=cache,
                                    allow_unproven=True)
     assert engine.device == device
     warning, = warnings(caplog)
     assert 'is used all the same' in warning and f'{entry.parity.share_equal:.3%}' in warning
 
 
-def test_building_anew_forgets_a_refusal(parity_file: Path, cache: EngineCache, built: Entry,
+def test_building_anew_forgets_a_refusal(model_file: Path, cache: EngineCache, built: Entry,
                                          keep: Callable[..., Entry]) -> None:
     keep(parity=replace(built.parity, share_equal=0.5))
-    assert '50.000%' in refusal(parity_file, DEVICE, cache)
-    build_validated_engine(Model.load(parity_file), DEVICE, None, cache)
-    assert open_validated_engine(Model.load(parity_file), DEVICE, cache=cache).device == DEVICE
+    assert '50.000%' in refusal(model_file, DEVICE, cache)
+    build_validated_engine(Model.load(model_file), DEVICE, None, cache)
+    assert open_validated_engine(Model.load(model_file), DEVICE, cache=cache).device == DEVICE
 
 
 def test_auto_passes_a_device_over_whose_engine_is_refused(
-        parity_file: Path, cache: EngineCache, built: Entry, keep: Callable[..., Entry],
+        model_file: Path, cache: EngineCache, built: Entry, keep: Callable[..., Entry],
         caplog: pytest.LogCaptureFixture) -> None:
     keep(parity=replace(built.parity, finite=False))
-    assert open_validated_engine(Model.load(parity_file), 'auto', cache=cache).device == 'cpu'
+    assert open_validated_engine(Model.load(model_file), 'auto', cache=cache).device == 'cpu'
     warning, = warnings(caplog)
     assert 'on openvino fails' in warning and 'NaN or infinite' in warning
     assert 'falling back' in warning
 
 
-def test_auto_has_nothing_for_a_damaged_network(changed_file: Path, cache: EngineCache) -> None:
-    assert 'its engine on cpu fails' in refusal(changed_file, 'auto', cache)
+def test_auto_has_nothing_for_a_damaged_network(wrong_model: Path, cache: EngineCache) -> None:
+    assert 'its engine on cpu fails' in refusal(wrong_model, 'auto', cache)
 
 
 @pytest.mark.parametrize(('content', 'problem'), [
     ('another model', ' of the labels of a frame are the float32'),
     ('another size', 'is unusable'), ('no engine', "OpenVINO can't load the engine in it")])
 def test_another_engine_with_right_checksums_is_built_anew(
-        parity_file: Path, changed_file: Path, cache: EngineCache, keep: Callable[..., Entry],
+        model_file: Path, wrong_model: Path, cache: EngineCache, keep: Callable[..., Entry],
         is_right: Callable, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str,
         problem: str) -> None:
     if content == 'no engine':
         (tmp_path / BUILT).write_bytes(b'no engine at all')
     else:
-        path = {'another model': changed_file, 'another size': default_model()}[content]
+        path = {'another model': wrong_model, 'another size': default_model()}[content]
         build_engine(Model.load(path), DEVICE, None, tmp_path)
     wrong = keep(tmp_path / BUILT)
     assert cache.find(wrong.key) == wrong
-    assert is_right(open_validated_engine(Model.load(parity_file), DEVICE, cache=cache))
+    assert is_right(open_validated_engine(Model.load(model_file), DEVICE, cache=cache))
     warning, = warnings(caplog)
     assert problem in warning
     assert cache.find(wrong.key).files != wrong.files
@@ -125,8 +125,8 @@ def test_an_older_model_file_is_compared_on_the_shipped_frames(
     assert cache.find(entry.key).built_at == entry.built_at
 
 
-def test_a_folder_of_images_that_is_none_is_refused(parity_file: Path, tmp_path: Path) -> None:
-    model, folder = Model.load(parity_file), tmp_path / 'images'
+def test_a_folder_of_images_that_is_none_is_refused(model_file: Path, tmp_path: Path) -> None:
+    model, folder = Model.load(model_file), tmp_path / 'images'
     with pytest.raises(ValueError, match=f'{folder}: no such folder'):
         frames_of_folder(folder, model)
     folder.mkdir()
@@ -140,12 +140,12 @@ def test_a_folder_of_images_that_is_none_is_refused(parity_file: Path, tmp_path:
 
 
 def test_other_frames_do_not_make_good_what_fails_on_its_own(
-        changed_file: Path, cache: EngineCache, tmp_path: Path) -> None:
+        wrong_model: Path, cache: EngineCache, tmp_path: Path) -> None:
     image = cv2.cvtColor(shipped_images()[0], cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(tmp_path / 'image.png'), image)
-    frames = frames_of_folder(tmp_path, Model.load(changed_file))
-    _, entry = build_validated_engine(Model.load(changed_file), 'cpu', None, cache, frames)
-    assert entry.parity.problem() and entry.parity.frames == 3
+    frames = frames_of_folder(tmp_path, Model.load(wrong_model))
+    _, entry = build_validated_engine(Model.load(wrong_model), 'cpu', None, cache, frames)
+    assert entry.parity.problem() and entry.parity.frames == 2
 
 
 @pytest.mark.parametrize('share, class_iou', [(math.nan, [1.0]), (1.0, [math.nan])])
@@ -153,8 +153,8 @@ def test_numbers_that_are_none_do_not_pass(share: float, class_iou: list[float])
     assert Parity('float32', 1, share, class_iou, True).problem()
 
 
-def test_frames_with_a_class_that_the_model_has_not_are_damaged(parity_file: Path) -> None:
-    model = Model.load(parity_file)
+def test_frames_with_a_class_that_the_model_has_not_are_damaged(model_file: Path) -> None:
+    model = Model.load(model_file)
     jpeg = compressed(shipped_images()[0])
     label = np.full(decompressed(jpeg).shape[:2], len(model.info.labels), np.uint8)
     text = encode([(jpeg, label)])
