@@ -6,11 +6,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 import json
-import os
 from pathlib import Path
-import re
-import subprocess
-import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
 from live_node import (
@@ -62,7 +58,8 @@ class Topics:
 def topics(model_file: Path, tmp_path_factory: pytest.TempPathFactory,
            peer: Peer) -> Iterator[Topics]:
     """Yield the topics of a node that runs and has answered on each once."""
-    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), overlay_alpha=0.25):
+    with running_node(tmp_path_factory.mktemp('node'), model=str(model_file), overlay_alpha=0.25,
+                      frozen_frames=0):
         images = [peer.listen(Image, f'/segmentation/{name}')
                   for name in ('label', 'confidence', 'color', 'overlay')]
         topics = Topics(peer, peer.advertise(Image, '/image'),
@@ -183,27 +180,6 @@ def test_a_bad_frame_is_counted_and_the_next_is_labelled(
     assert not topics.label.of(bad.header.stamp)
     status, = topics.status.of(bad.header.stamp)[0].status
     assert status.level == status.WARN and status.message.startswith(problem)
-
-
-def test_the_reader_of_the_guide_names_the_classes(topics: Topics, segmenter: Segmenter) -> None:
-    guide = (Path(__file__).parents[2] / 'docs' / 'ros2.md').read_text('utf-8')
-    code, = re.findall('```python\n(.*?)```', guide, re.DOTALL)
-    reader = subprocess.Popen([sys.executable, '-u', '-c', code], stdout=subprocess.PIPE)
-    try:
-        os.set_blocking(reader.stdout.fileno(), False)
-
-        def printed() -> str:
-            topics.ask(street_image(), 'label')
-            return (reader.stdout.read() or b'').decode()
-
-        text = topics.peer.wait_for(
-            lambda: [text for text in printed().splitlines() if '%' in text], 'its output')[0]
-    finally:
-        reader.kill()
-        reader.communicate()
-    names = set(re.findall("'([^']+)': '[^']*%'", text))
-    assert names == {segmenter.info.labels.names[index]
-                     for index in np.unique(segmenter(STREET).label)}
 
 
 def test_the_label_topic_is_offered_as_reliable(topics: Topics) -> None:
