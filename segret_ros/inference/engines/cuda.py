@@ -191,13 +191,23 @@ def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:
     :param share: of its memory that the session may take for weights and what it computes.
     """
     return [(CUDA, {
-        'device_id': str(number),
+        **device_option(number),
         'gpu_mem_limit': str(int(share * memory_of(number))),
         # Shapes never change: what is asked for is what is needed, not the next power of two.
         'arena_extend_strategy': 'kSameAsRequested',
         'cudnn_conv_algo_search': 'EXHAUSTIVE',  # at the first image, which warms up
         'do_copy_in_default_stream': '1',  # another stream's may be read before it is done
         'use_tf32': '0'}), (CPU, {})]
+
+
+def device_option(number: int) -> dict[str, str]:
+    """
+    Return the option of a provider that chooses a GPU: none for the first, which is the default.
+
+    From 1.26 on ONNX Runtime looks for a plugin before its own provider where this option is
+    given, and warns of each session that it has none. Its log has no switch for that alone.
+    """
+    return {'device_id': str(number)} if number else {}
 
 
 def tensorrt_providers(number: int, file: Path | None = None) -> Providers:
@@ -215,7 +225,7 @@ def tensorrt_providers(number: int, file: Path | None = None) -> Providers:
 
     :param file: to write the engine to; None: write none.
     """
-    options = {'device_id': str(number)}
+    options = device_option(number)
     if file is not None:
         options |= {'trt_dump_ep_context_model': 'True', 'trt_ep_context_file_path': str(file),
                     'trt_ep_context_embed_mode': '1'}  # the engine inside, not beside it

@@ -145,6 +145,12 @@ def test_options_of_cuda(gpus: None) -> None:
                        'cudnn_conv_algo_search': 'EXHAUSTIVE', 'do_copy_in_default_stream': '1'}
 
 
+def test_the_first_gpu_is_not_named(gpus: None) -> None:
+    for (_, options), _ in (cuda_engine.cuda_providers(0), cuda_engine.tensorrt_providers(0)[1:]):
+        assert 'device_id' not in options  # ONNX Runtime 1.26 and later warn of each session
+    assert cuda_engine.tensorrt_providers(0)[0] == (TENSORRT, {})
+
+
 def test_options_of_tensorrt(tmp_path: Path, gpus: None) -> None:
     (provider, options), *others = cuda_engine.tensorrt_providers(1)
     assert provider == TENSORRT and others == cuda_engine.cuda_providers(1)
