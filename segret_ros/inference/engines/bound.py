@@ -3,10 +3,8 @@
 
 """The network and its labels on one device: ONNX Runtime with bound tensors."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 from segret_ros.inference.engines.onnx_runtime import (
@@ -30,6 +28,10 @@ class BoundEngine:
     An image goes there as (1, height, width, 3) uint8 in one copy, and its label and confidence
     come back as (H, W) uint8 in one copy each. The logits stay where they are, but for `run`.
 
+    A thread of its own runs one image at a time, and others wait: on a GPU, ONNX Runtime keeps a
+    captured graph and the state of CUDA's libraries for each thread that calls it, and does not
+    allow several for a session with a graph.
+
     While it labels, a head holds classes * H * W * 4 bytes; twice that for the confidence, and 16
     to 24 bytes a pixel besides. 19 classes at 1080 x 1920: 0.2 and 0.35 GB; at 2160 x 3840 four
     times that.
@@ -37,33 +39,22 @@ class BoundEngine:
     :param network: takes `image` and gives `logits`.
     :param heads: of `LABEL_HEAD` and `CONFIDENCE_HEAD`.
     :param place: where the sessions run.
-    :param images: at once, from as many threads; others wait.
     """
 
     def __init__(self, network: InferenceSession, heads: tuple[InferenceSession, InferenceSession],
-                 place: Place, images: int = 1) -> None:
-        self._free: SimpleQueue[Binding] = SimpleQueue()  # each holds one image
-        for _ in range(images):
-            self._free.put(Binding(network, heads, place))
+                 place: Place) -> None:
+        self._binding = Binding(network, heads, place)
+        self._thread = ThreadPoolExecutor(1, 'segret_bound')
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Compute the logits of an image; see `Engine.run`."""
-        with self._binding() as binding:
-            return binding.logits_of(image_rgb)
+        return self._thread.submit(self._binding.logits_of, image_rgb).result()
 
     def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
                 ) -> DevicePrediction:
         """Predict the labels of an image; see `Engine.predict`."""
-        with self._binding() as binding:
-            return DevicePrediction(*binding.planes_of(image_rgb, size, temperature))
-
-    @contextmanager
-    def _binding(self) -> Iterator['Binding']:
-        binding = self._free.get()
-        try:
-            yield binding
-        finally:
-            self._free.put(binding)
+        planes = self._thread.submit(self._binding.planes_of, image_rgb, size, temperature)
+        return DevicePrediction(*planes.result())
 
 
 class Binding:

@@ -8,9 +8,11 @@ The options are those of ONNX Runtime's documentation of both providers. CUDA ru
 of the network and of the heads; TensorRT has not been run yet.
 """
 
+import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from segret_ros.errors import reason
 from segret_ros.inference.engines.bound import BoundEngine, heads_on
 from segret_ros.inference.engines.device import DeviceError, number_of
@@ -26,8 +28,11 @@ from segret_ros.inference.engines.onnx_runtime import (
     session_options,
     SessionOptions,
 )
+from segret_ros.inference.engines.prediction import DevicePrediction
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError, ModelInfo
+
+logger = logging.getLogger(__name__)
 
 BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 # Of the GPU's memory, at most. Whole attention over many cells takes gigabytes: a fixed limit
@@ -36,14 +41,16 @@ BUILT = 'tensorrt.onnx'  # of the folder that `build` fills
 NETWORK_SHARE, HEAD_SHARE = 1 / 2, 1 / 4
 
 
-class CudaEngine(BoundEngine):
+class CudaEngine:
     """
     A model on a GPU, by ONNX Runtime's own kernels; a float32 file in float32, without TF32.
 
-    A thread's first image is slow, for the state is each thread's own.
+    The network's kernels are captured once, as a CUDA graph, and then replayed: to launch the
+    kernels of a small network takes longer than to run them. The heads' few kernels are launched,
+    for a graph holds for one size of the camera image.
 
     :param device: `cuda`, or `cuda:1` for the second GPU.
-    :param streams: images at once; None: one.
+    :param streams: ignored; one image at a time, others wait.
     :param built: ignored; needs no build step.
     :raises ModelError: for a model that ONNX Runtime can't load.
     :raises DeviceError: for a device that is missing.
@@ -55,14 +62,29 @@ class CudaEngine(BoundEngine):
     def __init__(self, model: Model, device: str, streams: int | None = None,
                  built: Path | None = None) -> None:
         refuse_what_lacks(device)
-        number = number_of(device)
         self.device = device
         self.name = f'{NAME}, {self.library}, {model.info.precision}'
-        super().__init__(self._open(model, number, built), heads_on_gpu(number),
-                         ('cuda', number), streams or 1)
+        self._bound = self._open(model, number_of(device), built)
 
-    def _open(self, model: Model, number: int, built: Path | None) -> InferenceSession:
-        return open_on_gpu(model.path, gpu_options(), cuda_providers(number), model.content)
+    def run(self, image_rgb: np.ndarray) -> np.ndarray:
+        """Compute the logits of an image; see `Engine.run`."""
+        return self._bound.run(image_rgb)
+
+    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
+                ) -> DevicePrediction:
+        """Predict the labels of an image; see `Engine.predict`."""
+        return self._bound.predict(image_rgb, size, temperature)
+
+    def _open(self, model: Model, number: int, built: Path | None) -> BoundEngine:
+        try:
+            return _open_captured(model, number)
+        except Exception as error:  # ONNX Runtime has a type of its own for each kind of failure
+            problem = reason(error)
+        engine = _bound(open_on_gpu(model.path, gpu_options(), cuda_providers(number),
+                                    model.content), number)
+        logger.warning('%s: no CUDA graph on cuda:%d (%s): it runs, but slower', model.path,
+                       number, problem)
+        return engine
 
 
 class TensorRtEngine(CudaEngine):
@@ -78,11 +100,11 @@ class TensorRtEngine(CudaEngine):
 
     library = 'TensorRT'
 
-    def _open(self, model: Model, number: int, built: Path | None) -> InferenceSession:
+    def _open(self, model: Model, number: int, built: Path | None) -> BoundEngine:
         if built is not None:
-            return _open_built(built / BUILT, model.info, number)
+            return _bound(_open_built(built / BUILT, model.info, number), number)
         with TemporaryDirectory() as folder:
-            return _build(model, number, Path(folder) / BUILT)
+            return _bound(_build(model, number, Path(folder) / BUILT), number)
 
     @classmethod
     def build(cls, model: Model, device: str, streams: int | None, folder: Path) -> None:
@@ -93,6 +115,26 @@ class TensorRtEngine(CudaEngine):
         """
         refuse_what_lacks(device)
         _build(model, number_of(device), folder / BUILT)
+
+
+def _bound(network: InferenceSession, number: int) -> BoundEngine:
+    return BoundEngine(network, heads_on_gpu(number), ('cuda', number))
+
+
+def _open_captured(model: Model, number: int) -> BoundEngine:
+    """
+    Open an engine whose network is captured as a CUDA graph.
+
+    The first run computes the image twice and captures then, for no memory may be allocated
+    meanwhile. ONNX Runtime forbids that to the other threads of the process too, whose engine
+    would fail; so the capture is here, and not at the first camera image.
+
+    :raises Exception: of any type, as where the CPU has to run an operator.
+    """
+    engine = _bound(open_on_gpu(model.path, gpu_options(), cuda_providers(number, capture=True),
+                                model.content), number)
+    engine.run(np.zeros((*model.info.input_size, 3), np.uint8))
+    return engine
 
 
 def _build(model: Model, number: int, file: Path) -> InferenceSession:
@@ -183,21 +225,24 @@ def heads_on_gpu(number: int) -> tuple[InferenceSession, InferenceSession]:
                           'version of onnxruntime-gpu (docs/desktop_gpu.md), or cpu') from error
 
 
-def cuda_providers(number: int, share: float = NETWORK_SHARE) -> Providers:
+def cuda_providers(number: int, share: float = NETWORK_SHARE, capture: bool = False) -> Providers:
     """
     Return the providers of a session on a GPU with their options, the wanted one first.
 
     :param number: of the GPU.
     :param share: of its memory that the session may take for weights and what it computes.
+    :param capture: capture a CUDA graph at the first image and replay it from then on.
     """
-    return [(CUDA, {
-        **device_option(number),
+    options = {
         'gpu_mem_limit': str(int(share * memory_of(number))),
         # Shapes never change: what is asked for is what is needed, not the next power of two.
         'arena_extend_strategy': 'kSameAsRequested',
         'cudnn_conv_algo_search': 'EXHAUSTIVE',  # at the first image, which warms up
         'do_copy_in_default_stream': '1',  # another stream's may be read before it is done
-        'use_tf32': '0'}), (CPU, {})]
+        'use_tf32': '0'}
+    if capture:
+        options['enable_cuda_graph'] = '1'
+    return [(CUDA, device_option(number) | options), (CPU, {})]
 
 
 def device_option(number: int) -> dict[str, str]:

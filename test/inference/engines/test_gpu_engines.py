@@ -29,12 +29,12 @@ SIZES = [(360, 480), (270, 481), (45, 60), (77, 33), (1, 1)]
 without_gpu = pytest.mark.skipif(not lacks('cuda'), reason='this machine has CUDA')
 
 
-def on_cpu(path: str | Path, device: str = 'cpu', images: int = 1) -> BoundEngine:
+def on_cpu(path: str | Path) -> BoundEngine:
     """Open a `BoundEngine` whose tensors lie in the memory of the CPU."""
     options = session_options()
     options.intra_op_num_threads = 1
     network = open_session(path, options, [(CPU, {})])
-    return BoundEngine(network, heads_on(options, [(CPU, {})]), ('cpu', 0), images)
+    return BoundEngine(network, heads_on(options, [(CPU, {})]), ('cpu', 0))
 
 
 @pytest.fixture(scope='module')
@@ -102,9 +102,8 @@ def test_what_is_bound_outlives_the_call(network_file: Path, temperature: float 
             np.testing.assert_array_equal(plane, its_first)
 
 
-@pytest.mark.parametrize('images', [1, 2])
-def test_threads_share_bound_tensors(network_file: Path, images: int) -> None:
-    engine = on_cpu(network_file, images=images)
+def test_threads_share_bound_tensors(network_file: Path) -> None:
+    engine = on_cpu(network_file)
     sent = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
     sizes = [(64, 96), (128, 200), (33, 65), (64, 96)]
     alone = on_cpu(network_file)
@@ -143,6 +142,8 @@ def test_options_of_cuda(gpus: None) -> None:
     assert options == {'device_id': '3', 'gpu_mem_limit': str(7 << 30),
                        'arena_extend_strategy': 'kSameAsRequested', 'use_tf32': '0',
                        'cudnn_conv_algo_search': 'EXHAUSTIVE', 'do_copy_in_default_stream': '1'}
+    (_, captured), _ = cuda_engine.cuda_providers(3, capture=True)
+    assert captured == {**options, 'enable_cuda_graph': '1'}
 
 
 def test_the_first_gpu_is_not_named(gpus: None) -> None:
@@ -255,8 +256,27 @@ def test_a_head_on_the_cpu_is_refused(gpus: None) -> None:
         cuda_engine.heads_on_gpu(1)
 
 
+class NotOnGpu:
+    """In place of a `BoundEngine`, whose tensors would lie on a GPU."""
+
+    def __init__(self, network: InferenceSession, heads: tuple, place: tuple[str, int]) -> None:
+        self.network = network
+
+    def run(self, image_rgb: np.ndarray) -> None:
+        """Run the network."""
+        self.network.run(['logits'], {'image': image_rgb[None]})
+
+
+@pytest.fixture
+def gpu_of_a_kind(gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a GPU lack nothing, and a `NotOnGpu` run in place of what would run there."""
+    monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
+    monkeypatch.setattr(cuda_engine, 'BoundEngine', NotOnGpu)
+
+
 def test_no_session_on_a_gpu_takes_its_memory_twice(
-        gpus: None, network_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        gpu_of_a_kind: None, network_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        ) -> None:
     patterns = []
 
     def record(path: str | Path, options: SessionOptions, providers: list,
@@ -267,17 +287,39 @@ def test_no_session_on_a_gpu_takes_its_memory_twice(
             Path(file).touch()
         return open_session(network_file, session_options(), [(CPU, {})])
 
-    monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
     monkeypatch.setattr(cuda_engine, 'open_on_gpu', record)
     monkeypatch.setattr(cuda_engine, 'heads_on', lambda options, providers: patterns.append(
         options.enable_mem_pattern))
-    monkeypatch.setattr(cuda_engine.BoundEngine, '__init__', lambda *arguments: None)
     model = Model.load(network_file)
     cuda_engine.CudaEngine(model, 'cuda')
     cuda_engine.TensorRtEngine(model, 'tensorrt', built=tmp_path)
     cuda_engine.TensorRtEngine(model, 'tensorrt')
     cuda_engine.TensorRtEngine.build(model, 'tensorrt', None, tmp_path)
     assert patterns == [False] * 9
+
+
+@pytest.mark.parametrize('refused_at', ['open', 'run'])
+def test_without_a_graph_the_kernels_are_launched(
+        gpu_of_a_kind: None, network_file: Path, monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture, refused_at: str) -> None:
+    opened, captures = [], 'enable_cuda_graph'
+
+    def refuse(at: str, options: dict) -> None:
+        if at == refused_at and captures in options:
+            raise ModelError('the CPU has to run Resize')
+
+    def open_on_cpu(path: str | Path, options: SessionOptions, providers: list,
+                    content: bytes | None = None) -> InferenceSession:
+        opened.append(providers[0][1])
+        refuse('open', opened[-1])
+        return open_session(network_file, session_options(), [(CPU, {})])
+
+    monkeypatch.setattr(cuda_engine, 'open_on_gpu', open_on_cpu)
+    monkeypatch.setattr(cuda_engine, 'heads_on', lambda options, providers: ())
+    monkeypatch.setattr(NotOnGpu, 'run', lambda engine, image: refuse('run', opened[-1]))
+    cuda_engine.CudaEngine(Model.load(network_file), 'cuda:1')
+    assert [captures in options for options in opened] == [True, False]
+    assert 'no CUDA graph on cuda:1 (the CPU has to run Resize)' in caplog.text
 
 
 def test_a_head_takes_a_quarter_of_the_memory(gpus: None,
@@ -301,9 +343,9 @@ def test_an_engine_of_a_part_of_the_network_is_refused() -> None:
 @pytest.mark.parametrize(('written', 'message'), [
     (None, 'TensorRT takes nothing of the network: use cuda:0'),
     (LABEL_HEAD, 'TensorRT takes only a part of the network')])
-def test_a_part_is_refused_without_a_folder_too(gpus: None, monkeypatch: pytest.MonkeyPatch,
-                                                tmp_path: Path, written: Path | None,
-                                                message: str) -> None:
+def test_a_part_is_refused_without_a_folder_too(
+        gpu_of_a_kind: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+        written: Path | None, message: str) -> None:
     def build(path: Path, options: SessionOptions, providers: list,
               content: bytes | None = None) -> InferenceSession:
         file = providers[0][1].get('trt_ep_context_file_path')
@@ -312,7 +354,6 @@ def test_a_part_is_refused_without_a_folder_too(gpus: None, monkeypatch: pytest.
         return open_session(path, session_options(), [(CPU, {})])
 
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
-    monkeypatch.setattr(cuda_engine, 'refuse_what_lacks', lambda device: None)
     monkeypatch.setattr(cuda_engine, 'open_on_gpu', build)
     with pytest.raises(ModelError, match=message):
         cuda_engine.TensorRtEngine(Model.load(default_model()), 'tensorrt')
