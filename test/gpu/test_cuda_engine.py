@@ -16,7 +16,6 @@ from segret_ros.inference import Model, Segmenter
 from segret_ros.inference.engines import cuda as cuda_engine
 from segret_ros.inference.engines.devices import CUDA, find, lacks
 from segret_ros.inference.engines.engine import build_engine, Engine, open_engine
-from segret_ros.inference.engines.nvidia import Driver
 from segret_ros.inference.serving.parity import compare, frames_of
 
 pytestmark = pytest.mark.skipif(bool(lacks('cuda')), reason='needs CUDA and onnxruntime-gpu')
@@ -103,7 +102,6 @@ def test_engines_that_come_and_go_leave_another_alone(model: Model, engine: Engi
 
 def test_the_wheel_has_code_for_a_gpu_that_runs_it(engine: Engine) -> None:
     found = find(CUDA)
-    assert isinstance(found.driver, Driver)
     capability = found.driver.gpus[0].capability
     assert any(code.runs_on(capability) for code in found.code)
 

@@ -24,6 +24,9 @@ int cuDeviceGetCount(int *count) { *count = COUNT; return 0; }
 int cuDeviceGet(int *device, int index) { *device = index; return 0; }
 int cuDeviceGetName(char *name, int size, int device) {
     strncpy(name, device ? "GPU B" : "GPU A", size); return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    int major = attribute == 75;
+    *value = device ? (major ? 12 : 1) : (major ? 8 : 7); return 0; }
 int cuDeviceTotalMem_v2(size_t *bytes, int device) {
     *bytes = (device ? 24ul : 8ul) << 30; return 0; }
 int cuGetErrorString(int status, const char **text) { *text = "no luck"; return 0; }

@@ -16,6 +16,7 @@ import sysconfig
 from typing import NamedTuple
 
 from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of, number_of
+from segret_ros.inference.engines.gpu_code import Code, code_in
 from segret_ros.inference.engines.nvidia import (
     Driver,
     find_driver,
@@ -65,6 +66,7 @@ class Found:
     :param cuda: major version that ONNX Runtime was built for; 0 where unknown.
     :param missing: file names of the libraries that the provider needs and nobody finds.
     :param extras: the wheel brings the libraries of CUDA and cuDNN if asked to.
+    :param code: that ONNX Runtime has for GPUs; nothing where it does not tell.
     """
 
     provider: str
@@ -74,6 +76,7 @@ class Found:
     driver: Driver
     missing: list[str]
     extras: bool
+    code: frozenset[Code]
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def list_devices() -> list[Device]:
     """Return all devices of this package, with each GPU of this machine."""
     engine, openvino, torch = onnxruntime_name(), _name_of('openvino'), _name_of('torch')
     cuda = find(CUDA)
-    gpus = {f'cuda:{number}': f'{engine} on {gpu}' for number, gpu in enumerate(cuda.driver.gpus)}
+    gpus = {f'cuda:{number}': f'{engine} on {gpu.name}'
+            for number, gpu in enumerate(cuda.driver.gpus)}
     return [Device('cpu', engine, []),
             Device('openvino', openvino, [] if openvino else [_no_package('openvino')]),
             *(Device(name, its_engine, lacks_of(name, cuda))
@@ -159,7 +163,8 @@ def lacks_of(device: str, found: Found) -> list[Lack]:
     """
     return [*_wheel_lacks(found),
             *_driver_lacks(found.driver, found.cuda, 'ONNX Runtime', GPU_WHEEL),
-            *_library_lacks(found), *_gpu_lacks(device, found.driver)]
+            *_library_lacks(found), *_gpu_lacks(device, found.driver),
+            *_code_lacks(device, found)]
 
 
 def torch_lacks(device: str, found: FoundTorch) -> list[Lack]:
@@ -249,12 +254,27 @@ def _gpu_lacks(device: str, driver: Driver) -> list[Lack]:
             'CUDA_VISIBLE_DEVICES may hide it, the user has to be in the groups video and render, '
             'a container has to be started as docs/jetson.md says'))]
     there = ', '.join(f'{kind_of(device)}:{index} is {name}'
-                      for index, name in enumerate(driver.gpus))
+                      for index, (name, *_) in enumerate(driver.gpus))
     return [Lack(f'there is no GPU {number_of(device)}', f'use another ({there})')]
 
 
+def _code_lacks(device: str, found: Found) -> list[Lack]:
+    """Return what is missing where ONNX Runtime would start, and fail at the first image."""
+    number, gpus = number_of(device), found.driver.gpus
+    if not found.code or number >= len(gpus):
+        return []
+    gpu = gpus[number]
+    if any(code.runs_on(gpu.capability) for code in found.code):
+        return []
+    capabilities = sorted({code.capability for code in found.code})
+    there = ', '.join(str(capability / 10) for capability in capabilities)
+    return [Lack(f'this ONNX Runtime has code for GPUs of compute capability {there}, and '
+                 f'{gpu.name} has {gpu.capability / 10}', _remedy(
+                     f'another {GPU_WHEEL} (docs/desktop_gpu.md says which), or torch'))]
+
+
 def _remedy(on_a_pc: str, on_a_jetson: str = WHAT_FITS) -> str:
-    """Return what helps on this machine; PyPI has no wheels with CUDA for ARM."""
+    """Return what helps on this machine; the remedies for ARM are a Jetson's."""
     return on_a_jetson if platform.machine() == 'aarch64' else on_a_pc
 
 
@@ -269,8 +289,10 @@ def find(provider: str) -> Found:
                for name in missing_libraries(folder / library)]
     extras = (GPU_WHEEL in wheels
               and 'cudnn' in (metadata.metadata(GPU_WHEEL).get_all('Provides-Extra') or []))
+    library = folder / LIBRARIES[CUDA][0]
+    code = code_in(library) if library.is_file() else frozenset()
     return Found(provider, wheels, providers, built_for_cuda(), find_driver(),
-                 list(dict.fromkeys(missing)), extras)
+                 list(dict.fromkeys(missing)), extras, code)
 
 
 def find_torch() -> FoundTorch:

@@ -13,11 +13,26 @@ import os
 from pathlib import Path
 import re
 import subprocess
+from typing import NamedTuple
 
 from segret_ros.inference.engines.onnx_runtime import onnxruntime
 
 DRIVER = 'libcuda.so.1'
 CUDNN = 'libcudnn.so.9'
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # numbers of attributes of a device
+
+
+class Gpu(NamedTuple):
+    """
+    A GPU.
+
+    :param memory: in bytes; a Jetson's is the CPU's too.
+    :param capability: compute capability times ten: 87 is 8.7.
+    """
+
+    name: str
+    memory: int
+    capability: int
 
 
 @dataclass(frozen=True)
@@ -26,20 +41,18 @@ class Driver:
     The NVIDIA driver.
 
     :param cuda: the newest CUDA it runs, a major version; 0 where it can't be loaded.
-    :param gpus: their names, in the order of their numbers.
+    :param gpus: in the order of their numbers.
     :param trouble: why there are none, in the driver's or the loader's words.
-    :param memory: of each in all, in bytes.
     """
 
     cuda: int
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
     trouble: str = ''
-    memory: tuple[int, ...] = ()
 
 
 def memory_of(number: int) -> int:
-    """Return the memory of a GPU that the driver counts, in bytes; a Jetson's is the CPU's too."""
-    return find_driver().memory[number]
+    """Return the memory of a GPU that the driver counts, in bytes."""
+    return find_driver().gpus[number].memory
 
 
 def find_driver() -> Driver:
@@ -48,22 +61,25 @@ def find_driver() -> Driver:
         cuda = ctypes.CDLL(DRIVER)
     except OSError as error:
         return Driver(0, trouble=str(error).removesuffix(': No such file or directory'))
-    number, name, text = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_char_p()
+    number, text = ctypes.c_int(), ctypes.c_char_p()
     cuda.cuDriverGetVersion(ctypes.byref(number))
     newest = number.value // 1000
     status = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(number))
     if status or not number.value:
         cuda.cuGetErrorString(status, ctypes.byref(text))
         return Driver(newest, (), (text.value or b'').decode() if status else 'it counts none')
-    gpus, memory = [], []
-    for index in range(number.value):
-        device, size = ctypes.c_int(), ctypes.c_size_t()
-        cuda.cuDeviceGet(ctypes.byref(device), index)
-        cuda.cuDeviceGetName(name, len(name), device)
-        cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
-        gpus.append(name.value.decode())
-        memory.append(size.value)
-    return Driver(newest, tuple(gpus), memory=tuple(memory))
+    return Driver(newest, tuple(_read_gpu(cuda, index) for index in range(number.value)))
+
+
+def _read_gpu(cuda: ctypes.CDLL, index: int) -> Gpu:
+    device, size = ctypes.c_int(), ctypes.c_size_t()
+    name, major, minor = ctypes.create_string_buffer(256), ctypes.c_int(), ctypes.c_int()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    cuda.cuDeviceGetName(name, len(name), device)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    cuda.cuDeviceGetAttribute(ctypes.byref(major), CAPABILITY_MAJOR, device)
+    cuda.cuDeviceGetAttribute(ctypes.byref(minor), CAPABILITY_MINOR, device)
+    return Gpu(name.value.decode(), size.value, 10 * major.value + minor.value)
 
 
 def missing_libraries(library: Path) -> list[str]:

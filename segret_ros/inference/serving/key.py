@@ -111,7 +111,7 @@ def hardware_of(device: str) -> str:
     if number is None:
         return processor(read_cpuinfo())
     gpus = find_driver().gpus
-    return gpus[number] if number < len(gpus) else 'no GPU'
+    return gpus[number].name if number < len(gpus) else 'no GPU'
 
 
 def processor(cpuinfo: str) -> str:

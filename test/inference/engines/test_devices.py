@@ -33,15 +33,18 @@ from segret_ros.inference.engines.devices import (
     TENSORRT,
     torch_lacks,
 )
+from segret_ros.inference.engines.gpu_code import Code, ELF, PTX
 from segret_ros.inference.engines.nvidia import (
     Driver,
     find_driver,
+    Gpu,
     memory_of,
     missing_libraries,
 )
 
 PROVIDERS = [TENSORRT, CUDA, 'CPUExecutionProvider']
-HERE = Driver(13, ('GPU A', 'GPU B'), memory=(8 << 30, 24 << 30))
+GPU_A, GPU_B = Gpu('GPU A', 8 << 30, 87), Gpu('GPU B', 24 << 30, 121)
+HERE = Driver(13, (GPU_A, GPU_B))
 GONE = Driver(0, trouble='libcuda.so.1: gone')
 NOBODY_HAS = 'libsegret_nobody_has_this.so.7'
 
@@ -54,11 +57,11 @@ def pc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(wheels: tuple[str, ...] = ('onnxruntime-gpu',), driver: Driver = HERE,
           missing: tuple[str, ...] = (), extras: bool = True, cuda: int = 13,
-          provider: str = CUDA) -> Found:
+          provider: str = CUDA, code: tuple[Code, ...] = ()) -> Found:
     """Describe a machine that lacks nothing but what the arguments say."""
     providers = PROVIDERS if wheels == ('onnxruntime-gpu',) else PROVIDERS[-1:]
     return Found(provider, dict.fromkeys(wheels, '1.31.1'), providers, cuda, driver,
-                 list(missing), extras)
+                 list(missing), extras, frozenset(code))
 
 
 @pytest.mark.parametrize('device, provider', [
@@ -92,7 +95,7 @@ def test_the_wheel_of_tensorrt_comes_with_that_of_onnxruntime() -> None:
 @pytest.mark.parametrize('driver, device, what, remedy', [
     (GONE, 'cuda', 'the NVIDIA driver is missing (libcuda.so.1: gone)',
      'sudo ubuntu-drivers install'),
-    (Driver(12, ('GPU A',)), 'cuda',
+    (Driver(12, (GPU_A,)), 'cuda',
      'the NVIDIA driver runs CUDA up to 12, and this ONNX Runtime needs 13', 'for a newer one'),
     (Driver(13, (), 'no device is detected'), 'tensorrt',
      'the NVIDIA driver finds no GPU (no device is detected)', 'nvidia-smi'),
@@ -102,6 +105,18 @@ def test_driver_and_gpu_are_told(driver: Driver, device: str, what: str, remedy:
     lack, = lacks_of(device, found(driver=driver))
     assert lack.what == what
     assert remedy in lack.remedy
+
+
+def test_a_gpu_that_the_wheel_has_no_code_for_is_told() -> None:
+    wheel = found(code=(Code(ELF, 120), Code(ELF, 90), Code(ELF, 89)))
+    for device in ('cuda', 'cuda:0', 'tensorrt'):
+        lack, = lacks_of(device, wheel)
+        assert lack.what == ('this ONNX Runtime has code for GPUs of compute capability 8.9, 9.0, '
+                             '12.0, and GPU A has 8.7')
+        assert 'another onnxruntime-gpu (docs/desktop_gpu.md' in lack.remedy
+    assert lacks_of('cuda:1', wheel) == []
+    assert [lack.what for lack in lacks_of('cuda:2', wheel)] == ['there is no GPU 2']
+    assert lacks_of('cuda', found(code=(Code(PTX, 80),))) == []
 
 
 def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
@@ -120,7 +135,8 @@ def test_libraries_are_told_with_the_wheels_that_bring_them() -> None:
     (found(('onnxruntime',)), ['docs/jetson.md']),
     (found(missing=('libcublas.so.12', 'libnvinfer.so.10')), ['docs/jetson.md'] * 2),
     (found(driver=GONE), ['--runtime nvidia']),
-    (found(driver=Driver(12, ('GPU A',))), ['docs/jetson.md']),
+    (found(driver=Driver(12, (GPU_A,))), ['docs/jetson.md']),
+    (found(code=(Code(ELF, 90),)), ['docs/jetson.md']),
     (found(driver=Driver(13, (), 'none')), ['groups video and render'])])
 def test_remedies_on_a_jetson_are_its_own(monkeypatch: pytest.MonkeyPatch, lacking: Found,
                                           remedies: list[str]) -> None:
@@ -168,7 +184,7 @@ def test_pytorch_that_has_everything_lacks_nothing(device: str) -> None:
     (['triton'], 13, HERE, 'torch:float32', ['the package triton is not installed']),
     ([], 0, GONE, 'torch:1',
      ['this PyTorch was built without CUDA', 'the NVIDIA driver is missing (libcuda.so.1: gone)']),
-    ([], 13, Driver(12, ('GPU A',)), 'torch',
+    ([], 13, Driver(12, (GPU_A,)), 'torch',
      ['the NVIDIA driver runs CUDA up to 12, and this PyTorch needs 13']),
     ([], 13, Driver(13, (), 'none'), 'torch', ['the NVIDIA driver finds no GPU (none)']),
     ([], 13, HERE, 'torch:2', ['there is no GPU 2']),
@@ -231,7 +247,7 @@ def test_a_driver_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize('version, status, count, expected', [
     (13000, 0, 2, HERE),
-    (12080, 0, 1, Driver(12, ('GPU A',), memory=(8 << 30,))),
+    (12080, 0, 1, Driver(12, (GPU_A,))),
     (12080, 100, 2, Driver(12, (), 'no luck')),
     (12080, 0, 0, Driver(12, (), 'it counts none')),
 ])
@@ -239,7 +255,8 @@ def test_a_driver_is_asked_for_its_gpus(driver: Callable[..., str], version: int
                                         count: int, expected: Driver) -> None:
     driver(version, status, count)
     assert find_driver() == expected
-    assert tuple(map(memory_of, range(len(expected.gpus)))) == expected.memory
+    assert [memory_of(number) for number in range(len(expected.gpus))] == [
+        gpu.memory for gpu in expected.gpus]
 
 
 def test_libraries_that_nobody_finds_are_missing(compiled: Callable[..., Path], tmp_path: Path
