@@ -13,7 +13,12 @@ from segret_ros.files.atomic import write_text
 from segret_ros.files.output_file import BENCH_MARK, claim_file, PICTURE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
-from segret_ros.inference.engines.devices import Device, devices_of_auto, list_devices
+from segret_ros.inference.engines.devices import (
+    Device,
+    devices_of_auto,
+    list_devices,
+    WHY_AUTO,
+)
 from segret_ros.text_table import text_table
 
 RUNS = 50
@@ -96,7 +101,7 @@ def device_table(devices: list[Device], of_auto: list[str]) -> str:
             found += [f'          - {lack.what}', f'            {lack.remedy}']
     usable = [device.name for device in devices if not device.lacks]
     taken = next(name for name in of_auto if name in usable)
-    return '\n'.join([*found, '', f'auto takes {taken}'])
+    return '\n'.join([*found, '', f'auto takes {taken}: {WHY_AUTO[taken]}'])
 
 
 def main() -> int:

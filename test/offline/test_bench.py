@@ -218,8 +218,8 @@ def test_devices_are_listed_with_what_they_lack() -> None:
     assert {'cpu', 'openvino', 'cuda', 'tensorrt'} <= usable.keys()
     assert usable['cpu'] and onnxruntime.__version__ in ran.stdout
     assert ran.stdout.count('  - ') >= sum(not value for value in usable.values())
-    auto = ran.stdout.splitlines()[-1].removeprefix('auto takes ')
-    assert auto == next(name for name in ('cuda', 'openvino', 'cpu') if usable[name])
+    auto = ran.stdout.splitlines()[-1].removeprefix('auto takes ').partition(':')[0]
+    assert auto == next(name for name in ('torch', 'cuda', 'openvino', 'cpu') if usable[name])
 
 
 def test_the_list_is_a_table_with_remedies() -> None:
@@ -228,7 +228,8 @@ def test_the_list_is_a_table_with_remedies() -> None:
                         ['openvino', 'cpu'])
     assert text.splitlines() == [
         'device    engine    usable', 'cpu       engine 1  yes', 'openvino  -         no',
-        '          - the driver is missing', '            sudo make it', '', 'auto takes cpu']
+        '          - the driver is missing', '            sudo make it', '',
+        'auto takes cpu: neither a GPU nor OpenVINO can be used']
 
 
 def test_devices_are_listed_without_what_a_measurement_takes() -> None:

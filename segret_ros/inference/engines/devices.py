@@ -3,6 +3,7 @@
 
 """The devices of this machine: which can be used, and what the others lack."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -38,6 +39,12 @@ TENSORRT_WHEEL = f'tensorrt-cu{13 if sys.version_info >= (3, 11) else 12}==10.*'
 TORCH_NEEDS = ('torch', 'onnx')  # packages: PyTorch runs the network, onnx reads the model file
 GPU_NEEDS = ('triton',)  # packages that a GPU needs besides: its kernels
 WHAT_FITS = 'docs/jetson.md says what fits this JetPack'
+# The devices of `auto`, by the times of docs/performance.md, and why it takes each.
+WHY_AUTO = {'tensorrt': 'its engine is built',
+            'torch': 'the fastest on a GPU of those measured',
+            'cuda': 'the fastest on a GPU of those measured, without PyTorch',
+            'openvino': 'the fastest on a CPU of those measured, and no GPU can be used',
+            'cpu': 'neither a GPU nor OpenVINO can be used'}
 
 
 class Lack(NamedTuple):
@@ -123,11 +130,20 @@ def list_devices() -> list[Device]:
             *(Device(name, torch, lacks(name)) for name in ('torch', 'torch:cpu'))]
 
 
-def devices_of_auto() -> list[str]:
-    """Return the devices that `auto` may take here, the best first; `cpu` is always the last."""
-    cuda = CUDA in onnxruntime.get_available_providers() and not lacks('cuda')
-    return [*(['cuda'] if cuda else []), *([] if lacks('torch') else ['torch']),
+def devices_of_auto(is_built: Callable[[str], bool] = lambda device: False) -> list[str]:
+    """
+    Return those of `WHY_AUTO` that can be used here, in its order; `cpu` is always the last.
+
+    :param is_built: returns whether the engine of a device that takes building is there.
+    """
+    return [*(['tensorrt'] if _has('tensorrt', TENSORRT) and is_built('tensorrt') else []),
+            *([] if lacks('torch') else ['torch']),
+            *(['cuda'] if _has('cuda', CUDA) else []),
             *(['openvino'] if find_spec('openvino') else []), 'cpu']
+
+
+def _has(device: str, provider: str) -> bool:
+    return provider in onnxruntime.get_available_providers() and not lacks(device)
 
 
 def refuse_what_lacks(device: str) -> None:

@@ -10,8 +10,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from segret_ros.inference.engines.cpu import OnnxRuntimeEngine
-from segret_ros.inference.engines.device import DeviceError, gpu_of, kind_of
-from segret_ros.inference.engines.devices import devices_of_auto, refuse_what_lacks
+from segret_ros.inference.engines.device import DeviceError, kind_of
+from segret_ros.inference.engines.devices import devices_of_auto, refuse_what_lacks, WHY_AUTO
 from segret_ros.inference.engines.prediction import Prediction
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError
@@ -108,22 +108,28 @@ def needs_building(device: str) -> bool:
     return hasattr(_engine_class(device), 'build')
 
 
-def first_that_succeeds(device: str, work: Callable[[str], Result]) -> Result:
+def first_that_succeeds(device: str, work: Callable[[str], Result],
+                        is_built: Callable[[str], bool] = lambda device: False) -> Result:
     """
     Return what comes of a device, or of the first that `auto` may take and that succeeds.
 
     :param work: opens or builds the engine of a device other than `auto`.
+    :param is_built: see `devices_of_auto`.
     :raises ModelError, DeviceError: of the device, or of the last that `auto` may take.
     """
-    devices = devices_of_auto() if device == 'auto' else [device]
-    if device == 'auto' and gpu_of(devices[0]) is None:
-        logger.info('no GPU to use here (segret_bench --device says why): auto takes a CPU')
+    def attempt(name: str) -> Result:
+        if device == 'auto':
+            logger.info('auto takes %s: %s (segret_bench --device lists what the others lack)',
+                        name, WHY_AUTO[name])
+        return work(name)
+
+    devices = devices_of_auto(is_built) if device == 'auto' else [device]
     for name in devices[:-1]:
         try:
-            return work(name)
+            return attempt(name)
         except (DeviceError, ModelError) as error:
             logger.warning('%s; falling back to the next device', error)
-    return work(devices[-1])
+    return attempt(devices[-1])
 
 
 def _engine_class(device: str) -> EngineClass:

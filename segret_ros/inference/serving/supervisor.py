@@ -22,6 +22,7 @@ from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError
 from segret_ros.inference.serving.background import BackgroundBuild
 from segret_ros.inference.serving.cache import EngineCache
+from segret_ros.inference.serving.key import key_of
 from segret_ros.inference.serving.validated import open_cached_engine, open_validated_engine
 
 logger = logging.getLogger(__name__)
@@ -231,7 +232,9 @@ class Supervisor:
         return devices[(position + 1) % len(devices)]
 
     def _open(self, device: str) -> Engine:
-        return first_that_succeeds(device, self._open_or_build)
+        return first_that_succeeds(
+            device, self._open_or_build,
+            lambda name: self._cache.find(key_of(self._model, name)) is not None)
 
     def _open_or_build(self, device: str) -> Engine:
         if not needs_building(device):

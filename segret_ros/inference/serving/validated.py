@@ -61,7 +61,8 @@ def open_validated_engine(model: Model, device: str, streams: int | None = None,
         _check(model, name, parity, allow_unproven)
         return engine
 
-    return first_that_succeeds(device, open_one)
+    return first_that_succeeds(
+        device, open_one, lambda name: cache.find(key_of(model, name, streams)) is not None)
 
 
 def open_cached_engine(model: Model, device: str, cache: EngineCache, streams: int | None = None,

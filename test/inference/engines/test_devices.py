@@ -32,6 +32,7 @@ from segret_ros.inference.engines.devices import (
     list_devices,
     TENSORRT,
     torch_lacks,
+    WHY_AUTO,
 )
 from segret_ros.inference.engines.gpu_code import Code, ELF, PTX
 from segret_ros.inference.engines.nvidia import (
@@ -218,13 +219,14 @@ def test_this_pytorch_is_found_without_loading_it() -> None:
 
 
 @pytest.mark.parametrize('usable, expected', [
-    ({'cuda', 'torch', 'openvino'}, ['cuda', 'torch', 'openvino', 'cpu']),
-    ({'torch', 'openvino'}, ['torch', 'openvino', 'cpu']),
+    ({'tensorrt', 'cuda', 'torch', 'openvino'}, ['tensorrt', 'torch', 'cuda', 'openvino', 'cpu']),
+    ({'cuda', 'torch', 'openvino'}, ['torch', 'cuda', 'openvino', 'cpu']),
+    ({'cuda', 'openvino'}, ['cuda', 'openvino', 'cpu']),
     ({'torch'}, ['torch', 'cpu']),
     ({'openvino'}, ['openvino', 'cpu']),
     (set(), ['cpu'])])
-def test_auto_takes_gpus_first(monkeypatch: pytest.MonkeyPatch, usable: set[str],
-                               expected: list[str]) -> None:
+def test_auto_takes_the_fastest_first(monkeypatch: pytest.MonkeyPatch, usable: set[str],
+                                      expected: list[str]) -> None:
     monkeypatch.setattr(devices_module.onnxruntime, 'get_available_providers', lambda: PROVIDERS)
     monkeypatch.setattr(devices_module, 'find',
                         lambda provider: found(driver=HERE if 'cuda' in usable else GONE))
@@ -232,7 +234,9 @@ def test_auto_takes_gpus_first(monkeypatch: pytest.MonkeyPatch, usable: set[str]
                         lambda: FoundTorch([] if 'torch' in usable else ['torch'], 13, HERE))
     monkeypatch.setattr(devices_module, 'find_spec',
                         lambda name: name == 'openvino' and name in usable or None)
-    assert devices_of_auto() == expected
+    assert devices_of_auto(lambda device: device in usable) == expected
+    assert [device for device in WHY_AUTO if device in expected] == expected
+    assert 'tensorrt' not in devices_of_auto()
 
 
 def test_only_what_is_installed_has_a_version() -> None:

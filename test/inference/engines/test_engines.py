@@ -14,6 +14,7 @@ import pytest
 from segret_ros.files.share import default_model
 from segret_ros.inference import DeviceError, Model, ModelError, Segmenter
 from segret_ros.inference.engines import engine as engine_module
+from segret_ros.inference.engines.devices import WHY_AUTO
 from segret_ros.inference.engines.engine import open_engine
 from segret_ros.network import SegRet
 from segret_train.protocol import predict
@@ -123,10 +124,13 @@ def test_auto_tries_the_fastest_first(monkeypatch: pytest.MonkeyPatch,
 
     logger = logging.getLogger(engine_module.__name__)
     logger.addHandler(caplog.handler)
-    monkeypatch.setattr(engine_module, 'devices_of_auto', lambda: ['cuda', 'openvino', 'cpu'])
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(engine_module, 'devices_of_auto',
+                        lambda is_built: ['cuda', 'openvino', 'cpu'])
     assert engine_module.first_that_succeeds('auto', attempt) == chosen[-1]
     logger.removeHandler(caplog.handler)
     assert tried == chosen
+    assert all(f'auto takes {device}: {WHY_AUTO[device]}' in caplog.text for device in chosen)
     assert all(f'no luck with {device}; falling back to the next device' in caplog.text
                for device in failing)
 
