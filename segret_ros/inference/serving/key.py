@@ -23,7 +23,7 @@ from segret_ros.inference.processor import processor_facts, processor_name, read
 # What a processor can do; `cpuid level`, for OpenVINO's choice of bfloat16 depends on it.
 CPU_FACTS = ('vendor_id', 'model name', 'Model', 'cpuid level', 'flags', 'Features')
 NVIDIA_VERSION = Path('/proc/driver/nvidia/version')
-TENSORRT_LIBRARIES = ('libnvinfer.so.11', 'libnvinfer.so.10', 'libnvinfer.so.8')
+TENSORRT_LIBRARIES = ('libnvinfer.so.10', 'libnvinfer.so.11', 'libnvinfer.so.8')  # wheels need 10
 LONGEST_MODEL_NAME = 80  # characters of a folder's name
 
 
