@@ -10,6 +10,8 @@ import re
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
 from segret_ros.files.share import package_version
 
+PAIRS = ('--crop', '--scale_range')  # options of two numbers
+
 
 class PlainHelp(DefaultHelpFormatter):
     """Help with dashes in options, and without the names of Python types."""
@@ -18,7 +20,13 @@ class PlainHelp(DefaultHelpFormatter):
         """Format the help; `_` and `-` are equally wide, so columns stay aligned."""
         return with_dashes(super().format_help())
 
+    def _format_args(self, action: Action, default_metavar: str) -> str:
+        return 'A B' if f'--{action.dest}' in PAIRS else super()._format_args(
+            action, default_metavar)
+
     def _get_help_string(self, action: Action) -> str:
+        if isinstance(action.default, tuple):
+            return f'{action.help} (default: {" ".join(map(str, action.default))})'
         if action.default is None:
             return action.help or ''
         return ArgumentDefaultsHelpFormatter._get_help_string(self, action)
@@ -44,9 +52,14 @@ class OptionParser(ArgumentParser):
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:
-    """Spell the options of a command line like the names in Python."""
-    return [re.sub('^--[^=]+', lambda option: '--' + option[0][2:].replace('-', '_'), argument)
-            for argument in arguments]
+    """Spell options like the names in Python, and two numbers, `--crop 256 320`, as a list."""
+    words = [re.sub('^--[^=]+', lambda option: '--' + option[0][2:].replace('-', '_'), argument)
+             for argument in arguments]
+    for place in reversed(range(len(words) - 2)):
+        pair = words[place + 1:place + 3]
+        if words[place] in PAIRS and not any(word.startswith(('[', '--')) for word in pair):
+            words[place + 1:place + 3] = [f'[{",".join(pair)}]']
+    return words
 
 
 def with_dashes(text: str) -> str:

@@ -80,7 +80,7 @@ class Recipe:
     :param seed: of weights, crops and dropout.
     """
 
-    dataset: str
+    dataset: str = 'camvid'
     variant: Literal['nano', 'tiny', 'small', 'base', 'large', 'efficientnet_lite2'] = 'tiny'
     decoder_channels: PositiveInt | None = None
     backbone: str | None = None

@@ -75,6 +75,19 @@ def test_the_command_line_overrides_the_file() -> None:
     assert (recipe.warmup, recipe.poly_power) == (1500, 1.0)
 
 
+def test_two_numbers_are_given_as_to_the_other_commands() -> None:
+    recipe = resolved('--crop', '64', '96', '--scale-range', '1', '2.5', '--seed', '7')
+    assert (recipe.crop, recipe.scale_range, recipe.seed) == ((64, 96), (1, 2.5), 7)
+
+
+def test_the_help_shows_what_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match='0'):
+        resolved('--help')
+    text = ' '.join(capsys.readouterr().out.split())
+    assert '[--dataset DATASET]' in text and '[--crop A B]' in text
+    assert 'height and width of a crop. (default: 256 320)' in text
+
+
 def test_a_saved_recipe_can_be_given_back(tmp_path: Path) -> None:
     recipe = resolved('--recipe', 'ade20k', '--variant', 'large', '--ema', '0.999', '--seed', '7')
     recipe.save(tmp_path / 'recipe.yaml')
@@ -88,6 +101,8 @@ def test_a_saved_recipe_can_be_given_back(tmp_path: Path) -> None:
     (['--iterations=-3'], '"iterations".*-3 does not conform to restriction v>0'),
     (['--variant', 'huge'], '"variant".*Got value: huge'),
     (['--crop', '12'], '"crop".*Got value: 12'),
+    (['--crop', '12', '--seed', '7'], '"crop".*Got value: 12'),
+    (['--crop', 'a', '7'], '"crop".*invalid.*a'),
     (['--ema', '1.5'], '"ema".*1.5'),
     (['--learning-speed', '1'], 'unrecognized arguments: --learning-speed'),
 ])
