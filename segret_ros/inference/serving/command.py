@@ -39,7 +39,7 @@ def arguments_parser() -> Parser:
     build.add_argument('--device', default='auto',
                        help=f'{DEVICES} (default: auto, the best that works here)')
     build.add_argument('--frames', type=Path, metavar='FOLDER',
-                       help="images to compare on (default: the model file's own)")
+                       help="images to compare on as well, after the model file's own")
     listing = commands.add_parser('list', help='list the cached engines')
     clear = commands.add_parser('clear', help='remove cached engines')
     which = clear.add_mutually_exclusive_group(required=True)

@@ -30,7 +30,8 @@ def arguments_parser() -> Parser:
     parser = Parser(
         prog='segret_check_contract',
         description='Check the label topics of a camera, live or in a bag, against what a '
-                    'consumer of them demands. Exit code 2: a demand is not met.')
+                    'consumer of them requires. Exit code 2: a requirement is not met; 1: '
+                    'nothing could be observed.')
     add = parser.add_argument
     add('--bag', type=Path, metavar='PATH',
         help='folder or file of a bag (default: the live graph)')
@@ -43,8 +44,9 @@ def arguments_parser() -> Parser:
         help='topic of the labels, with confidence and label_info beside it (default: '
              'PREFIX/segmentation/label, or else the only one of a bag)')
     add('--camera-topic', metavar='TOPIC',
-        help="the camera's Image, CompressedImage or CameraInfo (default: PREFIX/image, "
-             'image/compressed or camera_info, the first that is there)')
+        help="the camera's Image, CompressedImage or CameraInfo (default: the first of "
+             'PREFIX/image, image/compressed, camera_info, segmentation/camera_info, image_raw '
+             'and image_raw/compressed)')
     add('--cloud-topic', metavar='TOPIC',
         help='the PointCloud2 that the costmap reads beside the labels: check its order, size and '
              'stamps against theirs (nav2 only)')

@@ -3,7 +3,6 @@
 
 """The command `segret_demo`."""
 
-import argparse
 from collections import Counter
 from pathlib import Path
 import sys
@@ -123,17 +122,19 @@ def play(drive: Bag, cameras: list[CameraTopic], arguments: list[str], result: P
 def main() -> int:
     """Run the command line and return its exit code."""
     parser = Parser(
-        prog='segret_demo', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description='Play a recorded drive to the real node over DDS and write a bag with '
-                    'the labels, pictures and a report.')
-    parser.add_argument('--model', type=Path, default=default_model(), help='model file')
-    parser.add_argument('--device', default='auto', help=DEVICES)
+        prog='segret_demo', description='Replay a recorded drive through the node over DDS, and '
+        'write a bag with the labels, pictures and a report.')
+    parser.add_argument('--model', type=Path, default=default_model(),
+                        help='model file (default: the shipped one)')
+    parser.add_argument('--device', default='auto', help=f'{DEVICES} (default: auto)')
     parser.add_argument('--bag', type=Path, default=share_directory() / 'data' / 'sample_drive',
-                        help='recorded drive; cameras are found by the type of their topics')
+                        help='recorded drive; cameras are found by the type of their topics '
+                             '(default: the sample drive)')
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
-                        help='image topics to play, if not all')
+                        help='image topics to play (default: all)')
     parser.add_argument('--output', type=Path, default=Path('out/demo'),
-                        help='folder to write: new, empty or of an earlier demo')
+                        help='folder to write: new, empty or of an earlier demo (default: '
+                             'out/demo)')
     arguments = parser.parse_args()
     try:
         summary = demo(arguments.model, arguments.device, arguments.bag, arguments.topics,
