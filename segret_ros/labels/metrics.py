@@ -74,7 +74,7 @@ class ConfusionMatrix:
 
     def mean_iou(self) -> float:
         """Return the mean over classes that occur in labels or predictions, 0..1; NaN for none."""
-        return _mean(self.iou())
+        return float(mean(self.iou()))
 
     def accuracy(self) -> np.ndarray:
         """Return the correct share of each class's pixels, (num_classes,); NaN if absent."""
@@ -82,7 +82,7 @@ class ConfusionMatrix:
 
     def mean_accuracy(self) -> float:
         """Return the mean over classes that occur in labels, 0..1; NaN for none."""
-        return _mean(self.accuracy())
+        return float(mean(self.accuracy()))
 
     def pixel_accuracy(self) -> float:
         """Return the share of counted pixels that are correct, 0..1; NaN if none is counted."""
@@ -138,7 +138,7 @@ class BoundaryScore:
 
     def mean(self) -> float:
         """Return the mean over classes with a boundary, 0..1; NaN for none."""
-        return _mean(self.scores())
+        return float(mean(self.scores()))
 
 
 class Calibration:
@@ -239,14 +239,14 @@ class Scores:
         bins = zip(self.calibration.counts, self.calibration.confidence(),
                    self.calibration.accuracy())
         return {
-            **{name: _number(value) for name, value in self.summary().items()},
+            **{name: number(value) for name, value in self.summary().items()},
             'classes': [
-                {'name': name, 'iou': _number(iou), 'accuracy': _number(accuracy),
-                 'boundary_f_score': _number(boundary), 'pixels': int(pixels)}
+                {'name': name, 'iou': number(iou), 'accuracy': number(accuracy),
+                 'boundary_f_score': number(boundary), 'pixels': int(pixels)}
                 for name, iou, accuracy, boundary, pixels in classes],
             'calibration': [
-                {'pixels': int(pixels), 'confidence': _number(confidence),
-                 'accuracy': _number(accuracy)} for pixels, confidence, accuracy in bins],
+                {'pixels': int(pixels), 'confidence': number(confidence),
+                 'accuracy': number(accuracy)} for pixels, confidence, accuracy in bins],
             'confusion': self.confusion.counts.tolist()}
 
 
@@ -261,12 +261,13 @@ def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
-def _mean(values: np.ndarray) -> float:
-    """Return the mean of the values that are not NaN; NaN if there are none."""
-    return float(np.nanmean(values)) if not np.isnan(values).all() else float('nan')
+def mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the last axis of the values that are not NaN; NaN without any."""
+    return share(np.nansum(values, -1), np.count_nonzero(~np.isnan(values), axis=-1))
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """Return a score as a JSON value: null for NaN."""
     return None if math.isnan(value) else float(value)
 
 

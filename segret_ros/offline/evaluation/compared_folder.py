@@ -3,6 +3,7 @@
 
 """A finished output folder, as far as a comparison reads it."""
 
+from collections import Counter
 from collections.abc import Sequence
 import csv
 from dataclasses import dataclass, fields, replace
@@ -100,6 +101,23 @@ class Evaluation:
     def model(self) -> dict:
         """Return what `metrics.json` says about the model."""
         return self.metrics['model']
+
+    @property
+    def options(self) -> dict:
+        """Return the options of the evaluation."""
+        return self.metrics['options']
+
+    @property
+    def title(self) -> str:
+        """Return the model and what it ran on."""
+        told = [str(self.model[key]) for key in ('variant', 'engine', 'device')
+                if self.model.get(key)]
+        return f'{self.model.get("name", "a model")} ({", ".join(told)})'
+
+    def label_topic(self, bag: str, camera: str) -> str | None:
+        """Return the topic of a camera's labels in `result.mcap`; None where it has none."""
+        return next((one.get('label_topics', {}).get(camera)
+                     for one in self.metrics.get('bags', []) if one['name'] == bag), None)
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
@@ -209,55 +227,26 @@ def pair(a: Frames, b: Frames) -> tuple[Frames, Frames]:
     """
     Return the frames that both have, by bag, camera and stamp.
 
-    A stamp that is zero, or that a camera has twice in one of the two, is paired by the time of
-    recording as well. Of frames that are equal in both the first is paired with the first where
-    both have as many; else there is no telling, and none is paired.
+    Frames whose stamp is zero, or occurs twice for a camera in one of the two, are paired by
+    recording time as well. Frames that are equal even so are paired in their order if both
+    evaluations have equally many of them; else they are left out.
 
     :return: those of A and those of B, with the same `series` and in the same order: camera by
         camera, in the order of stamps.
     """
     series = tuple(sorted({*a.series, *b.series}))
-    camera, stamp_ns = (np.concatenate(both) for both in zip(*(
-        (_places(one, series), one.stamp_ns) for one in (a, b))))
-    is_b = np.arange(len(stamp_ns)) >= len(a)
-    unsure = (_counts(camera, stamp_ns, is_b) > 1) | (stamp_ns == 0)
-    time_ns = np.where(unsure, np.concatenate([a.time_ns, b.time_ns]), 0)
-    even = _counts(camera, stamp_ns, time_ns, is_b) * 2 == _counts(camera, stamp_ns, time_ns)
-    order = np.lexsort([is_b, _repeats(camera, stamp_ns, time_ns, is_b), time_ns, stamp_ns,
-                        camera])
-    order = order[even[order]]  # of A and B in turns
-    in_a, in_b = order[::2], order[1::2] - len(a)
-    index = camera[in_a].astype(np.int32)
-    return (replace(a.take(in_a), series=series, series_index=index),
-            replace(b.take(in_b), series=series, series_index=index))
-
-
-def _places(frames: Frames, series: tuple[tuple[str, str], ...]) -> np.ndarray:
-    """Return the place in `series` of each frame's camera, (frames,)."""
-    places = np.array([series.index(one) for one in frames.series], np.int64)
-    return places[frames.series_index]
-
-
-def _groups(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return an order in which equal frames follow each other, and where each group begins."""
-    order = np.lexsort(keys)
-    changes = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
-    return order, np.flatnonzero(np.append(True, changes)) if len(order) else order
-
-
-def _counts(*keys: np.ndarray) -> np.ndarray:
-    """Return how many frames have the keys of each, (frames,)."""
-    order, starts = _groups(*keys)
-    sizes = np.diff(np.append(starts, len(order)))
-    counts = np.empty(len(order), np.int64)
-    counts[order] = np.repeat(sizes, sizes)
-    return counts
-
-
-def _repeats(*keys: np.ndarray) -> np.ndarray:
-    """Return how many frames before it have the keys of each, (frames,)."""
-    order, starts = _groups(*keys)
-    sizes = np.diff(np.append(starts, len(order)))
-    repeats = np.empty(len(order), np.int64)
-    repeats[order] = np.arange(len(order)) - np.repeat(starts, sizes)
-    return repeats
+    keys = [[(series.index(frames.series[camera]), stamp_ns) for camera, stamp_ns in
+             zip(frames.series_index, frames.stamp_ns.tolist())] for frames in (a, b)]
+    counts = [Counter(of_one) for of_one in keys]
+    rows: list[dict[tuple[int, int, int], list[int]]] = [{}, {}]
+    for frames, of_one, groups in zip((a, b), keys, rows):
+        for row, (key, time_ns) in enumerate(zip(of_one, frames.time_ns.tolist())):
+            sound = key[1] != 0 and max(count[key] for count in counts) == 1
+            groups.setdefault((*key, 0 if sound else time_ns), []).append(row)
+    common = sorted(key for key in rows[0].keys() & rows[1].keys()
+                    if len(rows[0][key]) == len(rows[1][key]))
+    index = np.array([key[0] for key in common for _ in rows[0][key]], np.int32)
+    of_a, of_b = (frames.take(np.array([row for key in common for row in groups[key]], np.int64))
+                  for frames, groups in zip((a, b), rows))
+    return (replace(of_a, series=series, series_index=index),
+            replace(of_b, series=series, series_index=index))

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.visualization import colorize
-from segret_ros.offline.bags import Bag, BagError, open_bag, stamp_ns
+from segret_ros.offline.bags import Bag, BagError, open_bag
 from segret_ros.offline.charts import (
     as_svg,
     BLUE,
@@ -23,6 +22,7 @@ from segret_ros.offline.charts import (
     new_figure,
     ORANGE,
 )
+from segret_ros.offline.evaluation.compared_folder import Evaluation
 from segret_ros.offline.evaluation.comparison import (
     bounds,
     change,
@@ -30,12 +30,12 @@ from segret_ros.offline.evaluation.comparison import (
     EXPLANATION,
     percent,
     points,
-    Side,
 )
 from segret_ros.offline.evaluation.differences import ChangedFrame, Difference, NO_DIFFERENCE
 from segret_ros.offline.evaluation.output import EvaluationError, RESULT
+from segret_ros.offline.evaluation.result import find_recorded, recorded_label
 from segret_ros.offline.page import data_url, hex_color, write_page
-from segret_ros.offline.pictures import encode
+from segret_ros.offline.pictures import encode, shrunk
 
 WIDTH, MARGIN, ROW = 480, 64, 22  # pixels of a chart, above its rows, and of a row
 LONGEST_NAME = 18  # characters of a class's name in a chart
@@ -50,7 +50,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
 
     :raises EvaluationError: for a `result.mcap` that can't be read.
     """
-    colors = dict(zip(comparison.classes, map(hex_color, comparison.colors)))
+    colors = dict(zip(comparison.a.classes, map(hex_color, comparison.a.colors)))
     frames = [{'title': f'{frame.bag}, {frame.camera}, {frame.stamp} s', 'change': change(frame),
                'url': data_url(picture) if picture else None}
               for frame, picture in zip(comparison.changed, pictures(comparison))]
@@ -62,7 +62,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
               'Areas of the classes': comparison.areas}
     write_page(path, 'segret_ros.offline.evaluation', 'comparison.html.j2',
                sides={'A': comparison.a, 'B': comparison.b}, verdict=comparison.verdict(),
-               counts=comparison.counts(), notes=comparison.notes, explanation=EXPLANATION,
+               counts=comparison.counts(), notes=comparison.notes(), explanation=EXPLANATION,
                charts=[chart(f'{title}: B - A in points', differences)
                        for title, differences in charts.items()],
                tables={title: [_row(one, colors) for one in differences]
@@ -121,16 +121,16 @@ def pictures(comparison: Comparison) -> list[bytes | None]:
     sides = (comparison.a, comparison.b)
     if not all((side.folder / RESULT).exists() for side in sides):
         return [None] * len(comparison.changed)
-    table = LabelSet(comparison.classes, comparison.colors).color_table()
+    table = LabelSet(comparison.a.classes, comparison.a.colors).color_table()
     labels = [_labels(side, comparison.changed) for side in sides]
     return [None if of_a is None or of_b is None else _picture(of_a, of_b, table)
             for of_a, of_b in zip(*labels)]
 
 
-def _labels(side: Side, frames: Iterable[ChangedFrame]) -> list[np.ndarray | None]:
+def _labels(side: Evaluation, frames: Iterable[ChangedFrame]) -> list[np.ndarray | None]:
     try:
         with open_bag(side.folder / RESULT) as bag:
-            return [_label(bag, side.label_topics.get((frame.bag, frame.camera)), frame)
+            return [_label(bag, side.label_topic(frame.bag, frame.camera), frame)
                     for frame in frames]
     except BagError as error:
         raise EvaluationError(str(error)) from error
@@ -138,24 +138,11 @@ def _labels(side: Side, frames: Iterable[ChangedFrame]) -> list[np.ndarray | Non
 
 def _label(bag: Bag, topic: str | None, frame: ChangedFrame) -> np.ndarray | None:
     """Read a frame's label, (H, W) uint8; None where there is none."""
-    if topic is None:
-        return None
-    for recorded in bag.messages([topic], frame.time_ns, frame.time_ns + 1):
-        message = recorded.message()
-        if stamp_ns(message.header) == frame.stamp_ns:
-            return message.data.reshape(message.height, message.step)[:, :message.width]
-    return None
+    recorded = topic and find_recorded(bag, topic, frame.stamp_ns, frame.time_ns)
+    return recorded_label(recorded) if recorded else None
 
 
 def _picture(label_a: np.ndarray, label_b: np.ndarray, color_table: np.ndarray) -> bytes:
-    panels = [_shrunk(colorize(label, color_table)) for label in (label_a, label_b)]
-    gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
-    return encode(np.hstack([panels[0], gap, panels[1]]), '.png')
-
-
-def _shrunk(image_rgb: np.ndarray) -> np.ndarray:
-    height, width = image_rgb.shape[:2]
-    if width <= WIDEST:
-        return image_rgb
-    return cv2.resize(image_rgb, (WIDEST, round(height * WIDEST / width)),
-                      interpolation=cv2.INTER_NEAREST)
+    one, other = (colorize(shrunk(label, WIDEST), color_table)
+                  for label in (label_a, label_b))
+    return encode(np.hstack([one, np.full((len(one), GAP, 3), 255, np.uint8), other]), '.png')

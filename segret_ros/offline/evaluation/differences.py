@@ -11,17 +11,16 @@ is taken further out, as Student's t is wider than a normal distribution (Hester
 Statistician 69, 2015).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
 from statistics import NormalDist
 
 import numpy as np
-from segret_ros.labels.metrics import share
+from segret_ros.labels.metrics import mean, share
 from segret_ros.offline.evaluation.compared_folder import Frames
 
 MOST_CHANGED = 10
-BEHAVIOUR = {'stability': 1, 'flicker': -1, 'confidence': 0, 'unknown': 0}  # which way is good
 BLOCK_NS = 1_000_000_000
 RESAMPLINGS = 1000
 SEED = 0
@@ -212,39 +211,18 @@ def _counts(frames: Frames, blocks: Blocks) -> np.ndarray:
 
 def _scores(counts: np.ndarray) -> np.ndarray:
     """Return mean IoU, pixel accuracy and IoUs, (rows, 2 + classes), of sums of `_counts`."""
-    hits, unions = np.split(counts[:, :-2], 2, 1)
-    iou = share(hits, unions)
-    mean = share(np.nansum(iou, 1), np.count_nonzero(unions, axis=1))
-    return np.column_stack([mean, share(counts[:, -2], counts[:, -1]), iou])
+    iou = share(*np.split(counts[:, :-2], 2, 1))
+    return np.column_stack([mean(iou), share(counts[:, -2], counts[:, -1]), iou])
 
 
-def value_differences(a: Frames, b: Frames, names: Sequence[str]) -> list[Difference]:
+def mean_differences(frames: Frames, a: np.ndarray, b: np.ndarray,
+                     columns: Mapping[str, int]) -> list[Difference]:
     """
-    Compare the means of some of the frames' values, over the frames that have both.
+    Compare means over the frames that have a value in both.
 
-    :param a, b: of `pair`.
-    :param names: of `BEHAVIOUR`.
-    """
-    values = [np.column_stack([getattr(frames, name) for name in names]) for frames in (a, b)]
-    return _mean_differences(a, *values, [(name, BEHAVIOUR[name]) for name in names])
-
-
-def area_differences(a: Frames, b: Frames, classes: Sequence[str]) -> list[Difference]:
-    """
-    Compare the areas of the classes: their mean share of the pixels of a frame.
-
-    :param a, b: of `pair`.
-    """
-    return _mean_differences(a, a.areas, b.areas, [(name, 0) for name in classes])
-
-
-def _mean_differences(frames: Frames, a: np.ndarray, b: np.ndarray,
-                      columns: Sequence[tuple[str, int]]) -> list[Difference]:
-    """
-    Compare means over frames.
-
+    :param frames: of `pair`.
     :param a, b: (frames, columns) float, NaN where a frame has no value.
-    :param columns: name of each, and which way is good.
+    :param columns: name of each, and which way is good, as in `Difference`.
     """
     blocks = _blocks(frames)
     there = ~np.isnan(a) & ~np.isnan(b)
@@ -257,7 +235,7 @@ def _mean_differences(frames: Frames, a: np.ndarray, b: np.ndarray,
     means = [share(np.where(there, values, 0).sum(0, dtype=np.float64), there.sum(0))
              for values in (a, b)]
     return [_difference(name, *values, drawn_differences[:, place], informed[place], good)
-            for place, ((name, good), *values) in enumerate(zip(columns, *means))]
+            for place, ((name, good), *values) in enumerate(zip(columns.items(), *means))]
 
 
 def changed_frames(a: Frames, b: Frames, classes: Sequence[str],
@@ -272,18 +250,15 @@ def changed_frames(a: Frames, b: Frames, classes: Sequence[str],
     moved = np.abs(grown).sum(1) / 2  # what one class wins another one loses
     size = np.nan_to_num(np.abs(b.miou - a.miou) if by_score else moved)
     order = np.argsort(-size, kind='stable')[:MOST_CHANGED]
-    return [_changed_frame(a, b, place, float(moved[place]), classes)
-            for place in order if size[place] > 0]
-
-
-def _changed_frame(a: Frames, b: Frames, place: int, moved: float,
-                   classes: Sequence[str]) -> ChangedFrame:
-    most = int(np.abs(b.areas[place] - a.areas[place]).argmax())
-    bag, camera = a.series[a.series_index[place]]
-    return ChangedFrame(
-        bag, camera, int(a.stamp_ns[place]), int(a.time_ns[place]), float(a.miou[place]),
-        float(b.miou[place]), moved, classes[most], float(a.areas[place, most]),
-        float(b.areas[place, most]))
+    found = []
+    for place in order[size[order] > 0]:
+        most = int(np.abs(grown[place, :-1]).argmax())
+        bag, camera = a.series[a.series_index[place]]
+        found.append(ChangedFrame(
+            bag, camera, int(a.stamp_ns[place]), int(a.time_ns[place]), float(a.miou[place]),
+            float(b.miou[place]), float(moved[place]), classes[most],
+            float(a.areas[place, most]), float(b.areas[place, most])))
+    return found
 
 
 def _difference(name: str, a: float, b: float, drawn: np.ndarray, blocks: int,

@@ -253,12 +253,11 @@ class _Drive:
         how = short(found.how)
         if found.label is None:
             if how != UNMATCHED:
-                tally.ambiguous += how == AMBIGUOUS
-                tally.unusable += how != AMBIGUOUS
+                tally.counts['ambiguous' if how == AMBIGUOUS else 'unusable'] += 1
                 part.faults.add(frame.camera, UNSCORED, how, short(found.fault or _place(frame)))
             return {'truth': how}
-        tally.matched += 1
-        tally.by_time += how == BY_TIME
+        tally.counts['matched'] += 1
+        tally.counts['by_time'] += how == BY_TIME
         before = tally.scores.confusion.counts.copy()
         tally.scores.add(found.label, result.label, result.confidence)
         confusion = ConfusionMatrix(tally.scores.confusion.num_classes)

@@ -13,7 +13,7 @@ from segret_ros.errors import INSTALL_ROS
 from segret_ros.files.output_file import claim_file, PAGE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
-from segret_ros.offline.evaluation.compare import compare, failures, gate
+from segret_ros.offline.evaluation.comparison import compare, failures, gate
 from segret_ros.offline.evaluation.comparison_page import write_comparison
 from segret_ros.offline.evaluation.evaluate import Options
 from segret_ros.offline.evaluation.fleet import evaluate_on_ray

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from segret_ros.offline.evaluation.tally import counts, REJECTED, UNSCORED
+from segret_ros.offline.evaluation.tally import reasons, REJECTED, UNSCORED
 from segret_ros.offline.label_names import HOW_TO_TELL
 
 MOST = 5  # reasons in one sentence
@@ -39,14 +39,14 @@ def _faults(metrics: dict, kind: str, one: str, several: str, what: str) -> Iter
     total = sum(fault['count'] for fault in faults)
     if total:
         yield (f'{total:,} {"frame" if total == 1 else "frames"} '
-               f'{one if total == 1 else several} {what}: {listed(counts(faults, kind))}. The '
+               f'{one if total == 1 else several} {what}: {listed(reasons(faults, kind))}. The '
                f'first: {faults[0]["first"]}.')
 
 
-def listed(reasons: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
     """Return reasons with their counts, in a few words."""
-    told = [f'{reason} ({count:,})' for reason, count in list(reasons.items())[:MOST]]
-    return ', '.join(told + ['...'] * (len(reasons) > MOST))
+    told = [f'{reason} ({count:,})' for reason, count in list(counts.items())[:MOST]]
+    return ', '.join(told + ['...'] * (len(counts) > MOST))
 
 
 def _matching(metrics: dict) -> Iterator[str]:
@@ -89,7 +89,7 @@ def assumed_classes(names: Sequence[str]) -> str:
 
 
 def _unlabelled(bag: dict) -> Iterator[str]:
-    rejected = counts(bag['faults'], REJECTED)
+    rejected = reasons(bag['faults'], REJECTED)
     if not bag['frames']:
         yield f'{bag["name"]}: has no frame in the part that was asked for'
     elif sum(rejected.values()) == bag['frames']:
@@ -98,7 +98,7 @@ def _unlabelled(bag: dict) -> Iterator[str]:
 
 
 def _why_unscored(scores: dict) -> str:
-    reasons = dict(scores['unscored'])
+    found = dict(scores['unscored'])
     if scores['unmatched']:
-        reasons[f'no true label within {scores["tolerance_ms"]:g} ms'] = scores['unmatched']
-    return f'{listed(reasons)}; {scores["unmatched_labels"]:,} true labels belong to no frame'
+        found[f'no true label within {scores["tolerance_ms"]:g} ms'] = scores['unmatched']
+    return f'{listed(found)}; {scores["unmatched_labels"]:,} true labels belong to no frame'

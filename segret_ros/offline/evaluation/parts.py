@@ -20,7 +20,7 @@ from segret_ros.offline.bags import BagWriter, open_bag, Recorded
 from segret_ros.offline.evaluation.output import Columns, columns_of
 from segret_ros.offline.evaluation.tally import Faults, Tally
 
-VERSION = 2  # of the files of a part; those of version 1 held pickled code
+VERSION = 3  # of the files of a part; those of version 1 held pickled code
 ROWS, COUNTS, RESULT, MEMORY = 'frames.npz', 'counts.npz', 'result', 'memory.npz'
 FAULTS = 'faults.json'
 DONE = 'done.json'
@@ -123,15 +123,15 @@ class Parts:
         total: dict[str, Tally] = {}
         for folder in self.folders():
             for camera, arrays in _load(folder / COUNTS).items():
-                tally = Tally.of(arrays, len(self._classes))
-                total.setdefault(camera, Tally(len(self._classes))).merge(tally)
+                total.setdefault(camera, Tally(len(self._classes))).merge(arrays)
         return total
 
     def faults(self) -> Faults:
         """Return why frames have no labels, and labels no score, over all parts."""
         total = Faults()
         for folder in self.folders():
-            total.add_json(json.loads((folder / FAULTS).read_text()))
+            for fault in json.loads((folder / FAULTS).read_text()):
+                total.add(**fault)
         return total
 
     def columns(self, names: Sequence[str]) -> Iterator[Columns]:

@@ -18,7 +18,7 @@ import tempfile
 
 import numpy as np
 from segret_ros.inference import Model
-from segret_ros.labels.metrics import ConfusionMatrix
+from segret_ros.labels.metrics import ConfusionMatrix, number
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded, stamp_ns
 from segret_ros.offline.bags.cameras import CameraTopic
 from segret_ros.offline.evaluation.frames import every_nth, Span
@@ -116,8 +116,8 @@ def summary(logs: list[CameraLog], score: LabelScore) -> dict:
         'age_ms': _distribution(answer.age_ms for answer in answers),
         'late_ms': _distribution(late_ms for log in logs for late_ms in log.late_ms),
         'rate_hz': rate_hz(logs), 'scored': score.labels,
-        'streaming_miou': score.streaming.mean_iou() if score.labels else None,
-        'offline_miou': score.offline.mean_iou() if score.labels else None}
+        'streaming_miou': number(score.streaming.mean_iou()),
+        'offline_miou': number(score.offline.mean_iou())}
 
 
 def _distribution(values: Iterable[float]) -> dict[str, float | None]:

@@ -4,7 +4,6 @@
 """The report of an evaluation: one HTML file on how a model does on recorded drives."""
 
 from collections.abc import Mapping, Sequence
-import math
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +77,7 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
 
 def share(value: float | None) -> str:
     """Format a share 0..1 in percent."""
-    return ABSENT if _is_missing(value) else f'{100 * value:.1f} %'
-
-
-def _is_missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)
+    return ABSENT if value is None else f'{100 * value:.1f} %'
 
 
 def count_text(count: int, noun: str) -> str:
@@ -124,7 +119,7 @@ def _quality(summary: dict) -> list[str]:
 
 def _stability(summary: dict) -> list[str]:
     stability = summary['stability']
-    if not stability or _is_missing(stability['pixel_consistency']):
+    if not stability or stability['pixel_consistency'] is None:
         return []
     changes = stability['changes']
     return [f'From one frame to the next {share(stability["pixel_consistency"])} of the pixels '
@@ -273,44 +268,40 @@ def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
 
 
 def realtime_content(realtime: dict) -> dict:
-    """Return the tiles of a real-time replay and a line for each camera; omit what is missing."""
-    cameras = realtime.get('cameras') or {}
+    """Return the tiles and scores of a real-time replay, and a row for each of several cameras."""
+    cameras = realtime['cameras'] if len(realtime['cameras']) > 1 else {}
+    scores = {'offline: truth of the same image': realtime['offline_miou'],
+              "streaming: truth at the label's arrival": realtime['streaming_miou']}
     return {'tiles': _realtime_tiles(realtime),
-            'cameras': [[name, *_realtime_line(item)] for name, item in cameras.items()]
-            if len(cameras) > 1 else [],
-            'scores': [(name, value) for name, value in (
-                ('offline: truth of the same picture',
-                 realtime.get('offline_miou')),
-                ("streaming: truth at the label's arrival",
-                 realtime.get('streaming_miou'))) if not _is_missing(value)]}
+            'cameras': [_realtime_row(name, item) for name, item in cameras.items()],
+            'scores': [(name, value) for name, value in scores.items() if value is not None]}
 
 
 def _realtime_tiles(realtime: dict) -> list[dict[str, str]]:
-    frames, dropped = realtime.get('frames') or 0, realtime.get('dropped') or 0
-    latency, age = realtime.get('latency_ms') or {}, realtime.get('age_ms') or {}
-    found = [_tile('Latency', _ms(latency.get('median')), f'picture to label, median; p99 '
-                   f'{_ms(latency.get("p99"))}, longest {_ms(latency.get("max"))}'),
-             _tile('Age', _ms(age.get('median')), 'of a label when it comes, median; p99 '
-                   f'{_ms(age.get("p99"))}'),
-             _tile('Dropped', f'{dropped:,}', f'of {count_text(frames, "frame")}: newer ones were '
-                   'there', 'warn' if dropped else 'good')]
-    if not _is_missing(realtime.get('rate_hz')):
-        found.append(_tile('Rate', f'{realtime["rate_hz"]:.1f} Hz', 'labels a second'))
-    if not _is_missing(realtime.get('streaming_miou')):
+    latency, age, dropped = (realtime[name] for name in ('latency_ms', 'age_ms', 'dropped'))
+    found = [_tile('Latency', _ms(latency['median']), f'image to label, median; p99 '
+                   f'{_ms(latency["p99"])}, longest {_ms(latency["max"])}'),
+             _tile('Age', _ms(age['median']), 'of a label on arrival, median; p99 '
+                   f'{_ms(age["p99"])}'),
+             _tile('Dropped', f'{dropped:,}', f'of {count_text(realtime["frames"], "frame")}, for '
+                   'newer ones', 'warn' if dropped else 'good')]
+    if realtime['rate_hz'] is not None:
+        found.append(_tile('Rate', f'{realtime["rate_hz"]:.1f} Hz', 'labels per second'))
+    if realtime['streaming_miou'] is not None:
         found.append(_tile('Streaming mean IoU', share(realtime['streaming_miou']),
-                           f'offline {share(realtime.get("offline_miou"))}'))
+                           f'offline {share(realtime["offline_miou"])}'))
     return found
 
 
-def _realtime_line(item: dict) -> list[str]:
-    latency, age = item.get('latency_ms') or {}, item.get('age_ms') or {}
-    return [f'{item.get("frames") or 0:,}', f'{item.get("dropped") or 0:,}',
-            _ms(latency.get('median')), _ms(latency.get('p99')), _ms(age.get('median')),
-            share(item.get('streaming_miou')), share(item.get('offline_miou'))]
+def _realtime_row(name: str, item: dict) -> list[str]:
+    latency = item['latency_ms']
+    return [name, f'{item["frames"]:,}', f'{item["dropped"]:,}', _ms(latency['median']),
+            _ms(latency['p99']), _ms(item['age_ms']['median']), share(item['streaming_miou']),
+            share(item['offline_miou'])]
 
 
 def _ms(value: float | None) -> str:
-    return ABSENT if _is_missing(value) else f'{value:.0f} ms'
+    return ABSENT if value is None else f'{value:.0f} ms'
 
 
 def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> list[dict]:
@@ -319,13 +310,8 @@ def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> lis
              WORST: ('Worst frames', 'Lowest mean IoU of the frame first.')
              if scored else ('Least stable frames', 'Where the fewest pixels keep their class.'),
              LEAST_CERTAIN: ('Least certain frames', 'Lowest mean confidence first.')}
-    groups = []
-    for name, thumbs in pictures.items():
-        title, note = texts.get(name, (name.capitalize(), ''))
-        if thumbs:
-            groups.append({'title': title, 'note': note, 'film': name == FILMSTRIP,
-                           'frames': embedded(thumbs)})
-    return groups
+    return [{'title': texts[name][0], 'note': texts[name][1], 'film': name == FILMSTRIP,
+             'frames': embedded(thumbs)} for name, thumbs in pictures.items() if thumbs]
 
 
 def facts(metrics: dict, run: dict) -> dict[str, str]:
@@ -341,7 +327,5 @@ def facts(metrics: dict, run: dict) -> dict[str, str]:
 def _flat(name: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in _flat(f'{name}: {key}', item)]
-    if isinstance(value, (list, tuple)):
-        value = ' '.join(map(str, value))
     text = f'{value:,.4g}' if isinstance(value, float) else str(value)
     return [] if value is None else [(name, text)]

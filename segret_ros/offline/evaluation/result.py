@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from segret_ros.images.codec import decode_image
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.offline.bags import (
     Bag,
@@ -21,6 +20,7 @@ from segret_ros.offline.bags import (
     TYPESTORE,
 )
 from segret_ros.offline.evaluation.frames import decode
+from segret_ros.offline.evaluation.output import Columns, STAMPS
 from segret_ros.offline.evaluation.truth import Truth
 
 PNG_EFFORT = 1  # of 9: three times as fast as the default for a tenth more bytes
@@ -99,20 +99,6 @@ def _text(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """
-    A frame to read.
-
-    :param row: its line in frames.csv, from 0.
-    """
-
-    row: int
-    camera: str
-    stamp_ns: int
-    time_ns: int
-
-
-@dataclass(frozen=True)
 class Labelled:
     """
     A frame with its labels.
@@ -130,28 +116,37 @@ class Labelled:
 
 
 def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: Truth | None,
-                  wanted: Iterable[Wanted]) -> Iterator[Labelled]:
+                  columns: Columns, rows: Iterable[int]) -> Iterator[Labelled]:
     """
     Yield some frames of a bag with their labels, in the order of recording.
 
     :param result: the evaluation's result.mcap.
     :param label_topics: its topics by camera.
     :param truth: true labels of the bag, or None without any.
+    :param columns: of `frames.csv`, `PLACE` at least.
+    :param rows: of the frames in these.
     """
     with open_bag(bag) as frames, open_bag(result) as results:
-        for one in sorted(wanted, key=lambda one: one.time_ns):
-            recorded = _find(frames, one.camera, one)
-            labelled = _find(results, label_topics[one.camera], one)
+        for row in sorted(rows, key=lambda row: columns['time_ns'][row]):
+            camera, moment = columns['camera'][row], [int(columns[name][row])
+                                                      for name in STAMPS]
+            recorded = find_recorded(frames, camera, *moment)
+            labelled = find_recorded(results, label_topics[camera], *moment)
             image = recorded and decode(recorded).image_rgb
             if image is None or labelled is None:
                 continue  # of two messages of one moment and stamp the other one was meant
-            message = labelled.message()
-            label = decode_image(message, message.width * message.height)[..., 0]
-            found = truth and truth.find(one.camera, one.stamp_ns, one.time_ns, label.shape)
-            yield Labelled(one.row, image, np.ascontiguousarray(label), found and found.label)
+            label = recorded_label(labelled)
+            found = truth and truth.find(camera, *moment, label.shape)
+            yield Labelled(row, image, label, found and found.label)
 
 
-def _find(bag: Bag, topic: str, wanted: Wanted) -> Recorded | None:
-    return next((recorded for recorded in
-                 bag.messages([topic], wanted.time_ns, wanted.time_ns + 1)
-                 if serialized_stamp_ns(recorded.data) == wanted.stamp_ns), None)
+def find_recorded(bag: Bag, topic: str, stamp_ns: int, time_ns: int) -> Recorded | None:
+    """Return the message of a topic that has a stamp and was recorded at a time."""
+    return next((recorded for recorded in bag.messages([topic], time_ns, time_ns + 1)
+                 if serialized_stamp_ns(recorded.data) == stamp_ns), None)
+
+
+def recorded_label(recorded: Recorded) -> np.ndarray:
+    """Return a label of `label_message`, (H, W) uint8."""
+    message = recorded.message()
+    return message.data.reshape(message.height, message.width)

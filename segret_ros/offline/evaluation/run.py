@@ -3,6 +3,7 @@
 
 """All bags of an evaluation, and the folder of its files: whole, and metrics.json the last."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -22,7 +23,6 @@ from segret_ros.inference import Model, ModelInfo
 from segret_ros.offline.bags import BagWriter, printable
 from segret_ros.offline.evaluation.evaluate import Evaluator
 from segret_ros.offline.evaluation.frames import Frame, Job, Options
-from segret_ros.offline.evaluation.matching import TOLERANCE_NS
 from segret_ros.offline.evaluation.output import (
     column_names,
     Columns,
@@ -43,9 +43,9 @@ from segret_ros.offline.evaluation.output import (
 )
 from segret_ros.offline.evaluation.parts import Parts, VERSION
 from segret_ros.offline.evaluation.report import columns_needed, write_report
-from segret_ros.offline.evaluation.result import Labelled, read_labelled, Wanted
+from segret_ros.offline.evaluation.result import Labelled, read_labelled
 from segret_ros.offline.evaluation.selection import named, select, write_selection
-from segret_ros.offline.evaluation.tally import counts, REJECTED, Tally, UNSCORED
+from segret_ros.offline.evaluation.tally import Tally
 from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbs
 from segret_ros.offline.machine import this_machine
 
@@ -103,8 +103,8 @@ class Run:
                                   'another model or other options; give the same ones, or leave '
                                   'out --resume to start anew')
         if earlier.get('parts') != VERSION:
-            LOGGER.warning('%s: an earlier version of segret_ros began this evaluation and keeps '
-                           'its parts as code; all bags are evaluated anew', self.output)
+            LOGGER.warning('%s: another version of segret_ros began this evaluation; all bags '
+                           'are evaluated anew', self.output)
         return earlier.get('parts') == VERSION
 
     def _identity(self) -> dict:
@@ -139,15 +139,17 @@ class Run:
         :param engine: of `evaluate_here`.
         """
         self.seconds = time.monotonic() - self._begun
-        cameras, labels = self._cameras()
-        names = self.info.labels.names
-        everything = Tally(len(names))
-        for tally in cameras.values():
-            everything.merge(tally)
-        span = self.options.span
-        known = None if self.options.labels is None else labels
+        names, span = self.info.labels.names, self.options.span
+        everything, cameras = Tally(len(names)), {}
+        labels: Counter[str] = Counter()
+        for _, parts in self.parts():
+            for topic, tally in parts.tallies().items():
+                everything.merge(tally.arrays())
+                cameras.setdefault(topic, Tally(len(names))).merge(tally.arrays())
+            labels.update(parts.finished().get('labels', {}))
         bags = [self._bag(job) for job in self.jobs]
         faults = [fault for bag in bags for fault in bag['faults']]
+        scored = self.options.labels is not None
         return {
             'format': FORMAT,
             'model': {'name': self.options.model.stem, 'variant': self.info.variant,
@@ -156,21 +158,10 @@ class Run:
             'options': {'every': span.every, 'start': span.start_s, 'stop': span.stop_s,
                         'min_confidence': self.options.min_confidence},
             'bags': bags,
-            'all': _summary(everything, names, None if known is None else sum(known.values()),
-                            faults),
-            'cameras': {topic: _summary(tally, names, None if known is None else known[topic],
-                                        faults, topic)
+            'all': everything.as_json(names, sum(labels.values()) if scored else None, faults),
+            'cameras': {topic: tally.as_json(names, labels[topic] if scored else None, faults,
+                                             topic)
                         for topic, tally in sorted(cameras.items())}}
-
-    def _cameras(self) -> tuple[dict[str, Tally], dict[str, int]]:
-        tallies: dict[str, Tally] = {}
-        labels: dict[str, int] = {}
-        for _, parts in self.parts():
-            for topic, tally in parts.tallies().items():
-                tallies.setdefault(topic, Tally(len(self.info.labels))).merge(tally)
-            for topic, count in parts.finished().get('labels', {}).items():
-                labels[topic] = labels.get(topic, 0) + count
-        return tallies, labels
 
     def _bag(self, job: Job) -> dict:
         if job.name in self.errors:
@@ -219,14 +210,13 @@ class Run:
         :param topics: of the labels in result.mcap, by bag and camera.
         :param scored: with the true labels.
         """
-        wanted: dict[str, list[Wanted]] = {}
+        of_bag: dict[str, list[int]] = {}
         for row in rows:
-            bag, camera, stamp_ns, time_ns = (columns[name][row] for name in PLACE)
-            wanted.setdefault(bag, []).append(Wanted(row, camera, int(stamp_ns), int(time_ns)))
+            of_bag.setdefault(columns['bag'][row], []).append(row)
         for job in self.jobs:
-            if job.name in wanted:
+            if job.name in of_bag:
                 yield from read_labelled(job.bag, self.folder.made / RESULT, topics[job.name],
-                                         job.truth if scored else None, wanted[job.name])
+                                         job.truth if scored else None, columns, of_bag[job.name])
                 self.forget_all_but(job)
 
     def forget_all_but(self, job: Job) -> None:
@@ -234,12 +224,6 @@ class Run:
         for other in self.jobs:
             if other is not job:
                 vars(other).pop('truth', None)
-
-
-def _summary(tally: Tally, names: Sequence[str], labels: int | None, faults: Sequence[dict],
-             camera: str | None = None) -> dict:
-    return tally.as_json(names, labels, TOLERANCE_NS / 1e6, counts(faults, REJECTED, camera),
-                         counts(faults, UNSCORED, camera))
 
 
 def _size(bag: Path) -> int:

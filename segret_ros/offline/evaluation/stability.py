@@ -17,6 +17,7 @@ import statistics
 import cv2
 import numpy as np
 from segret_ros.labels.label_set import UNKNOWN
+from segret_ros.labels.metrics import ConfusionMatrix, number
 
 # Measured on the sample drive, by how well true labels are carried and jumps recognized.
 SHORT_SIDE = 180  # pixels of the small frames that are compared; 240 takes twice the time
@@ -42,33 +43,29 @@ class Step:
     inside the last frame that looks the same, and both labels are a class: what comes from or goes
     to unknown (255, or any id beyond the classes) is neither kept nor changed.
 
+    :param confusion: of the last label, carried into the new frame, with the new one.
+    :param followed: pixels that are compared here and, where they come from, in the step before.
+    :param flickers: of those, the ones that changed their class and change it back.
     :param is_cut: the image itself jumped and labels can't be compared; all counts are 0.
     :param is_change: far fewer pixels than usual for this camera keep their class. A fault of one
         frame makes two changes: there and back.
-    :param intersections: pixels that have the class in both labels, (num_classes,) int64.
-    :param unions: pixels that have the class in one of the two or both, (num_classes,) int64.
-    :param compared: pixels that are compared.
-    :param followed: pixels that are compared here and, where they come from, in the step before.
-    :param flickers: of those, the ones that changed their class and change it back.
     """
 
-    is_cut: bool
-    is_change: bool
-    intersections: np.ndarray
-    unions: np.ndarray
-    compared: int
-    followed: int
-    flickers: int
+    confusion: ConfusionMatrix
+    followed: int = 0
+    flickers: int = 0
+    is_cut: bool = False
+    is_change: bool = False
 
     @property
     def kept(self) -> float | None:
         """Return the share of compared pixels that keep their class, 0..1; None without any."""
-        return _share(int(self.intersections.sum()), self.compared)
+        return number(self.confusion.pixel_accuracy())
 
     @property
     def flicker(self) -> float | None:
         """Return the share of followed pixels that flicker, 0..1; None without any."""
-        return _share(self.flickers, self.followed)
+        return self.flickers / self.followed if self.followed else None
 
 
 class StabilityTally:
@@ -79,42 +76,14 @@ class StabilityTally:
     """
 
     def __init__(self, num_classes: int) -> None:
-        self.pairs = 0
-        self.cuts = 0
-        self.changes = 0
-        self.compared = 0
-        self.followed = 0
-        self.flickers = 0
-        self.intersections = np.zeros(num_classes, np.int64)
-        self.unions = np.zeros(num_classes, np.int64)
+        self.confusion = ConfusionMatrix(num_classes)
+        # Pairs of frames, cuts between them, changes, followed pixels and those that flicker.
+        self.counts = np.zeros(5, np.int64)
 
     def add(self, step: Step) -> None:
         """Count one step; a cut is counted as such and as no pair of frames."""
-        self.pairs += not step.is_cut
-        self.cuts += step.is_cut
-        self.changes += step.is_change
-        self.compared += step.compared
-        self.followed += step.followed
-        self.flickers += step.flickers
-        self.intersections += step.intersections
-        self.unions += step.unions
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return all of it as int64 arrays by their names, which `numpy.savez` takes."""
-        return {name: np.array(value, np.int64) for name, value in vars(self).items()}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> 'StabilityTally':
-        """
-        Return the tally that `arrays` came from.
-
-        :param arrays: of `arrays`; others beside them do not matter.
-        """
-        tally = cls(len(arrays['unions']))
-        for name, value in vars(tally).items():
-            setattr(tally, name, type(value)(arrays[name]) if isinstance(value, int)
-                    else arrays[name].copy())
-        return tally
+        self.counts += (not step.is_cut, step.is_cut, step.is_change, step.followed, step.flickers)
+        self.confusion.counts += step.confusion.counts
 
     def as_json(self, names: Sequence[str]) -> dict | None:
         """
@@ -124,18 +93,16 @@ class StabilityTally:
 
         :param names: of the classes.
         """
-        if not self.pairs and not self.cuts:
+        pairs, cuts, changes, followed, flickers = self.counts.tolist()
+        if not pairs and not cuts:
             return None
-        classes = {name: _share(int(both), int(either))
-                   for name, both, either in zip(names, self.intersections, self.unions)}
-        present = [value for value in classes.values() if value is not None]
-        return {'pairs': self.pairs,
-                'consistency': _share(sum(present), len(present)),
-                'pixel_consistency': _share(int(self.intersections.sum()), self.compared),
-                'flicker': _share(self.flickers, self.followed),
-                'classes': classes,
-                'changes': self.changes,
-                'cuts': self.cuts}
+        return {'pairs': pairs,
+                'consistency': number(self.confusion.mean_iou()),
+                'pixel_consistency': number(self.confusion.pixel_accuracy()),
+                'flicker': flickers / followed if followed else None,
+                'classes': dict(zip(names, map(number, self.confusion.iou()))),
+                'changes': changes,
+                'cuts': cuts}
 
 
 class Stability:
@@ -175,8 +142,7 @@ class Stability:
         places, returns = self._places(last.grey, new.grey)
         unlike = _unlike(last.grey, new.grey, places)
         if min(returns, np.mean(unlike == 0)) < CUT_SHARE:
-            nothing = np.zeros(self._num_classes, np.int64)
-            return Step(True, False, nothing, nothing, 0, 0, 0)
+            return Step(ConfusionMatrix(self._num_classes), is_cut=True)
         new.earlier = cv2.max(_carry(last.label, places), unlike)  # the largest id is unknown
         first = None
         if last.earlier is not None:
@@ -221,23 +187,17 @@ class Stability:
 
     def _step(self, first: np.ndarray | None, second: np.ndarray, third: np.ndarray) -> Step:
         """Count the last step of three frames by their labels, which are carried to one place."""
-        compared = (second != UNKNOWN) & (third != UNKNOWN)
-        keep = second == third
-        intersections = self._by_class(third, compared & keep)
-        areas = self._by_class(second, compared) + self._by_class(third, compared)
-        total, followed, flickers = _count(compared), 0, 0
+        confusion = ConfusionMatrix(self._num_classes)
+        confusion.add(second, third)
+        confusion = confusion.of_known()
+        followed = flickers = 0
         if first is not None:
-            over_both = compared & (first != UNKNOWN)
-            followed = _count(over_both)
-            flickers = _count(over_both & ~keep & (first == third))
-        is_change = bool(total) and self._is_change(int(intersections.sum()) / total)
-        return Step(False, is_change, intersections, areas - intersections, total, followed,
-                    flickers)
-
-    def _by_class(self, label: np.ndarray, counted: np.ndarray) -> np.ndarray:
-        # Half the time of numpy.bincount; float32 counts exactly up to 2 ** 24 pixels.
-        counts = cv2.calcHist([label], [0], counted.view(np.uint8), [256], [0, 256])
-        return counts.ravel()[:self._num_classes].astype(np.int64)
+            over_all = cv2.max(cv2.max(first, second), third) != UNKNOWN
+            followed = np.count_nonzero(over_all)
+            flickers = np.count_nonzero(over_all & (second != third) & (first == third))
+        kept = number(confusion.pixel_accuracy())
+        return Step(confusion, followed, flickers,
+                    is_change=kept is not None and self._is_change(kept))
 
     def _is_change(self, kept: float) -> bool:
         """Return whether a share of kept pixels drops suddenly; it counts as usual afterwards."""
@@ -304,11 +264,3 @@ def _least_usual(shares: Sequence[float]) -> float:
     median = statistics.median(shares)
     mad = statistics.median(abs(share - median) for share in shares)
     return median - max(CHANGE_DEVIATIONS * DEVIATION_PER_MAD * mad, LEAST_CHANGE)
-
-
-def _count(found: np.ndarray) -> int:
-    return int(np.count_nonzero(found))
-
-
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None

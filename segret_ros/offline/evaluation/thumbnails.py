@@ -70,29 +70,25 @@ def thumbs(shown: Mapping[str, list[int]], frames: Iterable[Labelled], columns: 
     :param shown: what it returned.
     :param frames: of these rows; one that is missing is left out.
     """
-    made = {(name, frame.row): thumbnail(name, columns, frame.row, frame.image_rgb, frame.label,
-                                         frame.true_label, labels)
+    made = {(name, frame.row): thumbnail(name, columns, frame, labels)
             for frame in frames for name, group in shown.items() if frame.row in group}
     return {name: [made[name, row] for row in group if (name, row) in made]
             for name, group in shown.items()}
 
 
-def thumbnail(name: str, columns: Columns, row: int, image_rgb: np.ndarray,
-              label: np.ndarray, true_label: np.ndarray | None, labels: LabelSet) -> Thumb:
+def thumbnail(name: str, columns: Columns, frame: Labelled, labels: LabelSet) -> Thumb:
     """
     Draw a frame as a report shows it.
 
     :param name: what it is shown as, of `frames_to_show`: in the `FILMSTRIP` with the classes'
         colours over it, else beside its labels and, where known, the true labels.
     :param columns: those of `frames_to_show`, and `problem`.
-    :param row: in these.
-    :param image_rgb: (H, W, 3) uint8.
-    :param label, true_label: (H, W) uint8.
     """
+    captions = _origin(columns, frame.row)
     if name == FILMSTRIP:
-        return Thumb(' · '.join(_origin(columns, row)), film_panel(image_rgb, label, labels))
-    return Thumb(' · '.join([*_origin(columns, row), *_values(columns, row)]),
-                 panels(image_rgb, label, true_label, labels))
+        return Thumb(' · '.join(captions), film_panel(frame.image_rgb, frame.label, labels))
+    return Thumb(' · '.join(captions + _values(columns, frame.row)),
+                 panels(frame.image_rgb, frame.label, frame.true_label, labels))
 
 
 def _origin(columns: Columns, row: int) -> list[str]:

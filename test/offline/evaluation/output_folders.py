@@ -9,10 +9,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+from segret_ros.offline.evaluation.comparison import compare, Comparison
 from segret_ros.offline.evaluation.output import column_names, columns_of, csv_lines, FORMAT, TIMES
 
 DELAY_NS = 7  # from a frame's stamp to its recording
 CAMERA, LABEL_TOPIC = '/camera/image_raw/compressed', '/camera/segmentation/label'
+CLASSES = ('road', 'car')
+SECOND = 1_000_000_000
+HALF = (0.5, 0.5)
 LINES = {'bag': 'drive', 'camera': CAMERA, **dict.fromkeys(TIMES, 1.0),
          'confidence': 0.9, 'unknown': 0.0, 'stability': 0.95, 'flicker': 0.01, 'change': 0}
 
@@ -49,7 +53,7 @@ class Frame:
 def write_folder(folder: Path, classes: Sequence[str], frames: Sequence[Frame],
                  **changes: dict) -> Path:
     """
-    Write `metrics.json` and `frames.csv`; give the folder.
+    Write `metrics.json` and `frames.csv`; return the folder.
 
     :param changes: of parts of `metrics.json`, by their names.
     """
@@ -74,3 +78,19 @@ def write_folder(folder: Path, classes: Sequence[str], frames: Sequence[Frame],
     (folder / 'frames.csv').write_text(
         csv_lines(column_names(classes)) + csv_lines(columns_of(lines, classes)))
     return folder
+
+
+def drive(hits: Sequence[tuple[int, int]], step_ns: int = SECOND) -> list[Frame]:
+    """
+    Return frames of 100 pixels, half of each class, with the given hits.
+
+    A pixel that one class misses is labelled as the other one.
+    """
+    return [Frame(place * step_ns, HALF, (road, car), (100 - car, 100 - road))
+            for place, (road, car) in enumerate(hits)]
+
+
+def compared(folder: Path, a: Sequence[Frame], b: Sequence[Frame], **changes: dict) -> Comparison:
+    """Compare two folders of two classes; `changes` are those of B."""
+    return compare(write_folder(folder / 'a', CLASSES, a),
+                   write_folder(folder / 'b', CLASSES, b, **changes))

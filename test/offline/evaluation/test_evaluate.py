@@ -311,7 +311,7 @@ def test_parts_of_an_earlier_version_are_made_anew(
     run.prepare(resume=True)
     assert not part.exists()
     (record,) = caplog.records
-    assert f'{tmp_path}: an earlier version' in record.getMessage()
+    assert f'{tmp_path}: another version' in record.getMessage()
     run_of(bag, tmp_path).prepare(resume=True)  # its own parts it goes on with
     assert len(caplog.records) == 1
 

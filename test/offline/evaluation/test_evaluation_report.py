@@ -21,7 +21,8 @@ from segret_ros.offline.evaluation.output import (
     timeline,
 )
 from segret_ros.offline.evaluation.report import columns_needed, write_report
-from segret_ros.offline.evaluation.tally import counts, Faults, REJECTED, Tally, UNSCORED
+from segret_ros.offline.evaluation.result import Labelled
+from segret_ros.offline.evaluation.tally import Faults, reasons, REJECTED, Tally, UNSCORED
 from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbnail
 
 CAMERA = '/front/image_raw'
@@ -75,7 +76,7 @@ def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool
                              np.bincount(label.ravel() + 200, minlength=256), None)
             values = {'confidence': 200 / 255, 'unknown': 0.0, f'area_{names[0]}': 1.0, **values}
         if scored:
-            tally.matched += 1
+            tally.counts['matched'] += 1
             tally.scores.add(label, label, label + 200)
         lines.append({'bag': 'night', 'camera': CAMERA, 'stamp_ns': number * 10 ** 8,
                       'time_ns': number * 10 ** 8, 'network_ms': 30.0, **values})
@@ -83,8 +84,7 @@ def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool
     path.write_text(csv_lines(column_names(names)) + csv_lines(columns_of(lines, names)),
                     encoding='utf-8')
     faults = faults or []
-    summary = tally.as_json(names, len(frames) if scored else None, 10.0,
-                            counts(faults, REJECTED), counts(faults, UNSCORED))
+    summary = tally.as_json(names, len(frames) if scored else None, faults)
     metrics = {
         'format': FORMAT,
         'model': {'name': 'model', 'hash': 'abc', 'variant': 'nano', 'classes': list(names),
@@ -153,10 +153,7 @@ def test_reasons_without_end_are_gathered() -> None:
     for number in range(1000):
         found.add(CAMERA, REJECTED, f'encoding {number}', '')
     assert len(found.as_json()) == 51
-    assert sum(counts(found.as_json(), REJECTED).values()) == 1000
-    again = Faults()
-    again.add_json(found.as_json())
-    assert again.as_json() == found.as_json()
+    assert sum(reasons(found.as_json(), REJECTED).values()) == 1000
 
 
 def test_damage_is_told_by_place_and_count(tmp_path: Path) -> None:
@@ -178,15 +175,25 @@ def test_many_classes_have_a_page(tmp_path: Path) -> None:
     assert 'class 149' in page.text
 
 
-def test_as_driven_is_shown_and_what_is_missing_left_out(tmp_path: Path) -> None:
-    drawn = drive(tmp_path, ('road',), [{}] * 3)
-    realtime = {'frames': 100, 'answered': 93, 'dropped': 7,
-                'latency_ms': {'median': 54.2, 'p99': 77.0, 'max': 80.0},
-                'streaming_miou': 0.61, 'offline_miou': 0.69}
-    page = page_of(tmp_path, *drawn, realtime)
-    for text in ('54 ms', '77 ms', '61.0 %', '69.0 %'):
+UNKNOWN_MS = dict.fromkeys(('median', 'p90', 'p99', 'max'))
+REPLAY = {'frames': 100, 'answered': 93, 'dropped': 7, 'latency_ms': UNKNOWN_MS,
+          'age_ms': UNKNOWN_MS, 'rate_hz': None, 'scored': 0, 'streaming_miou': None,
+          'offline_miou': None}
+
+
+def test_a_replay_is_shown(tmp_path: Path) -> None:
+    replay = {**REPLAY, 'latency_ms': {'median': 54.2, 'p90': 60.0, 'p99': 77.0, 'max': 80.0},
+              'streaming_miou': 0.61, 'offline_miou': 0.69}
+    page = page_of(tmp_path, *drive(tmp_path, ('road',), [{}] * 3),
+                   {**replay, 'cameras': {CAMERA: replay}})
+    for text in ('54 ms', '77 ms', '61.0 %', '69.0 %', 'Dropped 7'):
         assert text in page.text
-    assert 'Dropped 0' in page_of(tmp_path, *drawn, {'frames': 0}).text
+
+
+def test_dashes_stand_for_what_is_unknown_of_a_replay(tmp_path: Path) -> None:
+    page = page_of(tmp_path, *drive(tmp_path, ('road',), [{}] * 3),
+                   {**REPLAY, 'cameras': {CAMERA: REPLAY, '/rear/image_raw': REPLAY}})
+    assert '/rear/image_raw 100 7 – – – – –' in page.text
 
 
 def test_frames_are_shown_with_their_labels(tmp_path: Path) -> None:
@@ -198,7 +205,7 @@ def test_frames_are_shown_with_their_labels(tmp_path: Path) -> None:
     assert shown['worst'][0] == 39 and shown['least certain'][0] == 0
     image, label = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
     labels = LabelSet(('road',), ((1, 2, 3),))
-    pictures = {name: [thumbnail(name, columns, index, image, label, label, labels)
+    pictures = {name: [thumbnail(name, columns, Labelled(index, image, label, label), labels)
                        for index in rows] for name, rows in shown.items()}
     page = page_of(tmp_path, metrics, columns, pictures=pictures)
     assert page.images == 16 + 4 * (len(shown['worst']) + len(shown['least certain']))
@@ -222,15 +229,6 @@ def test_needed_columns_are_those_of_the_table(tmp_path: Path) -> None:
     metrics, _ = drive(tmp_path, ('road', 'car'), [{}])
     assert read_columns(tmp_path / 'frames.csv', columns_needed(metrics)).keys() == set(
         columns_needed(metrics))
-
-
-def test_a_replay_is_only_partly_known(tmp_path: Path) -> None:
-    metrics, columns = drive(tmp_path, ('road',), [{}] * 3)
-    camera = {'frames': 50, 'dropped': 3, 'latency_ms': {'median': None, 'p99': None}}
-    page = page_of(tmp_path, metrics, columns, {
-        'frames': 100, 'dropped': 7, 'streaming_miou': None, 'age_ms': {},
-        'cameras': {'/front/image_raw': camera, '/rear/image_raw': camera}})
-    assert '/rear/image_raw 50 3 – – – – –' in page.text
 
 
 def test_each_camera_has_its_own_plots(tmp_path: Path) -> None:
@@ -259,7 +257,8 @@ def test_without_true_labels_the_least_stable_frames_are_the_worst(tmp_path: Pat
     metrics, columns = drive(tmp_path, ('road',), frames)
     assert frames_to_show(columns)['worst'] == [1, 3, 0]
     image, label = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
-    thumb = thumbnail('worst', columns, 1, image, label, None, LabelSet(('a',), ((1, 2, 3),)))
+    thumb = thumbnail('worst', columns, Labelled(1, image, label, None),
+                      LabelSet(('a',), ((1, 2, 3),)))
     assert list(thumb.panels) == ['camera', 'labels']
     assert thumb.caption == '0.1 s · stability 20.0 % · confidence 78.4 %'
     page = page_of(tmp_path, metrics, columns, pictures={'worst': [thumb]})
@@ -283,7 +282,7 @@ def test_wrong_pixels_are_red_and_unlabelled_ones_dark(tmp_path: Path) -> None:
     true_label = label.copy()
     true_label[:, 16:] = 1
     true_label[16:] = 255
-    thumb = thumbnail('worst', columns, 0, image, label, true_label,
+    thumb = thumbnail('worst', columns, Labelled(0, image, label, true_label),
                       LabelSet(('road', 'car'), ((1, 2, 3), (200, 100, 50))))
     file = np.frombuffer(thumb.panels['wrong in red'], np.uint8)
     bgr = cv2.imdecode(file, cv2.IMREAD_COLOR).astype(int)
@@ -300,18 +299,10 @@ def test_a_clock_that_is_set_is_no_driving() -> None:
     assert times.starts == {'a': 0, 'b': 61} and times.duration_s == 63
 
 
-def test_a_table_that_is_cut_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
     drive(tmp_path, ('road',), [{}] * 3)
-    path = tmp_path / 'frames.csv'
     with pytest.raises(EvaluationError, match='no column area_car'):
-        read_columns(path, ['bag', 'area_car'])
-    text = path.read_text()
-    path.write_text(text.replace('night', 'night,', 1))
-    with pytest.raises(EvaluationError, match=r'line 2 has \d+ values'):
-        read_columns(path)
-    path.write_text(text.replace(',30', ',fast', 1))
-    with pytest.raises(EvaluationError, match='column network_ms'):
-        read_columns(path, ['network_ms'])
+        read_columns(tmp_path / 'frames.csv', ['bag', 'area_car'])
 
 
 def test_a_long_table_is_read_in_parts(tmp_path: Path) -> None:
