@@ -61,7 +61,7 @@ class Frames:
 
     def labelled(self) -> np.ndarray:
         """Return which frames have pixels with a true label, (frames,) bool."""
-        return (self.unions > 0).any(1)
+        return np.any(self.unions > 0, axis=1)
 
     def pixels(self) -> np.ndarray:
         """

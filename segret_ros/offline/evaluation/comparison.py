@@ -231,15 +231,15 @@ def _behaviour(first: Evaluation, second: Evaluation, a: Frames,
     names = ['confidence']
     if _is_stepwise(first, second):
         names[:0] = ['stability', 'flicker']
-        consistency = [(one.metrics['all'].get('stability') or {}).get('consistency')
-                       for one in (first, second)]
-        if len(a) == len(first.frames) == len(second.frames) and None not in consistency:
+        of_a, of_b = ((one.metrics['all'].get('stability') or {}).get('consistency')
+                      for one in (first, second))
+        if len(a) == len(first.frames) == len(second.frames) and None not in (of_a, of_b):
             # Of all frames together: there is no value for each, and so no interval.
-            yield Difference('consistency', consistency[0], consistency[1], None, 1)
+            yield Difference('consistency', of_a or 0, of_b or 0, None, 1)
     if np.nansum(a.unknown) or np.nansum(b.unknown):
         names.append('unknown')
-    of_a, of_b = (np.column_stack([getattr(frames, name) for name in names]) for frames in (a, b))
-    yield from mean_differences(a, of_a, of_b, {name: BEHAVIOUR[name] for name in names})
+    values = [np.column_stack([getattr(frames, name) for name in names]) for frames in (a, b)]
+    yield from mean_differences(a, values[0], values[1], {name: BEHAVIOUR[name] for name in names})
 
 
 def percent(share: float) -> str:

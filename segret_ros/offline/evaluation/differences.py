@@ -190,8 +190,8 @@ def score_differences(a: Frames, b: Frames, classes: Sequence[str]) -> list[Diff
     drawn_differences = _scores(drawn[1]) - _scores(drawn[0])
     unions = sum(one[:, :-2].reshape(len(blocks), 2, -1)[:, 1] for one in sums)
     informed = [len(blocks)] * 2 + np.count_nonzero(unions, axis=0).tolist()
-    return [_difference(name, *values, drawn_differences[:, place], informed[place], 1)
-            for place, (name, *values) in enumerate(
+    return [_difference(name, a, b, drawn_differences[:, place], informed[place], 1)
+            for place, (name, a, b) in enumerate(
                 zip(['mean IoU', 'pixel accuracy', *classes], of_a, of_b))]
 
 
@@ -234,8 +234,8 @@ def mean_differences(frames: Frames, a: np.ndarray, b: np.ndarray,
     informed = np.count_nonzero(number, axis=0).tolist()
     means = [share(np.where(there, values, 0).sum(0, dtype=np.float64), there.sum(0))
              for values in (a, b)]
-    return [_difference(name, *values, drawn_differences[:, place], informed[place], good)
-            for place, ((name, good), *values) in enumerate(zip(columns.items(), *means))]
+    return [_difference(name, mean_a, mean_b, drawn_differences[:, place], informed[place], good)
+            for place, ((name, good), mean_a, mean_b) in enumerate(zip(columns.items(), *means))]
 
 
 def changed_frames(a: Frames, b: Frames, classes: Sequence[str],

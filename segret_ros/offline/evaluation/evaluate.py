@@ -51,7 +51,7 @@ class CameraMemory:
 
     def __init__(self, num_classes: int, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         self._check = CameraCheck()
-        self._stability = Stability(num_classes)
+        self.stability = Stability(num_classes)
         self._stamp_ns: int | None = None
         self._size: tuple[int, ...] | None = None
         if arrays is None:
@@ -61,29 +61,23 @@ class CameraMemory:
             self._stamp_ns = int(arrays['stamp_ns'])
         if 'image size' in arrays:
             self._size = tuple(arrays['image size'].tolist())
-        self._stability.restore(arrays)
+        self.stability.restore(arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays by name."""
         values = {'rows': self._check.rows, 'repeats': self._check.repeats,
                   'stamp_ns': self._stamp_ns, 'image size': self._size}
-        return self._stability.arrays() | {
+        return self.stability.arrays() | {
             name: np.array(value) for name, value in values.items() if value is not None}
 
-    def problem(self, frame: Frame) -> tuple[str, str]:
+    def problem(self, stamp: int, image_rgb: np.ndarray) -> tuple[str, str]:
         """Return kind and text of the problem of the camera's next frame, or empty texts."""
-        oddity = self._oddity(frame)
-        fault = self._check(frame.image_rgb, Limits())
+        oddity = self._oddity(stamp, image_rgb.shape[:2])
+        fault = self._check(image_rgb, Limits())
         return (fault.kind, fault.text) if fault is not None else oddity
 
-    def step(self, frame: Frame, label: np.ndarray) -> Step | None:
-        """Return how the labels changed since the camera's last frame."""
-        return self._stability(frame.image_rgb, label)
-
-    def _oddity(self, frame: Frame) -> tuple[str, str]:
-        last, stamp = self._stamp_ns, frame.stamp_ns
-        last_size, size = self._size, frame.image_rgb.shape[:2]
-        self._size = size
+    def _oddity(self, stamp: int, size: tuple[int, ...]) -> tuple[str, str]:
+        last, last_size, self._size = self._stamp_ns, self._size, size
         if not stamp:
             return UNSET, 'the stamp is zero'
         is_restart = last is not None and stamp < last - RESTART_NS
@@ -93,12 +87,8 @@ class CameraMemory:
         if last is not None and stamp < last:
             return DISORDERED, f'the stamp is {(last - stamp) / 1e9:.3f} s before an earlier one'
         if last_size is not None and size != last_size:
-            return RESIZED, f'{_size_text(size)} after {_size_text(last_size)} pixels'
+            return RESIZED, '{} x {} after {} x {} pixels'.format(*size, *last_size)
         return '', ''
-
-
-def _size_text(size: tuple[int, ...]) -> str:
-    return f'{size[0]} x {size[1]}'
 
 
 class Evaluator:
@@ -215,7 +205,8 @@ class _Drive:
     def _add(self, part: Part, frame: Frame, result: Segmentation | None) -> None:
         reason = short(frame.reason)
         if result is None:
-            kind, text, label, values = REJECTED, frame.problem, None, {}
+            kind, text, label = REJECTED, frame.problem, None
+            values: dict[str, object] = {}
             part.faults.add(frame.camera, REJECTED, reason, short(f'{_place(frame)}: {text}'))
         else:
             kind, text, values = self._judge(part, frame, result)
@@ -233,23 +224,27 @@ class _Drive:
     def _judge(self, part: Part, frame: Frame,
                result: Segmentation) -> tuple[str, str, dict[str, object]]:
         """Count a frame; return kind and text of its problem, and its values by column."""
+        image, confidence = frame.image_rgb, result.confidence
+        assert image is not None and confidence is not None  # it is labelled
         watch, memory = Stopwatch(), self._memory[frame.camera]
-        kind, text = memory.problem(frame)
+        kind, text = memory.problem(frame.stamp_ns, image)
         watch.lap('check_ms')
-        step = None if kind == FROZEN else memory.step(frame, result.label)
-        labels, confidence = histogram(result.label), histogram(result.confidence)
-        part.tally(frame.camera).add_labels(labels, confidence, step)
-        values = watch.laps_ms | {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
-        values |= label_values(labels, confidence, step, self._segmenter.info.labels.names)
-        return kind, text, values | self._score(part, frame, result)
+        step = None if kind == FROZEN else memory.stability(image, result.label)
+        pixels = histogram(result.label), histogram(confidence)
+        part.tally(frame.camera).add_labels(*pixels, step)
+        times = watch.laps_ms | {f'{stage}_ms': time for stage, time in result.stages_ms.items()}
+        return kind, text, {
+            **times, **label_values(*pixels, step, self._segmenter.info.labels.names),
+            **self._score(part, frame, result.label, confidence)}
 
-    def _score(self, part: Part, frame: Frame, result: Segmentation) -> dict[str, object]:
+    def _score(self, part: Part, frame: Frame, label: np.ndarray,
+               confidence: np.ndarray) -> dict[str, object]:
         """Return a frame's scores by column; none where it has no true label of use."""
         truth = self._job.truth
         if truth is None:
             return {}
         tally = part.tally(frame.camera)
-        found = truth.find(frame.camera, frame.stamp_ns, frame.time_ns, result.label.shape)
+        found = truth.find(frame.camera, frame.stamp_ns, frame.time_ns, label.shape)
         how = short(found.how)
         if found.label is None:
             if how != UNMATCHED:
@@ -259,7 +254,7 @@ class _Drive:
         tally.counts['matched'] += 1
         tally.counts['by_time'] += how == BY_TIME
         before = tally.scores.confusion.counts.copy()
-        tally.scores.add(found.label, result.label, result.confidence)
+        tally.scores.add(found.label, label, confidence)
         confusion = ConfusionMatrix(tally.scores.confusion.num_classes)
         confusion.counts = tally.scores.confusion.counts - before
         return {'truth': how, **score_values(confusion, self._segmenter.info.labels.names)}
@@ -278,9 +273,10 @@ def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
     :param confidence: pixels by confidence, (256,) int64.
     """
     pixels = int(labels.sum())
-    values = {'confidence': int(confidence @ np.arange(256)) / (255 * pixels),
-              'unknown': int(labels[len(names):].sum()) / pixels,
-              **{f'area_{name}': int(area) / pixels for name, area in zip(names, labels)}}
+    values: dict[str, object] = {
+        'confidence': int(confidence @ np.arange(256)) / (255 * pixels),
+        'unknown': int(labels[len(names):].sum()) / pixels,
+        **{f'area_{name}': int(area) / pixels for name, area in zip(names, labels)}}
     if step is not None and step.kept is not None:
         values |= {'stability': step.kept, 'change': int(step.is_change)}
         if step.flicker is not None:

@@ -72,7 +72,8 @@ def _workers(ray, run: Run) -> list:
 
 def _share(ray, run: Run, workers: list, done: Callable[[Job], None]) -> None:
     """Hand each worker a bag whenever it has finished one."""
-    waiting, idle, running = run.open_jobs(), list(workers), {}
+    waiting, idle = run.open_jobs(), list(workers)
+    running: dict = {}  # job and worker by the future of the result
     while waiting or running:
         while waiting and idle:
             job, worker = waiting.pop(0), idle.pop()

@@ -23,7 +23,8 @@ from segret_ros.offline.evaluation.truth import open_truth, Truth
 MAX_PIXELS = 33_177_600  # as the node's parameter max_pixels has it
 AHEAD = 2  # frames that wait beside those in work
 
-Item, Result = TypeVar('Item'), TypeVar('Result')
+Item = TypeVar('Item')
+Result = TypeVar('Result')
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Span:
 
     def limits_ns(self, bag: Bag) -> tuple[int | None, int | None]:
         """Return the times of recording that the span starts and stops at."""
-        begin = bag.start_ns or 0
-        return tuple(None if second is None else begin + round(second * 1e9)
-                     for second in (self.start_s, self.stop_s))
+        start, stop = (None if second is None else (bag.start_ns or 0) + round(second * 1e9)
+                       for second in (self.start_s, self.stop_s))
+        return start, stop
 
 
 @dataclass(frozen=True)

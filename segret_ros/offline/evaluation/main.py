@@ -103,9 +103,7 @@ class Progress:
 
     def __init__(self, run: Run) -> None:
         self._spans = {job.name: job.limits_ns for job in run.open_jobs()}
-        self._total_ns = sum(stop - start for start, stop in self._spans.values())
-        self._done = {name: start for name, (start, _) in self._spans.items()}
-        self._done_ns = 0
+        self._passed_ns = dict.fromkeys(self._spans, 0)
         self._bar: tqdm | None = None  # until there is something to show
 
     def __enter__(self) -> 'Progress':
@@ -117,22 +115,20 @@ class Progress:
 
     def __call__(self, job: Job, frame: Frame) -> None:
         """Note a frame."""
-        self._pass_to(job, min(frame.time_ns, self._spans[job.name][1]))
+        self._pass_to(job, frame.time_ns)
 
     def finish(self, job: Job) -> None:
         """Note the end of a bag."""
         self._pass_to(job, self._spans[job.name][1])
 
     def _pass_to(self, job: Job, time_ns: int) -> None:
-        passed = max(0, time_ns - self._done[job.name])
-        self._done[job.name] += passed
-        self._done_ns += passed
-        total_s = self._total_ns / 1e9
+        start, stop = self._spans[job.name]
+        self._passed_ns[job.name] = max(self._passed_ns[job.name], min(time_ns, stop) - start)
         if self._bar is None:
+            total_s = sum(stop - start for start, stop in self._spans.values()) / 1e9
             self._bar = tqdm(total=total_s or None, unit=' s of drive',
                              bar_format=BAR if total_s else None)
-        # Sums of fractions pass the total, and tqdm warns of that.
-        self._bar.update(min(self._done_ns / 1e9, total_s) - self._bar.n)
+        self._bar.update(sum(self._passed_ns.values()) / 1e9 - self._bar.n)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

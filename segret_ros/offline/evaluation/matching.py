@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Which true label is a frame's: by their stamps, or by the time of recording.
+Match frames with their true labels: by stamp, or by recording time.
 
-A stamp says nothing where it is zero, or where the topic has it twice in a row of rising stamps: a
-clock that was never set, or stands still. Such messages are matched by when they were recorded.
-Stamps that begin anew, as those of a simulation that ran twice, are told apart by it.
+A stamp says nothing if it is zero, or if the topic repeats it within a run of rising stamps: the
+clock was never set, or stands still. Such messages are matched by recording time. It also
+separates stamps that start again, as those of a simulation that ran twice.
 """
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from segret_ros.offline.bags import Bag, serialized_stamp_ns
@@ -111,37 +110,24 @@ class Moments:
         return _only(near)
 
 
-@dataclass(frozen=True)
-class Match:
+def match(frames: Moments, labels: Moments, stamp_ns: int, time_ns: int) -> tuple[int, str]:
     """
-    The label of a frame.
-
-    :param place: of the label, or `NONE`.
-    :param how: `BY_STAMP` or `BY_TIME`; `AMBIGUOUS` or empty where there is none.
-    """
-
-    place: int
-    how: str
-
-
-def match(frames: Moments, labels: Moments, stamp_ns: int, time_ns: int) -> Match:
-    """
-    Return the label that belongs to a frame and to no other.
+    Find the label that belongs to a frame and to no other.
 
     :param frames, labels: of the whole drive.
     :param stamp_ns, time_ns: of the frame, one of `frames`.
+    :return: its place with `BY_STAMP` or `BY_TIME`; else `NONE` with `AMBIGUOUS` or an empty text.
     """
     frame = frames.place(stamp_ns, time_ns)
     if frame < 0:
-        return Match(NONE, AMBIGUOUS)
+        return NONE, AMBIGUOUS
     label = frames.partner(labels, frame)
     back = labels.partner(frames, label) if label >= 0 else label
     if SEVERAL in (label, back):
-        return Match(NONE, AMBIGUOUS)
+        return NONE, AMBIGUOUS
     if back != frame:
-        return Match(NONE, '')
-    is_void = frames.is_void[frame] or labels.is_void[label]
-    return Match(label, BY_TIME if is_void else BY_STAMP)
+        return NONE, ''
+    return label, BY_TIME if frames.is_void[frame] or labels.is_void[label] else BY_STAMP
 
 
 def read_moments(bag: Bag, topics: Iterable[str]) -> dict[str, Moments]:

@@ -9,11 +9,12 @@ camera, a bag of the results, and what the next part has to know of the frames b
 alone, which is read without executing pickled code.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 import json
 from pathlib import Path
 import shutil
+from typing import Any
 
 import numpy as np
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded
@@ -49,7 +50,7 @@ class Part:
         """Return the counts of a camera, to add to."""
         return self.tallies.setdefault(camera, Tally(len(self._classes)))
 
-    def add(self, row: dict[str, object], messages: Iterator[Recorded]) -> None:
+    def add(self, row: dict[str, object], messages: Iterable[Recorded]) -> None:
         """Add a frame's values and its results."""
         self.rows.append(row)
         for recorded in messages:
@@ -64,11 +65,11 @@ class Part:
 
     def save(self, memory: Mapping[str, Arrays]) -> None:
         """Write all but the results, which are written already."""
-        np.savez(self._folder / ROWS, **columns_of(self.rows, self._classes))
+        _save(self._folder / ROWS, columns_of(self.rows, self._classes))
         (self._folder / FAULTS).write_text(json.dumps(self.faults.as_json()))
         _save(self._folder / COUNTS,
-              {camera: tally.arrays() for camera, tally in self.tallies.items()})
-        _save(self._folder / MEMORY, memory)
+              _flat({camera: tally.arrays() for camera, tally in self.tallies.items()}))
+        _save(self._folder / MEMORY, _flat(memory))
 
 
 class Parts:
@@ -147,9 +148,13 @@ class Parts:
                 yield from bag.messages(list(bag.topics))
 
 
-def _save(path: Path, cameras: Mapping[str, Arrays]) -> None:
-    np.savez(path, **{f'{camera}\n{name}': array for camera, arrays in cameras.items()
-                      for name, array in arrays.items()})
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
+def _flat(cameras: Mapping[str, Arrays]) -> Arrays:
+    return {f'{camera}\n{name}': array for camera, arrays in cameras.items()
+            for name, array in arrays.items()}
 
 
 def _load(path: Path) -> dict[str, dict[str, np.ndarray]]:

@@ -42,7 +42,7 @@ def columns_needed(metrics: dict) -> list[str]:
 def largest_classes(summary: dict) -> list[str]:
     """Return the classes with the largest areas that occur, the largest first."""
     areas = {name: area for name, area in summary['class_areas'].items() if area}
-    return sorted(areas, key=areas.get, reverse=True)[:LARGEST_AREAS]
+    return sorted(areas, key=areas.__getitem__, reverse=True)[:LARGEST_AREAS]
 
 
 def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run: dict,
@@ -257,14 +257,15 @@ def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
 
 def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
     """Return how long each stage of a frame took: median and p99 in ms."""
-    times = {stage: columns[f'{stage}_ms'] for stage in STAGES}
-    known = {stage: values[~np.isnan(values)] for stage, values in times.items()}
-    rows = [{'name': stage, 'what': STAGES[stage], 'median': float(np.median(values)),
-             'p99': float(np.percentile(values, 99))}
-            for stage, values in known.items() if len(values)]
-    longest = max((row['p99'] for row in rows), default=0) or 1
-    return [{**row, 'median_share': row['median'] / longest, 'p99_share': row['p99'] / longest}
-            for row in rows]
+    times = {}
+    for stage in STAGES:
+        values = columns[f'{stage}_ms']
+        if len(known := values[~np.isnan(values)]):
+            times[stage] = float(np.median(known)), float(np.percentile(known, 99))
+    longest = max((p99 for _, p99 in times.values()), default=0) or 1
+    return [{'name': stage, 'what': STAGES[stage], 'median': median, 'p99': p99,
+             'median_share': median / longest, 'p99_share': p99 / longest}
+            for stage, (median, p99) in times.items()]
 
 
 def realtime_content(realtime: dict) -> dict:

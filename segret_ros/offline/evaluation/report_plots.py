@@ -118,8 +118,10 @@ def downsample(values: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, ..
 
 def with_gaps(x: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
     """Return x and the values with a NaN wherever x leaps, for a line to break there."""
+    if len(x) < 2:
+        return [x, *values]
     steps = np.diff(x)
-    leaps = np.flatnonzero(steps > LONGEST_STEP * np.median(steps)) + 1 if len(steps) else []
+    leaps = np.flatnonzero(steps > LONGEST_STEP * np.median(steps)) + 1
     return [np.insert(x, leaps, x[leaps]), *(np.insert(each, leaps, np.nan) for each in values)]
 
 

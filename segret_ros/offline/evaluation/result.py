@@ -128,16 +128,16 @@ def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: 
     """
     with open_bag(bag) as frames, open_bag(result) as results:
         for row in sorted(rows, key=lambda row: columns['time_ns'][row]):
-            camera, moment = columns['camera'][row], [int(columns[name][row])
-                                                      for name in STAMPS]
-            recorded = find_recorded(frames, camera, *moment)
-            labelled = find_recorded(results, label_topics[camera], *moment)
-            image = recorded and decode(recorded).image_rgb
+            camera = columns['camera'][row]
+            stamp_ns, time_ns = (int(columns[name][row]) for name in STAMPS)
+            recorded = find_recorded(frames, camera, stamp_ns, time_ns)
+            labelled = find_recorded(results, label_topics[camera], stamp_ns, time_ns)
+            image = decode(recorded).image_rgb if recorded else None
             if image is None or labelled is None:
                 continue  # of two messages of one moment and stamp the other one was meant
             label = recorded_label(labelled)
-            found = truth and truth.find(camera, *moment, label.shape)
-            yield Labelled(row, image, label, found and found.label)
+            found = truth.find(camera, stamp_ns, time_ns, label.shape) if truth else None
+            yield Labelled(row, image, label, found.label if found else None)
 
 
 def find_recorded(bag: Bag, topic: str, stamp_ns: int, time_ns: int) -> Recorded | None:

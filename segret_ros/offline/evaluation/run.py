@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 import hashlib
 import json
 import logging
@@ -125,12 +126,13 @@ class Run:
         """Return the bags that nothing is known to be wrong with."""
         return [job for job in self.jobs if job.name not in self.errors]
 
-    def parts(self) -> Iterator[tuple[Job, Parts]]:
-        """Yield the finished bags."""
+    def parts(self) -> Iterator[tuple[Parts, dict]]:
+        """Yield the finished bags, with what was noted at their end."""
         for job in self.jobs:
             parts = Parts(job.folder, job.classes)
-            if parts.finished() is not None:
-                yield job, parts
+            noted = parts.finished()
+            if noted is not None:
+                yield parts, noted
 
     def metrics(self, engine: dict) -> dict:
         """
@@ -140,13 +142,14 @@ class Run:
         """
         self.seconds = time.monotonic() - self._begun
         names, span = self.info.labels.names, self.options.span
-        everything, cameras = Tally(len(names)), {}
+        everything = Tally(len(names))
+        cameras: dict[str, Tally] = {}
         labels: Counter[str] = Counter()
-        for _, parts in self.parts():
+        for parts, noted in self.parts():
             for topic, tally in parts.tallies().items():
                 everything.merge(tally.arrays())
                 cameras.setdefault(topic, Tally(len(names))).merge(tally.arrays())
-            labels.update(parts.finished().get('labels', {}))
+            labels.update(noted.get('labels', {}))
         bags = [self._bag(job) for job in self.jobs]
         faults = [fault for bag in bags for fault in bag['faults']]
         scored = self.options.labels is not None
@@ -168,7 +171,8 @@ class Run:
             return {'name': job.name, 'frames': 0, 'damage': [], 'label_topics': {}, 'faults': [],
                     'error': self.errors[job.name]}
         parts = Parts(job.folder, job.classes)
-        noted = {name: value for name, value in parts.finished().items() if name != 'labels'}
+        noted = {name: value for name, value in (parts.finished() or {}).items()
+                 if name != 'labels'}
         return {'name': job.name, 'frames': parts.frames(), 'faults': parts.faults().as_json(),
                 **noted}
 
@@ -177,7 +181,7 @@ class Run:
         names = column_names(self.info.labels.names)
         with open(path, 'w', encoding='utf-8') as file:
             file.write(csv_lines(names))
-            for _, parts in self.parts():
+            for parts, _ in self.parts():
                 file.writelines(map(csv_lines, parts.columns(names)))
 
     def columns(self, names: Sequence[str] | None = None) -> Columns:
@@ -188,13 +192,13 @@ class Run:
         """
         if names is None:
             names = column_names(self.info.labels.names)
-        return join((part for _, parts in self.parts() for part in parts.columns(names)), names)
+        return join((part for parts, _ in self.parts() for part in parts.columns(names)), names)
 
     def write_result(self, path: Path) -> None:
         """Write result.mcap."""
         folder = path.with_suffix('')
         with BagWriter(folder) as writer:
-            for _, parts in self.parts():
+            for parts, _ in self.parts():
                 for recorded in parts.results():
                     writer.write(recorded)
         (folder / RESULT).replace(path)
@@ -258,7 +262,7 @@ def evaluate_here(run: Run,
     evaluator = Evaluator(run.options)
     for job in run.open_jobs():
         run.forget_all_but(job)
-        error = evaluator.try_bag(job, lambda frame, job=job: progress(job, frame))
+        error = evaluator.try_bag(job, partial(progress, job))
         if error:
             run.errors[job.name] = error
     return evaluator.engine_info()

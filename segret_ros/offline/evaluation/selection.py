@@ -162,7 +162,7 @@ def _write_frames(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.ndarr
         for part, pixels in zip(PARTS, (cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR),
                                         cv2.cvtColor(colors, cv2.COLOR_RGB2BGR),
                                         cv2.LUT(label, object_table))):
-            (folder / part / f'{file}.png').write_bytes(cv2.imencode('.png', pixels)[1])
+            (folder / part / f'{file}.png').write_bytes(cv2.imencode('.png', pixels)[1].tobytes())
     return names
 
 

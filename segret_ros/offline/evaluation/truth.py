@@ -47,8 +47,8 @@ class CameraTruth:
     The true labels of one camera.
 
     :param frames, labels: all of the drive.
-    :param read: gives a label by its place, (H, W) uint8.
-    :param name: gives what a label is called, by its place.
+    :param read: returns a label by its place, (H, W) uint8.
+    :param name: returns what a label is called, by its place.
     :param num_classes: of the model.
     """
 
@@ -60,15 +60,14 @@ class CameraTruth:
 
     def find(self, stamp_ns: int, time_ns: int, size: tuple[int, int]) -> Found:
         """Return the label of the frame that has a stamp and was recorded at a time."""
-        found = match(self.frames, self.labels, stamp_ns, time_ns)
-        if found.place < 0:
-            return Found(None, found.how or UNMATCHED)
+        place, how = match(self.frames, self.labels, stamp_ns, time_ns)
+        if place < 0:
+            return Found(None, how or UNMATCHED)
         try:
-            return Found(self._usable(found.place, size), found.how)
+            return Found(self._usable(place, size), how)
         except ImageError as error:
-            place = self._name(found.place)
-            text = str(error) if str(error).startswith(place) else f'{place}: {error}'
-            return Found(None, error.kind, text)
+            name, text = self._name(place), str(error)
+            return Found(None, error.kind, text if text.startswith(name) else f'{name}: {text}')
 
     def nearest(self, stamp_ns: int, tolerance_ns: int | None) -> np.ndarray | None:
         """Return the label of the only frame of a stamp; with a tolerance the nearest label."""
@@ -76,8 +75,7 @@ class CameraTruth:
             frame = self.frames.only(stamp_ns)
             if frame < 0:
                 return None
-            time_ns = int(self.frames.time_ns[frame])
-            place = match(self.frames, self.labels, stamp_ns, time_ns).place
+            place, _ = match(self.frames, self.labels, stamp_ns, int(self.frames.time_ns[frame]))
         else:
             place = self.labels.nearest(stamp_ns, stamp_ns, tolerance_ns)
         try:
@@ -105,7 +103,7 @@ class Truth:
 
     :param cameras: those of each camera, by its topic.
     :param damage: of the labels' own topics.
-    :param named: whether the labels tell their classes; else the model's are assumed.
+    :param named: whether the labels come with class names; else the model's are assumed.
     """
 
     def __init__(self, cameras: dict[str, CameraTruth], damage: list[Damage],

@@ -388,3 +388,18 @@ def test_a_model_with_wrong_labels_is_refused_before_the_drive(
     printed = evaluate(bag, '--model', wrong_model, '--output', tmp_path / 'drive', code=1)
     assert "of the labels are the float32 network's" in printed
     assert not list(tmp_path.glob('drive/*/*.html'))
+
+
+def test_forbidden_topics_and_undecodable_paths_are_evaluated(tmp_path: Path) -> None:
+    topics = {CAMERA: '/front-left/image raw', TRUE_LABEL: '/front-left/über label'}
+    folder = tmp_path / os.fsdecode(b'caf\xe9 #1')
+    bag = write_bag(tmp_path / 'drive', [renamed(item, topics[item.topic]) for item in first(3)])
+    bag.rename(folder)
+    evaluate(folder, '--labels', topics[TRUE_LABEL], '--output', tmp_path / 'out')
+    found = metrics(tmp_path / 'out')
+    assert list(found['cameras']) == ['/front_left/image_raw']
+    assert found['all']['scores']['matched'] == 3
+    (remark,) = found['bags'][0]['remarks']
+    assert remark.startswith(f'{topics[CAMERA]!r} is shown as /front_left/image_raw: ')
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'is shown as /front_left/image_raw' in page and 'caf\\udce9 #1' in page

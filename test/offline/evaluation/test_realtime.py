@@ -1,26 +1,25 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is told of a drive that does not wait, held against what others saw of it."""
+"""Real-time replay, compared with what a recorder beside it received."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from pathlib import Path
 import subprocess
 import sys
 
 import numpy as np
-from playback import IMAGE, images, SampleTruth, write_drive
 import pytest
+from recordings import CAMERA, sample_drive, true_labels, write_bag
 from segret_ros.files.share import default_model
 from segret_ros.images.codec import decode_compressed
 from segret_ros.inference import Segmenter
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.node.parameters import Parameters
-from segret_ros.offline.bags import BagError, stamp_ns
-from segret_ros.offline.bags.cameras import COMPRESSED_IMAGE, find_cameras
+from segret_ros.offline.bags import BagError, Recorded, stamp_ns
 from segret_ros.offline.evaluation import realtime
 from segret_ros.offline.evaluation.frames import Span
 from segret_ros.offline.evaluation.realtime import (
@@ -31,7 +30,6 @@ from segret_ros.offline.evaluation.realtime import (
 )
 from segret_ros.offline.player import Answer, CameraLog
 
-CAMERAS = find_cameras({IMAGE: COMPRESSED_IMAGE}, [])
 FRAMES = 30
 RECORDED_AFTER_MS = 400  # the stamp: long enough for the world to move on
 TIMEOUT_S = 600
@@ -39,6 +37,38 @@ TIMEOUT_S = 600
 # but not of every one in a drive.
 TOLERANCE_MS = 15
 ROUNDING_MS = 1e-3
+
+
+def camera_images(frames: int) -> list[Recorded]:
+    """Return the first images of the sample drive."""
+    return [recorded for recorded in sample_drive() if recorded.topic == CAMERA][:frames]
+
+
+def write_drive(path: Path, frames: int, topics: list[str],
+                time_ns: Callable[[Recorded], int]) -> Path:
+    """
+    Write a bag of the sample drive's first images.
+
+    :param topics: each gets all images.
+    :param time_ns: when an image was recorded.
+    """
+    return write_bag(path, [replace(recorded, topic=topic, time_ns=time_ns(recorded))
+                            for recorded in camera_images(frames) for topic in topics])
+
+
+class SampleTruth:
+    """The sample drive's true labels; `asked` is what for, as (stamp, tolerance_ns)."""
+
+    def __init__(self) -> None:
+        self._labels = true_labels(sample_drive())
+        self.asked: list[tuple[int, int | None]] = []
+
+    def nearest(self, camera: str, stamp: int,
+                tolerance_ns: int | None = None) -> np.ndarray | None:
+        """Return the nearest label; None beyond the tolerance."""
+        self.asked.append((stamp, tolerance_ns))
+        nearest = min(self._labels, key=lambda known: abs(known - stamp))
+        return self._labels[nearest] if abs(nearest - stamp) <= (tolerance_ns or 0) else None
 
 
 @dataclass
@@ -70,7 +100,7 @@ def recorder(arrivals: dict, labels: list[int]) -> Iterator[None]:
     :param labels: gets the number of labels that came.
     """
     program = Path(__file__).with_name('recorder.py')
-    with subprocess.Popen([sys.executable, program, IMAGE, '/camera/segmentation/label'],
+    with subprocess.Popen([sys.executable, program, CAMERA, '/camera/segmentation/label'],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == 'ready\n'
         yield
@@ -81,7 +111,7 @@ def play(folder: Path) -> Run:
     """Play the begin of the sample drive, recorded late, with a recorder beside it."""
     folder.mkdir()
     arrivals, labels, logs, truth = {}, [], [], SampleTruth()
-    bag = write_drive(folder / 'bag', FRAMES, [IMAGE], lambda recorded: recorded.time_ns
+    bag = write_drive(folder / 'bag', FRAMES, [CAMERA], lambda recorded: recorded.time_ns
                       + RECORDED_AFTER_MS * 1_000_000)
 
     def summed_up(cameras: list[CameraLog], score: LabelScore) -> dict:
@@ -90,12 +120,12 @@ def play(folder: Path) -> Run:
 
     with recorder(arrivals, labels), pytest.MonkeyPatch.context() as patch:
         patch.setattr(realtime, 'summary', summed_up)
-        report = replay_realtime(bag, default_model(), 'auto', CAMERAS, truth,
-                                 folder / 'node.log', lambda: None)
+        report = replay_realtime(bag, default_model(), 'auto', [], truth, folder / 'node.log',
+                                 lambda: None)
         labels.append(report['answered'])
     assert sorted(path.name for path in folder.iterdir()) == ['bag', 'node.log']
     images_s, labels_s = ({int(stamp): times for stamp, times in arrivals[topic].items()}
-                          for topic in (IMAGE, '/camera/segmentation/label'))
+                          for topic in (CAMERA, '/camera/segmentation/label'))
     return Run(report, truth, logs[0], images_s, labels_s)
 
 
@@ -108,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     the drive is over. Such a run tells nothing, and is made again.
     """
     folder = tmp_path_factory.mktemp('realtime')
-    first = stamp_ns(next(images(1)).message().header)
+    first = stamp_ns(camera_images(1)[0].message().header)
     for attempt in range(6):
         run = play(folder / str(attempt))
         if first in run.images_s and first in run.labels_s:
@@ -145,7 +175,7 @@ def test_the_age_is_the_latency_and_the_time_until_it_was_recorded(run: Run) -> 
 
 
 def test_the_images_go_out_as_they_were_recorded(run: Run) -> None:
-    stamps = [stamp_ns(recorded.message().header) for recorded in images(FRAMES)]
+    stamps = [stamp_ns(recorded.message().header) for recorded in camera_images(FRAMES)]
     late_ms, first = np.array(run.log.late_ms), run.log.answers[0]
     recorded_ms = np.subtract(stamps, stamps[0]) / 1e6
     sent_ms = first.sent_s * 1e3 - late_ms[0] + recorded_ms + late_ms
@@ -159,13 +189,13 @@ def test_labels_are_scored_by_what_was_true_at_their_stamp_and_at_their_arrival(
     asked = list(zip(run.truth.asked[::2], run.truth.asked[1::2]))
     segmenter, truth = Segmenter(default_model()), SampleTruth()
     messages = {stamp_ns(message.header): message
-                for message in (recorded.message() for recorded in images(FRAMES))}
+                for message in (recorded.message() for recorded in camera_images(FRAMES))}
     offline, streaming, ages_ms = ConfusionMatrix(11), ConfusionMatrix(11), []
     for (stamp, tolerance_ns), (arrival, at_arrival_ns) in asked:
         assert tolerance_ns is None and at_arrival_ns == STREAMING_TOLERANCE_NS
         label = segmenter(decode_compressed(messages[stamp], Parameters.max_pixels)).label
-        offline.add(truth.nearest(IMAGE, stamp), label)
-        streaming.add(truth.nearest(IMAGE, arrival, 50_000_000), label)
+        offline.add(truth.nearest(CAMERA, stamp), label)
+        streaming.add(truth.nearest(CAMERA, arrival, 50_000_000), label)
         ages_ms.append((arrival - stamp) / 1e6)
     assert {stamp for (stamp, _), _ in asked} == run.labels_s.keys()
     assert np.median(ages_ms) == pytest.approx(run.report['age_ms']['median'])
@@ -190,9 +220,8 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
     topics = ['/front/image_raw/compressed', '/rear/image_raw/compressed']
     bag = write_drive(tmp_path / 'bag', 40, topics, lambda recorded: recorded.time_ns // 10)
     played = []
-    cameras = find_cameras(dict.fromkeys(topics, COMPRESSED_IMAGE), [])
-    report = replay_realtime(bag, default_model(), 'cpu', cameras, StillTruth(),
-                             tmp_path / 'log', lambda: played.append(1))
+    report = replay_realtime(bag, default_model(), 'cpu', [], StillTruth(), tmp_path / 'log',
+                             lambda: played.append(1))
     assert report['frames'] == len(played) == 80
     assert 0 < report['dropped'] < 80
     assert list(report['cameras']) == topics
@@ -209,7 +238,7 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
 
 
 def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
-    bag = write_drive(tmp_path / 'bag', 2, [IMAGE], lambda recorded: recorded.time_ns)
-    with pytest.raises(BagError, match=f'the bag has no image on {IMAGE} to play'):
-        replay_realtime(bag, default_model(), 'cpu', CAMERAS, None, tmp_path / 'log',
-                        lambda: None, span=Span(start_s=60))
+    bag = write_drive(tmp_path / 'bag', 2, [CAMERA], lambda recorded: recorded.time_ns)
+    with pytest.raises(BagError, match=f'the bag has no image on {CAMERA} to play'):
+        replay_realtime(bag, default_model(), 'cpu', [], None, tmp_path / 'log', lambda: None,
+                        span=Span(start_s=60))

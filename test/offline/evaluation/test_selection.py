@@ -10,13 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from segret_ros.files.share import share_directory
+from recordings import CAMERA, images, sample_drive, true_labels
 from segret_ros.labels.label_set import LabelSet, load_label_set
-from segret_ros.offline.bags import decode_label, read_bag
 from segret_ros.offline.evaluation.output import EvaluationError
 from segret_ros.offline.evaluation.selection import select, write_selection
 
-TOPICS = '/camera/image_raw/compressed', '/camera/label/compressed'
 Frames = list[tuple[str, np.ndarray, np.ndarray]]
 USUAL = {'bag': 'drive', 'camera': '/front', 'problem': '', 'confidence': 0.9, 'unknown': 0.0,
          'stability': 0.98, 'flicker': 0.01, 'change': 0.0}
@@ -114,18 +112,10 @@ def test_nothing_gives_nothing() -> None:
 
 @pytest.fixture(scope='module')
 def frames() -> Frames:
-    """Read twelve frames of the sample drive with names, images and true labels."""
-    recorded = read_bag(share_directory() / 'data' / 'sample_drive', list(TOPICS))
-    found: dict[int, dict] = {}
-    for item in recorded:
-        found.setdefault(item.time_ns, {})[item.topic] = item.message()
-    frames = []
-    for time_ns, frame in list(found.items())[::9]:
-        image, label = (frame[topic] for topic in TOPICS)
-        image = cv2.imdecode(np.asarray(image.data), cv2.IMREAD_COLOR)
-        frames.append((f'drive_{TOPICS[0]}_{time_ns}', cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
-                       decode_label(label)))
-    return frames
+    """Return twelve frames of the sample drive with names, images and true labels."""
+    labels = true_labels(sample_drive())
+    return [(f'drive_{CAMERA}_{stamp}', image, labels[stamp])
+            for stamp, image in list(images(sample_drive()).items())[::9]]
 
 
 def tiny(*names: str) -> Frames:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 import pytest
-from segret_ros.files.share import default_model, share_directory
+from recordings import images, sample_drive, true_labels
+from segret_ros.files.share import default_model
 from segret_ros.inference import Segmenter
 from segret_ros.labels.metrics import ConfusionMatrix
-from segret_ros.offline.bags import decode_label, read_bag
 from segret_ros.offline.evaluation.stability import LEAST_STEPS, Stability, StabilityTally, Step
 
-IMAGE, LABEL = '/camera/image_raw/compressed', '/camera/label/compressed'
 CLASSES = 11
 Frames = list[tuple[np.ndarray, np.ndarray]]
 
@@ -22,11 +21,8 @@ Frames = list[tuple[np.ndarray, np.ndarray]]
 @pytest.fixture(scope='module')
 def drive() -> Frames:
     """Read the sample drive's frames, (360, 480, 3) uint8 RGB, with their true labels."""
-    recorded = list(read_bag(share_directory() / 'data' / 'sample_drive', [IMAGE, LABEL]))
-    images = [cv2.cvtColor(cv2.imdecode(np.asarray(item.message().data), cv2.IMREAD_COLOR),
-                           cv2.COLOR_BGR2RGB) for item in recorded if item.topic == IMAGE]
-    labels = [decode_label(item.message()) for item in recorded if item.topic == LABEL]
-    return list(zip(images, labels))
+    labels = true_labels(sample_drive())
+    return [(image, labels[stamp]) for stamp, image in images(sample_drive()).items()]
 
 
 @pytest.fixture(scope='module')
