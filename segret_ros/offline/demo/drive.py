@@ -106,7 +106,8 @@ def labelled_frames(bag: Bag, camera: CameraTopic, truth: Truth | None) -> Itera
             continue
         message = recorded.message()
         pixels = message.data.reshape(message.height, message.width)
-        found = truth.find(camera.topic, stamp, image.time_ns, pixels.shape) if truth else None
+        found = truth.cameras[camera.topic].find(
+            stamp, image.time_ns, pixels.shape) if truth else None
         yield Frame(stamp, decode(image.message(), Parameters.max_pixels), pixels,
                     found.label if found else None, found.how if found else '')
         image = None

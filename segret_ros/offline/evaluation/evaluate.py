@@ -114,23 +114,21 @@ class Evaluator:
                 'engine': engine.name}
 
     def try_bag(self, job: Job, progress: Callable[[Frame], None] = lambda frame: None) -> str:
-        """Evaluate a bag; return why it could not be, or an empty text."""
-        try:
-            self(job, progress)
-        except (ValueError, OSError) as error:
-            return printable(str(error))
-        return ''
-
-    def __call__(self, job: Job, progress: Callable[[Frame], None]) -> None:
         """
         Evaluate a bag, or what is left of it, into its parts.
 
         :param progress: called after each frame.
-        :raises ValueError: for a bag, topics or labels that can't be used.
+        :return: why the bag, its topics or its labels can't be used, or an empty text.
         """
         parts = Parts(job.folder, job.classes)
-        if parts.finished() is not None:
-            return
+        try:
+            if parts.finished() is None:
+                self._evaluate(job, parts, progress)
+        except (ValueError, OSError) as error:
+            return printable(str(error))
+        return ''
+
+    def _evaluate(self, job: Job, parts: Parts, progress: Callable[[Frame], None]) -> None:
         cameras, truth = job.cameras, job.truth
         with open_bag(job.bag) as bag:
             drive = _Drive(self, job, parts)
@@ -244,7 +242,7 @@ class _Drive:
         if truth is None:
             return {}
         tally = part.tally(frame.camera)
-        found = truth.find(frame.camera, frame.stamp_ns, frame.time_ns, label.shape)
+        found = truth.cameras[frame.camera].find(frame.stamp_ns, frame.time_ns, label.shape)
         how = short(found.how)
         if found.label is None:
             if how != UNMATCHED:

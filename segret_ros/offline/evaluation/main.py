@@ -178,11 +178,8 @@ def as_driven(run: Run) -> dict:
         from segret_ros.offline.evaluation.realtime import replay_realtime
     except ModuleNotFoundError as error:
         raise EvaluationError(f'{error}: --realtime runs the node; {INSTALL_ROS}') from error
-    (job,), options = run.jobs, run.options
     with tqdm(desc='as driven', unit='frame') as bar:
-        return replay_realtime(job.bag, options.model, options.device, job.cameras, job.truth,
-                               run.output / NODE_LOG, bar.update, options.span,
-                               options.min_confidence)
+        return replay_realtime(run.jobs[0], run.output / NODE_LOG, bar.update)
 
 
 def text_of(metrics: dict, realtime: dict | None) -> str:

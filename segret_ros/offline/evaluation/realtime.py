@@ -17,11 +17,10 @@ from pathlib import Path
 import tempfile
 
 import numpy as np
-from segret_ros.inference import Model
 from segret_ros.labels.metrics import ConfusionMatrix, number
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded, stamp_ns
 from segret_ros.offline.bags.cameras import CameraTopic
-from segret_ros.offline.evaluation.frames import every_nth, Span
+from segret_ros.offline.evaluation.frames import every_nth, Job
 from segret_ros.offline.evaluation.truth import Truth
 from segret_ros.offline.node_process import (
     isolate,
@@ -55,45 +54,32 @@ class LabelScore:
         self.streaming.add(at_arrival, label)
         self.offline.add(at_stamp, label)
 
-    def merge(self, other: 'LabelScore') -> None:
-        """Add another camera's."""
-        self.labels += other.labels
-        self.streaming.counts += other.streaming.counts
-        self.offline.counts += other.offline.counts
 
-
-def replay_realtime(bag: Path, model: Path, device: str, cameras: list[CameraTopic],
-                    truth: Truth | None, log: Path, progress: Callable[[], object],
-                    span: Span = Span(), min_confidence: float = 0.0) -> dict:
+def replay_realtime(job: Job, log: Path, progress: Callable[[], object]) -> dict:
     """
-    Play a drive to the node in real time and measure what it answers.
+    Play a bag to the node in real time and measure what it answers.
 
-    The labels are scored after the drive, for scoring beside the node would slow it down.
+    The labels are scored after the drive, since scoring beside the node would slow it down.
 
-    :param truth: None leaves the labels unscored.
     :param log: file that gets what the node prints; the labels wait beside it for their score.
     :param progress: called after each image.
-    :param span: frames of the bag to play.
-    :param min_confidence: 0..1; less probable pixels become unknown.
-    :return: the content of realtime.json: what `summary` gives for all cameras together, and for
-        each under `cameras`, by topic.
+    :return: the content of realtime.json: the `summary` of all cameras together, and that of each
+        under `cameras`, by topic.
     :raises BagError: when the bag can't be played.
     :raises NodeError: when the node does not start or ends.
     """
     isolate()
-    num_classes = len(Model.load(model).info.labels)
-    with open_bag(bag) as reader, tempfile.TemporaryDirectory(dir=log.parent) as folder:
-        drive = every_nth(reader.messages(played_topics(cameras), *span.limits_ns(reader)),
-                          [camera.topic for camera in cameras], span.every)
+    cameras, options = job.cameras, job.options
+    scores = {camera.topic: LabelScore(len(job.classes)) for camera in cameras}
+    total = LabelScore(len(job.classes))
+    with open_bag(job.bag) as bag, tempfile.TemporaryDirectory(dir=log.parent) as folder:
+        drive = every_nth(bag.messages(played_topics(cameras), *options.span.limits_ns(bag)),
+                          list(scores), options.span.every)
         labels = Path(folder) / 'labels'
-        arguments = node_arguments(model, device, cameras, min_confidence)
+        arguments = node_arguments(options.model, options.device, cameras, options.min_confidence)
         logs = _play(drive, cameras, labels, arguments, log, progress)
-        scores = {topic: LabelScore(num_classes) for topic in logs}
-        if truth is not None:
-            _score(labels, cameras, truth, scores)
-    total = LabelScore(num_classes)
-    for score in scores.values():
-        total.merge(score)
+        if job.truth is not None:
+            _score(labels, cameras, job.truth, scores, total)
     return {**summary(list(logs.values()), total),
             'cameras': {topic: summary([logs[topic]], scores[topic]) for topic in logs}}
 
@@ -103,9 +89,9 @@ def summary(logs: list[CameraLog], score: LabelScore) -> dict:
     Summarize one or several cameras.
 
     `latency_ms` is the time from an image's publication to its label's arrival, `age_ms` from a
-    label's stamp to the drive's time at its arrival: with what the image took to be recorded.
-    `late_ms` tells how much later than recorded the images were published: the player's own fault.
-    `untimed` are labels of a stamp that several waiting images had: nothing tells which one's.
+    label's stamp to the drive's time at its arrival, which includes the image's way into the bag.
+    `late_ms` is how much later than recorded the player published the images. `untimed` labels
+    have a stamp that several waiting images share, so that none can be called theirs.
     """
     answers = [answer for log in logs for answer in log.answers]
     frames = sum(log.frames for log in logs)
@@ -145,13 +131,15 @@ def _play(drive: Iterable[Recorded], cameras: list[CameraTopic], labels: Path,
 
 
 def _score(labels: Path, cameras: list[CameraTopic], truth: Truth,
-           scores: dict[str, LabelScore]) -> None:
+           scores: dict[str, LabelScore], total: LabelScore) -> None:
     owners = {label_topic(camera): camera.topic for camera in cameras}
     with open_bag(labels) as reader:
         for recorded in reader.messages(list(reader.topics)):
             camera, message = owners[recorded.topic], recorded.message()
-            at_stamp = truth.nearest(camera, stamp_ns(message.header))
-            at_arrival = truth.nearest(camera, recorded.time_ns, STREAMING_TOLERANCE_NS)
+            known = truth.cameras[camera]
+            at_stamp = known.nearest(stamp_ns(message.header))
+            at_arrival = known.nearest(recorded.time_ns, STREAMING_TOLERANCE_NS)
             if at_stamp is not None and at_arrival is not None:
-                scores[camera].add(at_arrival, at_stamp,
-                                   message.data.reshape(message.height, message.width))
+                label = message.data.reshape(message.height, message.width)
+                for score in (scores[camera], total):
+                    score.add(at_arrival, at_stamp, label)

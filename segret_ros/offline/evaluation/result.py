@@ -136,7 +136,7 @@ def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: 
             if image is None or labelled is None:
                 continue  # of two messages of one moment and stamp the other one was meant
             label = recorded_label(labelled)
-            found = truth.find(camera, stamp_ns, time_ns, label.shape) if truth else None
+            found = truth.cameras[camera].find(stamp_ns, time_ns, label.shape) if truth else None
             yield Labelled(row, image, label, found.label if found else None)
 
 

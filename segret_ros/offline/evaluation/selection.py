@@ -9,13 +9,12 @@ from itertools import count as count_from
 import json
 from pathlib import Path
 import re
-import shutil
 
 import cv2
 import numpy as np
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.visualization import colorize
-from segret_ros.offline.evaluation.output import EvaluationError, PLACE
+from segret_ros.offline.evaluation.output import PLACE
 from segret_ros.offline.evaluation.result import Labelled
 import yaml
 
@@ -115,37 +114,27 @@ def named(frames: Iterable[Labelled],
                frame.label)
 
 
-def write_selection(folder: str | Path, frames: Iterable[tuple[str, np.ndarray, np.ndarray]],
+def write_selection(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.ndarray]],
                     labels: LabelSet) -> None:
     """
     Write frames and their labels as a folder for CVAT, which segret_train reads too.
 
-    It is laid out as CVAT's "Segmentation mask 1.1", with images as PNG of all pixels as they are.
-    Classes have the colours of the label set; where that has one twice, or black, one is made up:
-    black is unknown. Names end in `_train`, or `_val` for one of `VAL_PERIOD` frames: the splits
-    of the data set that `classes.yaml` describes.
+    It is laid out as CVAT's "Segmentation mask 1.1", with lossless PNG images. Classes have the
+    colours of the label set; where that repeats one, or uses black, one is made up: black is
+    unknown. Names end in `_train`, or `_val` for one in `VAL_PERIOD` frames: the splits of the
+    data set that `classes.yaml` describes.
 
-    :param folder: must not exist; it appears when all is written.
+    :param folder: must not exist.
     :param frames: name, image (H, W, 3) uint8 RGB, and label (H, W) uint8 of each. Letters, digits
         and dashes of a name are kept, and equal names are numbered.
-    :raises EvaluationError: when the folder exists.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise EvaluationError(f'{folder} exists and may hold corrected labels: move it away')
-    partial = folder.with_name(f'.{folder.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        for part in (*PARTS, LIST.parent):
-            (partial / part).mkdir(parents=True)
-        colored = _in_own_colors(labels)
-        names = _write_frames(partial, frames, colored)
-        (partial / LIST).write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
-        _write_tool_classes(partial, colored)
-        _write_data_set(partial, folder.name, colored)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    for part in (*PARTS, LIST.parent):
+        (folder / part).mkdir(parents=True)
+    colored = _in_own_colors(labels)
+    names = _write_frames(folder, frames, colored)
+    (folder / LIST).write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
+    _write_tool_classes(folder, colored)
+    _write_data_set(folder, colored)
 
 
 def _write_frames(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.ndarray]],
@@ -181,10 +170,10 @@ def _write_tool_classes(folder: Path, labels: LabelSet) -> None:
     (folder / 'labels.json').write_text(json.dumps(project, indent=1) + '\n', encoding='utf-8')
 
 
-def _write_data_set(folder: Path, name: str, labels: LabelSet) -> None:
+def _write_data_set(folder: Path, labels: LabelSet) -> None:
     """Write what segret_train needs to know."""
     described = {
-        'name': name,
+        'name': folder.name,
         'classes': [{'name': name, 'color': list(color)}
                     for name, color in zip(labels.names, labels.colors)],
         'color_coded': True, 'ignored': [list(VOID_COLOR)],

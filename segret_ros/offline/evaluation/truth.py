@@ -59,7 +59,12 @@ class CameraTruth:
         self._num_classes = num_classes
 
     def find(self, stamp_ns: int, time_ns: int, size: tuple[int, int]) -> Found:
-        """Return the label of the frame that has a stamp and was recorded at a time."""
+        """
+        Return the label of a frame.
+
+        :param stamp_ns, time_ns: of the frame, and when it was recorded.
+        :param size: (height, width) of its image.
+        """
         place, how = match(self.frames, self.labels, stamp_ns, time_ns)
         if place < 0:
             return Found(None, how or UNMATCHED)
@@ -69,8 +74,12 @@ class CameraTruth:
             name, text = self._name(place), str(error)
             return Found(None, error.kind, text if text.startswith(name) else f'{name}: {text}')
 
-    def nearest(self, stamp_ns: int, tolerance_ns: int | None) -> np.ndarray | None:
-        """Return the label of the only frame of a stamp; with a tolerance the nearest label."""
+    def nearest(self, stamp_ns: int, tolerance_ns: int | None = None) -> np.ndarray | None:
+        """
+        Return the label of the only frame that has a stamp; with a tolerance the nearest label.
+
+        :return: (H, W) uint8 class ids and 255; None where there is none to score against.
+        """
         if tolerance_ns is None:
             frame = self.frames.only(stamp_ns)
             if frame < 0:
@@ -97,6 +106,7 @@ class CameraTruth:
         return label
 
 
+@dataclass(frozen=True)
 class Truth:
     """
     The true labels of a drive.
@@ -106,41 +116,18 @@ class Truth:
     :param named: whether the labels come with class names; else the model's are assumed.
     """
 
-    def __init__(self, cameras: dict[str, CameraTruth], damage: list[Damage],
-                 named: bool) -> None:
-        self._cameras = cameras
-        self.damage = damage
-        self.named = named
-
-    def find(self, camera: str, stamp_ns: int, time_ns: int, size: tuple[int, int]) -> Found:
-        """
-        Return the label of a frame.
-
-        :param camera: topic of its images.
-        :param stamp_ns, time_ns: of the frame, and when it was recorded.
-        :param size: (height, width) of its image.
-        """
-        return self._cameras[camera].find(stamp_ns, time_ns, size)
-
-    def nearest(self, camera: str, stamp: int,
-                tolerance_ns: int | None = None) -> np.ndarray | None:
-        """
-        Return the label of the only frame that has a stamp; with a tolerance the nearest label.
-
-        :param camera: topic of its images.
-        :param stamp: in ns.
-        :return: (H, W) uint8 class ids and 255; None where there is none to score against.
-        """
-        return self._cameras[camera].nearest(stamp, tolerance_ns)
+    cameras: dict[str, CameraTruth]
+    damage: list[Damage]
+    named: bool
 
     def counts(self) -> dict[str, int]:
         """Return how many labels there are of each camera."""
-        return {topic: len(camera.labels) for topic, camera in self._cameras.items()}
+        return {topic: len(camera.labels) for topic, camera in self.cameras.items()}
 
     def oddities(self) -> dict[str, dict[str, dict[str, int]]]:
         """Return what is odd about the stamps, of each camera where anything is."""
         found = {topic: {'images': camera.frames.oddities(), 'labels': camera.labels.oddities()}
-                 for topic, camera in self._cameras.items()}
+                 for topic, camera in self.cameras.items()}
         return {topic: odd for topic, odd in found.items() if any(odd.values())}
 
 

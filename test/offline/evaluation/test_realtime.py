@@ -16,12 +16,12 @@ import pytest
 from recordings import CAMERA, sample_drive, true_labels, write_bag
 from segret_ros.files.share import default_model
 from segret_ros.images.codec import decode_compressed
-from segret_ros.inference import Segmenter
+from segret_ros.inference import Model, Segmenter
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.node.parameters import Parameters
 from segret_ros.offline.bags import BagError, Recorded, stamp_ns
 from segret_ros.offline.evaluation import realtime
-from segret_ros.offline.evaluation.frames import Span
+from segret_ros.offline.evaluation.frames import Job, Options, Span
 from segret_ros.offline.evaluation.realtime import (
     LabelScore,
     replay_realtime,
@@ -61,14 +61,22 @@ class SampleTruth:
 
     def __init__(self) -> None:
         self._labels = true_labels(sample_drive())
+        self.cameras = {CAMERA: self}
         self.asked: list[tuple[int, int | None]] = []
 
-    def nearest(self, camera: str, stamp: int,
-                tolerance_ns: int | None = None) -> np.ndarray | None:
+    def nearest(self, stamp: int, tolerance_ns: int | None = None) -> np.ndarray | None:
         """Return the nearest label; None beyond the tolerance."""
         self.asked.append((stamp, tolerance_ns))
         nearest = min(self._labels, key=lambda known: abs(known - stamp))
         return self._labels[nearest] if abs(nearest - stamp) <= (tolerance_ns or 0) else None
+
+
+def job_of(bag: Path, truth: object, device: str = 'auto', **options: object) -> Job:
+    """Return a bag to play with the default model, and its true labels."""
+    job = Job('drive', bag, bag.parent, Options(default_model(), device, **options),
+              Model.load(default_model()).info.labels.names)
+    job.truth = truth
+    return job
 
 
 @dataclass
@@ -120,8 +128,7 @@ def play(folder: Path) -> Run:
 
     with recorder(arrivals, labels), pytest.MonkeyPatch.context() as patch:
         patch.setattr(realtime, 'summary', summed_up)
-        report = replay_realtime(bag, default_model(), 'auto', [], truth, folder / 'node.log',
-                                 lambda: None)
+        report = replay_realtime(job_of(bag, truth), folder / 'node.log', lambda: None)
         labels.append(report['answered'])
     assert sorted(path.name for path in folder.iterdir()) == ['bag', 'node.log']
     images_s, labels_s = ({int(stamp): times for stamp, times in arrivals[topic].items()}
@@ -194,8 +201,8 @@ def test_labels_are_scored_by_what_was_true_at_their_stamp_and_at_their_arrival(
     for (stamp, tolerance_ns), (arrival, at_arrival_ns) in asked:
         assert tolerance_ns is None and at_arrival_ns == STREAMING_TOLERANCE_NS
         label = segmenter(decode_compressed(messages[stamp], Parameters.max_pixels)).label
-        offline.add(truth.nearest(CAMERA, stamp), label)
-        streaming.add(truth.nearest(CAMERA, arrival, 50_000_000), label)
+        offline.add(truth.nearest(stamp), label)
+        streaming.add(truth.nearest(arrival, 50_000_000), label)
         ages_ms.append((arrival - stamp) / 1e6)
     assert {stamp for (stamp, _), _ in asked} == run.labels_s.keys()
     assert np.median(ages_ms) == pytest.approx(run.report['age_ms']['median'])
@@ -211,7 +218,10 @@ def test_labels_that_come_late_score_lower_on_a_moving_drive(run: Run) -> None:
 class StillTruth:
     """A truth that never changes."""
 
-    def nearest(self, camera: str, stamp: int, tolerance_ns: int | None = None) -> np.ndarray:
+    def __init__(self, topics: list[str]) -> None:
+        self.cameras = dict.fromkeys(topics, self)
+
+    def nearest(self, stamp: int, tolerance_ns: int | None = None) -> np.ndarray:
         """Label the left half one class, the right another."""
         return np.repeat(np.repeat(np.uint8([[2, 5]]), 240, axis=1), 360, axis=0)
 
@@ -220,7 +230,7 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
     topics = ['/front/image_raw/compressed', '/rear/image_raw/compressed']
     bag = write_drive(tmp_path / 'bag', 40, topics, lambda recorded: recorded.time_ns // 10)
     played = []
-    report = replay_realtime(bag, default_model(), 'cpu', [], StillTruth(), tmp_path / 'log',
+    report = replay_realtime(job_of(bag, StillTruth(topics), 'cpu'), tmp_path / 'log',
                              lambda: played.append(1))
     assert report['frames'] == len(played) == 80
     assert 0 < report['dropped'] < 80
@@ -240,5 +250,5 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
 def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
     bag = write_drive(tmp_path / 'bag', 2, [CAMERA], lambda recorded: recorded.time_ns)
     with pytest.raises(BagError, match=f'the bag has no image on {CAMERA} to play'):
-        replay_realtime(bag, default_model(), 'cpu', [], None, tmp_path / 'log', lambda: None,
-                        span=Span(start_s=60))
+        replay_realtime(job_of(bag, None, 'cpu', span=Span(start_s=60)), tmp_path / 'log',
+                        lambda: None)

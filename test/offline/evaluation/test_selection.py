@@ -3,7 +3,6 @@
 
 """Frames selected by hand-made tables, and real ones written and read back as a data set."""
 
-from collections.abc import Iterator
 import json
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from recordings import CAMERA, images, sample_drive, true_labels
 from segret_ros.labels.label_set import LabelSet, load_label_set
-from segret_ros.offline.evaluation.output import EvaluationError
 from segret_ros.offline.evaluation.selection import select, write_selection
 
 Frames = list[tuple[str, np.ndarray, np.ndarray]]
@@ -211,24 +209,3 @@ def test_names_of_frames_are_safe_and_differ(tmp_path: Path) -> None:
     for number, name in enumerate(names):
         image = cv2.imread(str(tmp_path / 'select' / 'JPEGImages' / f'{name}.png'))
         assert (image == number).all()
-
-
-def test_the_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    def cut() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        yield from tiny('a', 'b')
-        assert not (tmp_path / 'select').exists()
-        raise OSError('the bag is gone')
-
-    with pytest.raises(OSError, match='the bag is gone'):
-        write_selection(tmp_path / 'select', cut(), LABELS)
-    assert not list(tmp_path.iterdir())
-    write_selection(tmp_path / 'select', tiny('a', 'b'), LABELS)
-    assert [path.name for path in tmp_path.iterdir()] == ['select']
-
-
-def test_corrected_labels_are_not_overwritten(tmp_path: Path) -> None:
-    write_selection(tmp_path / 'select', tiny('a'), LABELS)
-    before = files_of(tmp_path)
-    with pytest.raises(EvaluationError, match='select exists and may hold corrected labels'):
-        write_selection(tmp_path / 'select', tiny('b'), LABELS)
-    assert files_of(tmp_path) == before
