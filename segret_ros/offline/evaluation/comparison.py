@@ -144,7 +144,7 @@ def compare(folder_a: str | Path, folder_b: str | Path) -> Comparison:
         changed_frames(a, b, first.classes, by_score=bool(scores)))
 
 
-def gate(comparison: Comparison, fail_under: float | None = None,
+def broken_limits(comparison: Comparison, fail_under: float | None = None,
          no_worse_than: float | None = None) -> list[str]:
     """
     Return a sentence for each limit that B breaks, by the values rather than their intervals.
@@ -168,7 +168,7 @@ def gate(comparison: Comparison, fail_under: float | None = None,
     return broken
 
 
-def failures(metrics: dict, fail_under: float) -> list[str]:
+def below_limit(metrics: dict, fail_under: float) -> list[str]:
     """
     Return a sentence if the mean IoU of one evaluation is too low.
 

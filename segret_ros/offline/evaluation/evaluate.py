@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""One bag, frame by frame: labels, what they are worth, and what was odd about the recording."""
+"""Evaluate one bag frame by frame: labels, their scores, and oddities of the recording."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -43,10 +43,10 @@ FROZEN = 'frozen'  # of `CameraCheck`: its labels would count as perfectly stead
 
 class CameraMemory:
     """
-    What is known of a camera's earlier frames.
+    What is remembered of a camera's earlier frames.
 
     :param num_classes: classes of the model.
-    :param arrays: of an earlier one, whose frames these follow.
+    :param arrays: of the memory to resume from.
     """
 
     def __init__(self, num_classes: int, arrays: Mapping[str, np.ndarray] | None = None) -> None:
@@ -64,14 +64,14 @@ class CameraMemory:
         self.stability.restore(arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all of it as arrays by name."""
+        """Return its content as arrays by name."""
         values = {'rows': self._check.rows, 'repeats': self._check.repeats,
                   'stamp_ns': self._stamp_ns, 'image size': self._size}
         return self.stability.arrays() | {
             name: np.array(value) for name, value in values.items() if value is not None}
 
     def problem(self, stamp: int, image_rgb: np.ndarray) -> tuple[str, str]:
-        """Return kind and text of the problem of the camera's next frame, or empty texts."""
+        """Return kind and text of what is wrong with the next frame, or empty texts."""
         oddity = self._oddity(stamp, image_rgb.shape[:2])
         fault = self._check(image_rgb, Limits())
         return (fault.kind, fault.text) if fault is not None else oddity
@@ -95,7 +95,7 @@ class Evaluator:
     """
     A model, ready to evaluate bags.
 
-    :param streams: images that are labelled at once, on a core each; None: see `streams_on`.
+    :param streams: images to label at once, one per core; None: see `streams_on`.
     :raises ModelError: for a model file that can't be used.
     :raises DeviceError: for a device asked for by name that is missing.
     """
@@ -143,7 +143,7 @@ class Evaluator:
 
 
 def all_damage(bag: Bag, truth: Truth | None) -> list[Damage]:
-    """Return what could not be read of a bag, with the topics of its true labels."""
+    """Return what could not be read of a bag and of its true labels."""
     found = {(damage.place, damage.problem): damage for damage in bag.damage}
     for damage in truth.damage if truth else ():
         found.setdefault((damage.place, damage.problem), damage)
@@ -152,9 +152,9 @@ def all_damage(bag: Bag, truth: Truth | None) -> list[Damage]:
 
 def streams_on(device: str) -> int:
     """
-    Return how many images are labelled at once: one on each core, or a few on a GPU.
+    Return how many images to label at once: one per core, or a few on a GPU.
 
-    :param device: one of `device.DEVICES`; of `auto` it is the first that counts.
+    :param device: one of `device.DEVICES`; for `auto` its first device counts.
     """
     cores = len(os.sched_getaffinity(0))
     first = devices_of_auto()[0] if device == 'auto' else device
@@ -173,7 +173,7 @@ class _Drive:
                         for topic in self.topics}
 
     def evaluate(self, bag: Bag, progress: Callable[[Frame], None]) -> None:
-        """Make the parts that are left."""
+        """Evaluate the frames that no finished part holds."""
         recorded = read_messages(bag, self._job.cameras, self._job.options.span,
                                  self._parts.frames())
         with closing(in_order(self._label, recorded, self._streams)) as labelled:
@@ -186,7 +186,7 @@ class _Drive:
 
     def _fill(self, part: Part, labelled: Iterator[tuple[Frame, Segmentation | None]],
               progress: Callable[[Frame], None]) -> bool:
-        """Fill a part; return whether the drive is at its end."""
+        """Fill a part; return whether the drive has ended."""
         for frame, result in labelled:
             self._add(part, frame, result)
             progress(frame)
@@ -237,7 +237,7 @@ class _Drive:
 
     def _score(self, part: Part, frame: Frame, label: np.ndarray,
                confidence: np.ndarray) -> dict[str, object]:
-        """Return a frame's scores by column; none where it has no true label of use."""
+        """Return a frame's scores by column; empty without a usable true label."""
         truth = self._job.truth
         if truth is None:
             return {}
@@ -265,7 +265,7 @@ def _place(frame: Frame) -> str:
 def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
                  names: tuple[str, ...]) -> dict[str, object]:
     """
-    Return what needs no true labels of a frame, by column.
+    Return a frame's values that need no true label, by column.
 
     :param labels: pixels by label, (256,) int64.
     :param confidence: pixels by confidence, (256,) int64.

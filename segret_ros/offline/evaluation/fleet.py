@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags shared among the machines of a Ray cluster: one task a bag, one model a worker."""
+"""Evaluate bags on a Ray cluster: one worker per core or GPU, one bag at a time."""
 
 from collections.abc import Callable
 import socket
@@ -21,7 +21,7 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
     """
     Evaluate the bags of a run on a Ray cluster; what is wrong with one is kept in its `errors`.
 
-    Bags, model and output folder are found under the same path on all machines.
+    Bags, model and output folder must have the same paths on all machines.
 
     :param address: of the cluster; empty for this machine alone.
     :param done: called after each bag.
@@ -47,7 +47,7 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
 
 
 def _check_reachable(address: str) -> None:
-    """Raise an EvaluationError for an address where nothing answers: Ray waits for minutes."""
+    """Raise an EvaluationError if nothing answers at an address; Ray would wait for minutes."""
     host, _, port = address.rpartition(':')
     try:
         with socket.create_connection((host, int(port)), REACH_TIMEOUT_S):
@@ -58,7 +58,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _workers(ray, run: Run) -> list:
-    """Start a worker on each processor core, or GPU, of the cluster, but no more than bags."""
+    """Start a worker on each core, or GPU, of the cluster, but no more than there are bags."""
     device = run.options.device
     on_gpu = device.split(':')[0] in GPU_DEVICES and device != 'torch:cpu'
     resource = 'GPU' if on_gpu else 'CPU'
@@ -71,7 +71,7 @@ def _workers(ray, run: Run) -> list:
 
 
 def _share(ray, run: Run, workers: list, done: Callable[[Job], None]) -> None:
-    """Hand each worker a bag whenever it has finished one."""
+    """Give each worker another bag whenever it has finished one."""
     waiting, idle = run.open_jobs(), list(workers)
     running: dict = {}  # job and worker by the future of the result
     while waiting or running:

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which frames of a recorded drive are evaluated, how they are read, several at once."""
+"""The frames of a recorded drive: which are wanted, and how they are read and decoded."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +35,7 @@ class Frame:
     :param camera: its topic.
     :param stamp_ns, frame_id: of its header; the time of recording where that can't be read.
     :param time_ns: when it was recorded.
-    :param image_rgb: (H, W, 3) uint8, or None where the message holds no usable image.
+    :param image_rgb: (H, W, 3) uint8, or None if the message holds no usable image.
     :param problem: why there is none, or empty; `reason` is its kind, by which frames are counted.
     :param decode_ms: wall time.
     """
@@ -56,7 +56,7 @@ class Span:
     Which frames of a drive are wanted.
 
     :param start_s, stop_s: seconds after the start of the bag, or None for its start and end.
-    :param every: of this many frames of a camera the first.
+    :param every: take the first of this many frames of a camera.
     """
 
     start_s: float | None = None
@@ -64,7 +64,7 @@ class Span:
     every: int = 1
 
     def limits_ns(self, bag: Bag) -> tuple[int | None, int | None]:
-        """Return the times of recording that the span starts and stops at."""
+        """Return the recording times at which the span starts and stops."""
         start, stop = (None if second is None else (bag.start_ns or 0) + round(second * 1e9)
                        for second in (self.start_s, self.stop_s))
         return start, stop
@@ -75,10 +75,8 @@ class Options:
     """
     How drives are evaluated.
 
-    :param model: file.
-    :param device: that it runs on.
-    :param topics: of the cameras; empty takes all.
-    :param labels: topic or folder of true labels, or None without any.
+    :param topics: of the cameras; empty for all.
+    :param labels: topic or folder of true labels, or None.
     :param span: of each bag.
     :param min_confidence: probability 0..1 below which pixels are unknown.
     """
@@ -94,7 +92,7 @@ class Options:
 @dataclass
 class Job:
     """
-    A bag to evaluate; what has to be found in it is found once, when it is first asked for.
+    A bag to evaluate; its cameras and true labels are looked up once, on first use.
 
     :param name: of the bag in the results.
     :param folder: for its parts.
@@ -118,7 +116,7 @@ class Job:
 
     @property
     def limits_ns(self) -> tuple[int, int]:
-        """Return the times of recording that the evaluation starts and stops at."""
+        """Return the recording times at which the evaluation starts and stops."""
         return self._found[1]
 
     @cached_property
@@ -153,7 +151,7 @@ def decode(recorded: Recorded) -> Frame:
         image = decoder(message, MAX_PIXELS)
     except ImageError as error:
         problem, reason = str(error), error.kind
-    except Exception as error:  # what deserialising broken bytes raises is anything
+    except Exception as error:  # deserialising malformed bytes can raise anything
         reason = f'no message of {recorded.type_name}'
         problem = f'{reason}: {type(error).__name__}: {error}'
     watch.lap('decode')
@@ -163,11 +161,7 @@ def decode(recorded: Recorded) -> Frame:
 
 def read_messages(bag: Bag, cameras: list[CameraTopic], span: Span,
                   skip: int) -> Iterator[Recorded]:
-    """
-    Yield the messages of a span's frames in order of recording.
-
-    :param skip: number of messages to pass over first.
-    """
+    """Yield the messages of a span's frames in recording order, but for the first `skip`."""
     topics = [camera.topic for camera in cameras]
     messages = bag.messages(topics, *span.limits_ns(bag))
     return islice(every_nth(messages, topics, span.every), skip, None)
@@ -175,7 +169,7 @@ def read_messages(bag: Bag, cameras: list[CameraTopic], span: Span,
 
 def every_nth(messages: Iterable[Recorded], topics: Iterable[str],
               every: int) -> Iterator[Recorded]:
-    """Yield messages, of each of some topics the first of so many."""
+    """Yield messages, for some topics only the first of every `every`."""
     seen = dict.fromkeys(topics, 0)
     for recorded in messages:
         if recorded.topic in seen:
@@ -187,11 +181,7 @@ def every_nth(messages: Iterable[Recorded], topics: Iterable[str],
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item],
              threads: int) -> Iterator[Result]:
-    """
-    Yield a function's results for some items in order, while threads work on the next ones.
-
-    :param threads: that the function runs in.
-    """
+    """Yield a function's results for some items in order, while threads work on the next ones."""
     waiting: deque[Future] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -201,6 +191,6 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item],
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:  # whoever takes the results may have gone before their end
+        finally:  # the consumer may have stopped early
             for future in waiting:
                 future.cancel()

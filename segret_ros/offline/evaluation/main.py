@@ -13,7 +13,7 @@ from segret_ros.errors import INSTALL_ROS
 from segret_ros.files.output_file import claim_file, PAGE_MARK
 from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
-from segret_ros.offline.evaluation.comparison import compare, failures, gate
+from segret_ros.offline.evaluation.comparison import below_limit, broken_limits, compare
 from segret_ros.offline.evaluation.comparison_page import write_comparison
 from segret_ros.offline.evaluation.evaluate import Options
 from segret_ros.offline.evaluation.fleet import evaluate_on_ray
@@ -41,7 +41,7 @@ def arguments_parser() -> Parser:
                     'labels are; or compare two such evaluations.', epilog=EPILOG)
     add = parser.add_argument
     add('bags', type=Path, nargs='*', metavar='BAG',
-        help='rosbag2 folder, .mcap, .db3, or .bag of ROS 1; damaged ones as far as readable')
+        help='rosbag2 folder, .mcap, .db3, or .bag of ROS 1; damaged ones as far as possible')
     add('--output', type=Path, metavar='FOLDER', help='of the results (default: out/evaluation); '
         'with --compare a page, such as compare.html (default: none)')
     add('--model', type=Path, default=default_model(),
@@ -53,23 +53,23 @@ def arguments_parser() -> Parser:
         'PNG files named by the stamps of their frames in ns')
     add('--start', type=float, metavar='SECONDS', help='after the start of the bag')
     add('--stop', type=float, metavar='SECONDS', help='after the start of the bag')
-    add('--every', type=int, default=1, metavar='N', help='take the first of N frames')
+    add('--every', type=int, default=1, metavar='N', help='take the first of every N frames')
     add('--min-confidence', type=float, default=0.0, metavar='PROBABILITY',
-        help='less probable pixels are unknown, as with the parameter of the node')
+        help='pixels below it become unknown, as with the parameter of the node')
     add('--select', type=int, default=0, metavar='N',
-        help='write the N frames that are worth labelling next, with labels to correct')
+        help='write the N frames that are most worth labelling, with labels to correct')
     add('--realtime', action='store_true', help='also play the bag to the real node at the '
         'recorded times, and measure latency, drops and streaming mIoU')
     add('--resume', action='store_true', help='resume an interrupted evaluation')
     add('--ray', nargs='?', const='', metavar='ADDRESS',
         help='distribute the bags over a Ray cluster (default: the cores of this machine)')
-    gate = parser.add_argument_group('comparison and gate', 'A broken rule gives exit code 2.')
-    add = gate.add_argument
+    limits = parser.add_argument_group('comparison and limits', 'Exit code 2: a limit is broken.')
+    add = limits.add_argument
     add('--compare', type=Path, nargs=2, metavar=('A', 'B'),
         help='output folders of two evaluations of the same bags')
-    add('--fail-under', type=float, metavar='PERCENT', help='least mean IoU, of B or of the bags')
+    add('--fail-under', type=float, metavar='PERCENT', help='least mean IoU of B, or of the bags')
     add('--no-worse-than', type=float, metavar='POINTS',
-        help='most that any class of B may lose against A')
+        help='most that the mean IoU and the IoU of any class may drop from A to B')
     return parser
 
 
@@ -114,11 +114,11 @@ class Progress:
             self._bar.close()
 
     def __call__(self, job: Job, frame: Frame) -> None:
-        """Note a frame."""
+        """Advance to a frame."""
         self._pass_to(job, frame.time_ns)
 
     def finish(self, job: Job) -> None:
-        """Note the end of a bag."""
+        """Advance to the end of a bag."""
         self._pass_to(job, self._spans[job.name][1])
 
     def _pass_to(self, job: Job, time_ns: int) -> None:
@@ -159,13 +159,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(f'\n{run.output}/report.html shows it')
     failed = tell(failures_of(metrics)) or run.errors
     limit = arguments.fail_under
-    if limit is not None and tell(failures(metrics, limit)):
+    if limit is not None and tell(below_limit(metrics, limit)):
         return REFUSED
     return FAILED if failed else 0
 
 
 def tell(sentences: Iterable[str]) -> int:
-    """Write sentences to the error output, a line each; return how many there are."""
+    """Write sentences to stderr, one per line; return how many there are."""
     count = 0
     for count, sentence in enumerate(sentences, 1):
         print(f'segret_evaluate: {sentence}', file=sys.stderr)
@@ -233,7 +233,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         write_comparison(comparison, arguments.output)
         print(f'\n{arguments.output} shows it')
-    broken = gate(comparison, arguments.fail_under, arguments.no_worse_than)
+    broken = broken_limits(comparison, arguments.fail_under, arguments.no_worse_than)
     return REFUSED if tell(broken) else 0
 
 
@@ -251,7 +251,7 @@ def main() -> int:
         tell([str(error)])
         return FAILED
     except KeyboardInterrupt:
-        tell(['interrupted; the same command with --resume goes on there'])
+        tell(['interrupted; run the same command with --resume to continue'])
         return INTERRUPTED
 
 

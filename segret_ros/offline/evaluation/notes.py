@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Notes on an evaluation's numbers, in sentences, for terminal and page alike."""
+"""Notes on the numbers of an evaluation, in sentences, for terminal and page alike."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,11 +10,11 @@ from segret_ros.offline.label_names import HOW_TO_TELL
 
 MOST = 5  # reasons in one sentence
 MOST_CLASSES = 12
-ODD = {'zero': 'zero', 'repeated': 'repeated', 'restarts': 'begun anew'}
+ODD = {'zero': 'zero', 'repeated': 'repeated', 'restarts': 'starting again'}
 
 
 def notes(metrics: dict) -> list[str]:
-    """Return what limits or explains the numbers of `metrics.json`, the gravest first."""
+    """Return what limits or explains the numbers of `metrics.json`, the most serious first."""
     return [*_faults(metrics, REJECTED, 'was', 'were', 'not labelled'),
             *_faults(metrics, UNSCORED, 'has a true label that', 'have true labels that',
                      'cannot be scored against'),
@@ -44,7 +44,7 @@ def _faults(metrics: dict, kind: str, one: str, several: str, what: str) -> Iter
 
 
 def listed(counts: Mapping[str, int]) -> str:
-    """Return reasons with their counts, in a few words."""
+    """List the most frequent reasons with their counts."""
     told = [f'{reason} ({count:,})' for reason, count in list(counts.items())[:MOST]]
     return ', '.join(told + ['...'] * (len(counts) > MOST))
 
@@ -54,13 +54,13 @@ def _matching(metrics: dict) -> Iterator[str]:
     if not scores or not scores['matched_by_recording_time']:
         return
     yield (f'{scores["matched_by_recording_time"]:,} of {scores["matched"]:,} scored frames were '
-           f'matched with their true labels by the time of recording (within '
-           f'{scores["tolerance_ms"]:g} ms), for their header stamps cannot be relied on: '
+           f'matched with their true labels by recording time (within '
+           f'{scores["tolerance_ms"]:g} ms), since their header stamps are unreliable: '
            f'{_odd_stamps(metrics["bags"])}.')
 
 
 def _odd_stamps(bags: list[dict]) -> str:
-    """Return how many stamps of images and labels are odd, in words."""
+    """Describe how many stamps of images and labels are odd."""
     total = {(what, kind): 0 for what in ('images', 'labels') for kind in ODD}
     for bag in bags:
         for camera in bag.get('odd_stamps', {}).values():
@@ -91,7 +91,7 @@ def assumed_classes(names: Sequence[str]) -> str:
 def _unlabelled(bag: dict) -> Iterator[str]:
     rejected = reasons(bag['faults'], REJECTED)
     if not bag['frames']:
-        yield f'{bag["name"]}: has no frame in the part that was asked for'
+        yield f'{bag["name"]}: no frame in the requested span'
     elif sum(rejected.values()) == bag['frames']:
         yield (f'{bag["name"]}: none of its {bag["frames"]:,} frames could be labelled: '
                f'{listed(rejected)}')

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What an evaluation leaves: the files of its folder, and the table of its frames."""
+"""The files of an output folder, and the table of its frames."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import csv
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from segret_ros.files.output_folder import Layout, WORK
 
-FORMAT = 2  # of metrics.json; another one when its content or that of frames.csv changes
+FORMAT = 2  # of metrics.json and frames.csv; changes with their content
 METRICS, FRAMES, RUN, REALTIME = 'metrics.json', 'frames.csv', 'run.json', 'realtime.json'
 RESULT, REPORT, SELECT = 'result.mcap', 'report.html', 'select'
 NODE_LOG = 'node.log'
@@ -30,14 +30,14 @@ VALUES = ('confidence', 'unknown', 'stability', 'flicker', 'change')
 SCORES = ('miou', 'pixel_accuracy')
 BY_CLASS = AREA, HIT, UNION = ('area_', 'hit_', 'union_')  # before the names of the classes
 WHOLE = ('change', HIT, UNION)  # beginnings of columns of whole numbers
-LINES = 4096  # that are held as text at once
-LONGEST_PAUSE_S = 60.0  # between two frames; more is no driving, or a clock that was set
+LINES = 4096  # held as text at once
+LONGEST_PAUSE_S = 60.0  # between two frames; more is a stop, or a clock that was set
 
 Columns = dict[str, np.ndarray]
 
 
 class EvaluationError(ValueError):
-    """An evaluation that can't be done; the message names what, the rule and the way out."""
+    """An evaluation that can't be done; the message names the cause, the rule and the way out."""
 
 
 def column_names(classes: Sequence[str]) -> list[str]:
@@ -48,12 +48,12 @@ def column_names(classes: Sequence[str]) -> list[str]:
 
 def columns_of(rows: Sequence[Mapping[str, object]], classes: Sequence[str]) -> Columns:
     """
-    Return frames as columns that `numpy.savez` stores without pickle.
+    Return frames as columns that `numpy.savez` stores without pickling.
 
-    :param rows: values by column: times in ms, shares 0..1, pixels. A missing or empty one is NaN
-        or an empty text.
-    :return: (frames,) each: str of `TEXTS`, int64 of `STAMPS`, float64 of the others with the six
-        digits that `frames.csv` has.
+    :param rows: values by column: times in ms, shares 0..1, pixels. Missing and empty ones become
+        NaN or an empty text.
+    :return: (frames,) each: str for `TEXTS`, int64 for `STAMPS`, else float64 with the six digits
+        of `frames.csv`.
     """
     return {name: _column(name, [row.get(name, '') for row in rows])
             for name in column_names(classes)}
@@ -68,7 +68,7 @@ def _column(name: str, values: list) -> np.ndarray:
 
 
 def csv_lines(columns: Columns | Sequence[str]) -> str:
-    """Return the lines of `frames.csv` of `columns_of`; of names alone the first line."""
+    """Return the lines of `frames.csv` for `columns_of`, or its first line for names."""
     lines = StringIO()
     writer = csv.writer(lines, lineterminator='\n')
     if isinstance(columns, Mapping):
@@ -90,11 +90,11 @@ def _number_texts(name: str, values: list) -> Iterator[str]:
 
 def join(parts: Iterable[Mapping[str, np.ndarray]], names: Sequence[str]) -> Columns:
     """
-    Return some columns of parts of a table as one; memory is taken for these alone.
+    Concatenate some columns of the parts of a table; no others are held in memory.
 
     :param parts: of `columns_of`, or of texts.
-    :return: (frames,) each: str objects of `TEXTS`, int64 of `STAMPS`, float32 of the others with
-        NaN where there is no value.
+    :return: (frames,) each: str objects for `TEXTS`, int64 for `STAMPS`, else float32 with NaN for
+        missing values.
     """
     found = {name: [_typed(name, np.array([], str))] for name in names}
     for part in parts:
@@ -105,18 +105,18 @@ def join(parts: Iterable[Mapping[str, np.ndarray]], names: Sequence[str]) -> Col
 
 def _typed(name: str, values: np.ndarray) -> np.ndarray:
     if name in TEXTS:
-        same = {text: text for text in values.tolist()}  # one object for all that are equal
+        same = {text: text for text in values.tolist()}  # equal texts share one object
         return np.array([same[text] for text in values.tolist()], object)
     return values.astype(np.int64 if name in STAMPS else np.float32)
 
 
 def read_columns(path: str | Path, wanted: Sequence[str] | None = None) -> Columns:
     """
-    Read columns of `frames.csv`; memory is taken for these alone.
+    Read columns of `frames.csv`; no others are held in memory.
 
-    :param wanted: names of columns; None takes all.
+    :param wanted: names of columns; None for all.
     :return: as of `join`.
-    :raises EvaluationError: for a column or a line that is missing or malformed; names it.
+    :raises EvaluationError: naming a column or line that is missing or malformed.
     """
     with open(path, newline='', encoding='utf-8') as file:
         reader = csv.reader(file)
@@ -130,7 +130,7 @@ def read_columns(path: str | Path, wanted: Sequence[str] | None = None) -> Colum
 
 
 def _parts(path: str | Path, reader, places: Mapping[str, int], width: int) -> Iterator[Columns]:
-    """Yield the columns of some lines of a file, by their places in a line."""
+    """Yield the columns of `LINES` lines at a time, by their places in a line."""
     while lines := list(islice(reader, LINES)):
         for number, line in enumerate(lines, reader.line_num - len(lines) + 1):
             if len(line) != width:
@@ -150,10 +150,10 @@ def _parts(path: str | Path, reader, places: Mapping[str, int], width: int) -> I
 @dataclass(frozen=True)
 class Timeline:
     """
-    The time of a drive: where its frames lie when its bags are put one after the other.
+    When the frames of a drive were recorded, with its bags strung together.
 
-    :param driven_s: (frames,) float64, ascending, since the first frame of all; what lies between
-        two bags does not count, nor what a pause is longer than `LONGEST_PAUSE_S`.
+    :param driven_s: (frames,) float64, ascending, since the very first frame. The time between two
+        bags does not count, and pauses count up to `LONGEST_PAUSE_S`.
     :param starts: where each bag starts in `driven_s`, by its name.
     :param duration_s: of all bags together.
     """
@@ -180,7 +180,7 @@ def timeline(columns: Columns) -> Timeline:
 
 
 def time_text(seconds: float) -> str:
-    """Return a length of time as people say it."""
+    """Format a duration for readers."""
     if seconds < 120:
         return f'{seconds:.1f} s'
     minutes = round(seconds / 60)

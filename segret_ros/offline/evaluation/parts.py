@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Finished parts of a drive on disk, so that an interrupted evaluation resumes where it stopped.
+The finished parts of a drive on disk, from which an interrupted evaluation resumes.
 
-A part is a folder that appears whole. It holds the columns of its frames, the counts of each
-camera, a bag of the results, and what the next part has to know of the frames before it: data
-alone, which is read without executing pickled code.
+A part is a folder that appears when it is complete. It holds the columns of its frames, the counts
+of each camera, a bag of the results, and the memory of its frames that the next part needs: data
+only, read without unpickling.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,9 +32,8 @@ Arrays = Mapping[str, np.ndarray]
 
 class Part:
     """
-    What is gathered of some frames of a bag.
+    The part that is being filled; use it in a `with` block.
 
-    :param folder: that is being filled.
     :param classes: of the model.
     """
 
@@ -47,7 +46,7 @@ class Part:
         self._writer = BagWriter(folder / RESULT)
 
     def tally(self, camera: str) -> Tally:
-        """Return the counts of a camera, to add to."""
+        """Return the counts of a camera, to be added to."""
         return self.tallies.setdefault(camera, Tally(len(self._classes)))
 
     def add(self, row: dict[str, object], messages: Iterable[Recorded]) -> None:
@@ -64,7 +63,7 @@ class Part:
         self._writer.__exit__(*exception)
 
     def save(self, memory: Mapping[str, Arrays]) -> None:
-        """Write all but the results, which are written already."""
+        """Write everything but the results, which `add` writes."""
         _save(self._folder / ROWS, columns_of(self.rows, self._classes))
         (self._folder / FAULTS).write_text(json.dumps(self.faults.as_json()))
         _save(self._folder / COUNTS,
@@ -76,7 +75,6 @@ class Parts:
     """
     The parts of one bag.
 
-    :param folder: that holds them.
     :param classes: of the model.
     """
 
@@ -92,7 +90,7 @@ class Parts:
 
     @contextmanager
     def new(self) -> Iterator[Part]:
-        """Open a part to fill; call its `save` last. It counts once the block has ended well."""
+        """Open a part to fill; call its `save` last. It counts once the block has succeeded."""
         partial = self.folder / PARTIAL
         partial.mkdir()
         with Part(partial, self._classes) as part:
@@ -104,18 +102,18 @@ class Parts:
         return sum(len(columns['time_ns']) for columns in self.columns(['time_ns']))
 
     def memory(self) -> dict[str, dict[str, np.ndarray]]:
-        """Return what the last finished part knows for the next; nothing before the first."""
+        """Return the memory that the last finished part saved for the next; empty without one."""
         folders = self.folders()
         return _load(folders[-1] / MEMORY) if folders else {}
 
     def finish(self, noted: dict) -> None:
-        """Note that the bag is at its end, with what `finished` then returns."""
+        """Mark the bag as evaluated to its end, with notes that `finished` then returns."""
         partial = self.folder / f'.{DONE}'
         partial.write_text(json.dumps(noted))
         partial.rename(self.folder / DONE)
 
     def finished(self) -> dict | None:
-        """Return what `finish` noted; None where the bag is not at its end."""
+        """Return the notes of `finish`; None if the bag was not evaluated to its end."""
         path = self.folder / DONE
         return json.loads(path.read_text()) if path.is_file() else None
 
@@ -136,7 +134,7 @@ class Parts:
         return total
 
     def columns(self, names: Sequence[str]) -> Iterator[Columns]:
-        """Yield some columns of the frames, of a part at a time, as `columns_of` makes them."""
+        """Yield some columns of `columns_of`, part by part."""
         for folder in self.folders():
             with np.load(folder / ROWS) as arrays:
                 yield {name: arrays[name] for name in names}

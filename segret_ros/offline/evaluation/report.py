@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The report of an evaluation: one HTML file on how a model does on recorded drives."""
+"""The report of an evaluation, as one HTML file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ from segret_ros.offline.evaluation.thumbnails import FILMSTRIP, LEAST_CERTAIN, W
 from segret_ros.offline.page import embedded, hex_color, write_page
 from segret_ros.offline.pictures import Thumb
 
-STAGES = {'decode': 'read the picture', 'check': 'is the camera in order?',
-          'resize': "to the network's size", 'network': 'the network itself',
-          'labels': 'a class for each pixel', 'confidence': 'how sure it is'}
+STAGES = {'decode': 'decode the image', 'check': 'check the camera',
+          'resize': "resize to the network's input", 'network': 'run the network',
+          'labels': 'find the class of each pixel', 'confidence': 'compute the confidence'}
 FRAME_COLUMNS = ('bag', 'camera', 'time_ns', 'problem', 'confidence', 'unknown', 'stability',
                  'flicker', 'change', 'miou')
 CLASSES_IN_MATRIX = 40
@@ -34,13 +34,13 @@ ABSENT = '–'
 
 
 def columns_needed(metrics: dict) -> list[str]:
-    """Return the columns of the table of frames that `write_report` takes."""
+    """Return the columns of `frames.csv` that `write_report` takes."""
     return [*FRAME_COLUMNS, *(f'{stage}_ms' for stage in STAGES),
             *(f'area_{name}' for name in largest_classes(metrics['all']))]
 
 
 def largest_classes(summary: dict) -> list[str]:
-    """Return the classes with the largest areas that occur, the largest first."""
+    """Return the classes with the largest areas, the largest first."""
     areas = {name: area for name, area in summary['class_areas'].items() if area}
     return sorted(areas, key=areas.__getitem__, reverse=True)[:LARGEST_AREAS]
 
@@ -65,7 +65,7 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
         path, 'segret_ros.offline.evaluation', model=metrics['model'], summary=summary,
         drive=bag_text(metrics['bags']), sentences=sentences(metrics, duration),
         tiles=tiles(metrics, duration), cameras=camera_rows(metrics['cameras']),
-        damage=damage_rows(metrics['bags']), faults=fault_rows(metrics['bags']),
+        damage=bag_rows(metrics['bags'], 'damage'), faults=bag_rows(metrics['bags'], 'faults'),
         bags=metrics['bags'], most=MOST_LINES,
         drives=drive_charts(metrics, columns, colors), histogram=confidence_plot(summary),
         sure=sure_text(summary), classes=class_rows(summary, colors), many=MANY_CLASSES,
@@ -81,7 +81,7 @@ def share(value: float | None) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """Format a number and what it counts."""
+    """Format a count with its noun."""
     return f'{count:,} {noun}' if count == 1 else f'{count:,} {noun}s'
 
 
@@ -91,7 +91,7 @@ def bag_text(bags: list[dict]) -> str:
 
 
 def sentences(metrics: dict, duration: str) -> list[str]:
-    """Return the summary in sentences, for readers in a hurry."""
+    """Summarize the evaluation in sentences."""
     summary = metrics['all']
     return [f'{metrics["model"]["name"]} labelled {count_text(summary["frames"], "frame")} of '
             f'{count_text(len(metrics["cameras"]), "camera")}: {duration} of driving.',
@@ -104,11 +104,11 @@ def _quality(summary: dict) -> list[str]:
     if not scores or not scores['matched']:
         start = 'No frame has a true label to score against' if scores else \
             'There are no true labels'
-        return [f'{start}, so this page tells how stable and how certain the labels are, and not '
-                'how right.']
+        return [f'{start}, so this page shows how stable and how certain the labels are, but '
+                'not how accurate.']
     text = (f'Against the true labels of {count_text(scores["matched"], "frame")} the mean IoU is '
             f'{share(scores["mean_iou"])}, and {share(scores["pixel_accuracy"])} of the pixels '
-            'are right.')
+            'are correct.')
     known = [item for item in scores['classes'] if item['iou'] is not None]
     known.sort(key=lambda item: item['iou'])
     if len(known) > 1:
@@ -141,17 +141,17 @@ def _damage(bags: list[dict]) -> list[str]:
     damaged = [bag for bag in bags if bag['damage']]
     if not damaged:
         return []
-    count = sum(item['count'] for item in damage_rows(damaged))
+    count = sum(item['count'] for item in bag_rows(damaged, 'damage'))
     return [f'{count_text(len(damaged), "bag")} {"is" if len(damaged) == 1 else "are"} damaged, '
             f'at {count_text(count, "place")} in all; what is readable is evaluated.']
 
 
 def tiles(metrics: dict, duration: str) -> list[dict[str, str]]:
-    """Return the page's large numbers: `name`, `value`, `note`, and `mood`, a CSS class."""
+    """Return the large numbers: `name`, `value`, `note`, and `mood`, a CSS class."""
     summary, scores = metrics['all'], metrics['all']['scores'] or {}
     stability = summary['stability'] or {}
     problems = sum(summary['problems'].values())
-    damage = sum(item['count'] for item in damage_rows(metrics['bags']))
+    damage = sum(item['count'] for item in bag_rows(metrics['bags'], 'damage'))
     bags = count_text(len(metrics['bags']), 'bag')
     return [
         _tile('Driven', duration, f'{count_text(summary["frames"], "frame")}, {bags}'),
@@ -180,19 +180,14 @@ def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
             for name, item in cameras.items()]
 
 
-def damage_rows(bags: list[dict]) -> list[dict]:
-    """Return what is damaged in all bags: `bag`, `place`, `problem`, `count`."""
-    return [{'bag': bag['name'], **damage} for bag in bags for damage in bag['damage']]
-
-
-def fault_rows(bags: list[dict]) -> list[dict]:
-    """Return why frames have no labels or no score: `bag`, and what `Faults.as_json` returns."""
-    return [{'bag': bag['name'], **fault} for bag in bags for fault in bag['faults']]
+def bag_rows(bags: list[dict], name: str) -> list[dict]:
+    """Return the items of all bags under a name, `damage` or `faults`, each with its `bag`."""
+    return [{'bag': bag['name'], **item} for bag in bags for item in bag[name]]
 
 
 def drive_charts(metrics: dict, columns: dict[str, np.ndarray],
                  colors: dict[str, str]) -> dict[str, str]:
-    """Return the plots of each camera that has frames, over the time of the drive, as SVG."""
+    """Draw the plots of each camera that has frames, as SVG."""
     times, names = timeline(columns), largest_classes(metrics['all'])
     charts = {}
     for camera in metrics['cameras']:
@@ -204,7 +199,7 @@ def drive_charts(metrics: dict, columns: dict[str, np.ndarray],
 
 
 def sure_text(summary: dict) -> str:
-    """Return how many of the pixels are certain and how many are not, in a sentence."""
+    """Describe how many of the pixels are certain, and how many are not."""
     bars = np.array(summary['confidence_histogram'], np.float64)
     if not bars.sum():
         return 'No pixel has a confidence.'
@@ -224,7 +219,7 @@ def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
 
 
 def score_content(summary: dict, names: list[str]) -> dict | None:
-    """Return what is shown of true labels; None without any."""
+    """Return the content that needs true labels; None without any."""
     scores = summary['scores']
     if not scores or not scores['matched']:
         return None
@@ -256,7 +251,7 @@ def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
 
 
 def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
-    """Return how long each stage of a frame took: median and p99 in ms."""
+    """Return the time of each stage of a frame: median and p99 in ms."""
     times = {}
     for stage in STAGES:
         values = columns[f'{stage}_ms']
@@ -316,7 +311,7 @@ def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> lis
 
 
 def facts(metrics: dict, run: dict) -> dict[str, str]:
-    """Return all that is needed to repeat the evaluation, by name."""
+    """Return what is needed to repeat the evaluation, by name."""
     model = {name: value for name, value in metrics['model'].items()
              if name not in ('classes', 'colors')}
     rest = {name: value for name, value in run.items() if name != 'command'}

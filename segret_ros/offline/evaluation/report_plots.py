@@ -23,23 +23,23 @@ from segret_ros.offline.charts import (
 )
 from segret_ros.offline.evaluation.output import time_text, Timeline
 
-LARGEST_AREAS = 12  # classes that have their own area, the rest is one
+LARGEST_AREAS = 12  # classes with an area of their own; the others share one
 OTHER, UNKNOWN = 'other classes', 'unknown'
 OTHER_COLOR, UNKNOWN_COLOR = '#8a939d', '#000000'
-POINTS = 400  # at most of a line
-MARKS = 200  # at most of a kind over a drive
+POINTS = 400  # most of a line
+MARKS = 200  # most of one kind over a drive
 MOST_BORDERS = 40  # bags whose starts are marked
-LONGEST_STEP = 10  # times the usual one: a longer one is a gap in the line
+LONGEST_STEP = 10  # times the median; a longer one is a gap in the line
 TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600,
               43200, 86400)  # s
-BINS_OF_NOTE = 0.001  # share of the pixels; bars of fewer are faint
-WIDTH, SQUARE, TITLE = 1068, 420, 30  # pixels, of a drive's plots, of a histogram and a title
-LOW, HIGH = 140, 240  # pixels of a plot's height: a column, the areas of the classes
+LEAST_PIXELS = 0.001  # share of the pixels; bars of fewer are faint
+WIDTH, SQUARE, TITLE = 1068, 420, 30  # pixels: a drive's plots, a histogram, a title
+LOW, HIGH = 140, 240  # pixels of a plot's height: of a column, of the class areas
 SERIES = {  # title and note of a column, and whether its axis starts at zero
     'miou': ('Mean IoU of each frame', 'of the classes in it', False),
     'stability': ('Stability', 'pixels that keep their class from the frame before', False),
     'confidence': ('Confidence', 'mean of the frame', False),
-    'flicker': ('Flicker', 'pixels that change their class and change it back', True)}
+    'flicker': ('Flicker', 'pixels that change their class and change back', True)}
 Columns = Mapping[str, np.ndarray]
 
 
@@ -47,13 +47,13 @@ Columns = Mapping[str, np.ndarray]
 def drive_plots(columns: Columns, driven_s: np.ndarray, times: Timeline, names: Sequence[str],
                 colors: Mapping[str, str]) -> Figure:
     """
-    Draw a camera's values and class areas over the drive; what has no value at all is left out.
+    Draw a camera's values and class areas over the drive; columns without values are left out.
 
-    :param columns: of the camera's frames alone.
-    :param driven_s: (frames,) float64 of these.
+    :param columns: of the camera's frames.
+    :param driven_s: (frames,) float64, of the same frames.
     :param times: of the whole drive.
     :param names: of the largest classes.
-    :param colors: of all classes, as CSS writes them.
+    :param colors: of all classes, in CSS notation.
     """
     series = [name for name in SERIES if not np.isnan(columns[name]).all()]
     layers = area_layers(columns, names)
@@ -90,7 +90,7 @@ def _draw_series(axes: Axes, driven_s: np.ndarray, values: np.ndarray, title: st
     x, low, mean, high = with_gaps(x, low, mean, high)
     if len(driven_s) > POINTS:
         axes.fill_between(x, low, high, color=BLUE, alpha=0.22, linewidth=0)
-        note += '; mean, and from the least to the most'
+        note += '; mean, with minimum and maximum'
     axes.plot(x, mean, color=BLUE)
     known = np.pad(~np.isnan(mean), 1)
     lonely = known[1:-1] & ~known[:-2] & ~known[2:]
@@ -100,11 +100,10 @@ def _draw_series(axes: Axes, driven_s: np.ndarray, values: np.ndarray, title: st
 
 def downsample(values: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, ...]:
     """
-    Return the smallest, the mean and the largest of each group of consecutive values.
+    Return the minimum, mean and maximum of at most `points` groups of consecutive values.
 
     :param values: (count,); NaN is ignored.
-    :param points: at most as many groups, of about equal size.
-    :return: (groups,) float64 each; NaN for a group without a value.
+    :return: (groups,) float64 each; NaN for a group without values.
     """
     starts = np.unique(np.linspace(0, len(values), min(len(values), points), endpoint=False
                                    ).astype(np.int64))
@@ -117,7 +116,7 @@ def downsample(values: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, ..
 
 
 def with_gaps(x: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
-    """Return x and the values with a NaN wherever x leaps, for a line to break there."""
+    """Insert a NaN into the values wherever x jumps, so that a line breaks there."""
     if len(x) < 2:
         return [x, *values]
     steps = np.diff(x)
@@ -126,7 +125,7 @@ def with_gaps(x: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
 
 
 def _draw_marks(axes: Axes, columns: Columns, driven_s: np.ndarray, times: Timeline) -> None:
-    """Mark where frames have problems and where the classes change suddenly."""
+    """Mark frames with problems and sudden changes of the classes."""
     parts = np.floor(driven_s / (times.duration_s or 1.0) * MARKS)
     for rows in _near(np.flatnonzero(columns['problem'] != ''), parts, 1):
         kinds = ', '.join(sorted(set(columns['problem'][rows])))
@@ -138,21 +137,21 @@ def _draw_marks(axes: Axes, columns: Columns, driven_s: np.ndarray, times: Timel
 
 
 def _near(rows: np.ndarray, parts: np.ndarray, most: int) -> list[np.ndarray]:
-    """Return rows in groups; from one to the next it is at most `most` parts of the drive."""
+    """Group rows that are at most `most` parts of the drive apart."""
     groups = np.split(rows, np.flatnonzero(np.diff(parts[rows]) > most) + 1)
     return groups if len(rows) else []
 
 
 def _draw_borders(axes: Axes, times: Timeline) -> None:
-    """Mark where one bag ends and the next starts, unless there are too many."""
+    """Mark where each bag starts, unless there are too many."""
     if len(times.starts) <= MOST_BORDERS:
         for name, start in list(times.starts.items())[1:]:
             axes.axvline(start, color=FAINT, linewidth=1, linestyle=':',
-                         gid=tip(f'from here: {name}'))
+                         gid=tip(f'start of {name}'))
 
 
 def area_layers(columns: Columns, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return how much of the picture each class takes over the drive; empty without frames."""
+    """Return the share of the image that each class covers; empty without frames."""
     layers = {name: downsample(columns[f'area_{name}'])[1] for name in names}
     if all(np.isnan(layer).all() for layer in layers.values()):
         return {}
@@ -172,12 +171,12 @@ def _draw_areas(axes: Axes, driven_s: np.ndarray, layers: Mapping[str, np.ndarra
         area.set_gid(tip(name))
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(percent)
-    _titled(axes, 'Class areas', 'share of the picture' if len(driven_s) <= POINTS else
-            'share, mean over time')
+    _titled(axes, 'Class areas', 'share of the image' if len(driven_s) <= POINTS else
+            'share of the image, mean over time')
 
 
 def time_marks(duration_s: float, most: int = 10) -> tuple[list[float], float]:
-    """Return the times of an axis from zero, at most `most` steps of a usual length; and that."""
+    """Return the ticks of a time axis, at most `most` round steps from zero, and the step."""
     duration_s = duration_s or 1.0
     step = next((step for step in TIME_STEPS if duration_s / step <= most),
                 math.ceil(duration_s / most / TIME_STEPS[-1]) * TIME_STEPS[-1])
@@ -185,7 +184,7 @@ def time_marks(duration_s: float, most: int = 10) -> tuple[list[float], float]:
 
 
 def clock(seconds: float, step: float) -> str:
-    """Write a time of an axis in the unit that suits its step."""
+    """Format the time of a tick in the unit that suits the step."""
     if step < 60:
         return f'{round(seconds, 3):g} s'
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -197,12 +196,12 @@ def clock(seconds: float, step: float) -> str:
 
 @as_svg
 def confidence_plot(summary: dict) -> Figure:
-    """Draw how many pixels have which confidence."""
+    """Draw the histogram of the confidence."""
     bars = np.array(summary['confidence_histogram'], np.float64)
     bars /= max(bars.sum(), 1)
     figure = new_figure(SQUARE, SQUARE)
     axes = figure.add_subplot()
-    axes.set(title='Confidence of the pixels', xlabel='share of the pixels by confidence')
+    axes.set(title='Confidence of the pixels', xlabel='share of the pixels, by confidence')
     edges = np.linspace(0, 1, len(bars) + 1)
     for left, right, bar in zip(edges, edges[1:], bars):
         axes.bar(left, bar, right - left, align='edge', color=BLUE, edgecolor='white',
@@ -215,17 +214,17 @@ def confidence_plot(summary: dict) -> Figure:
 
 @as_svg
 def calibration_plot(bins: Sequence[dict]) -> Figure:
-    """Draw how many labels of a confidence are right, as measured against true labels."""
+    """Draw the accuracy of the labels by their confidence, against true labels."""
     total = max(sum(item['pixels'] for item in bins), 1)
     figure = new_figure(SQUARE, SQUARE)
     axes = figure.add_subplot()
-    axes.set(title='Calibration', xlabel='share of right labels by confidence')
+    axes.set(title='Calibration', xlabel='share of correct labels, by confidence')
     for number, item in enumerate(bins):
         if item['accuracy'] is None:
             continue
-        faint = item['pixels'] < BINS_OF_NOTE * total
-        text = (f'confidence {100 * item["confidence"]:.1f} %, right {100 * item["accuracy"]:.1f} '
-                f'%: {100 * item["pixels"] / total:.2f} % of the pixels')
+        faint = item['pixels'] < LEAST_PIXELS * total
+        text = (f'confidence {100 * item["confidence"]:.1f} %, correct '
+                f'{100 * item["accuracy"]:.1f} %: {100 * item["pixels"] / total:.2f} % of the pixels')
         axes.bar(number / len(bins), item['accuracy'], 1 / len(bins), align='edge', color=BLUE,
                  alpha=0.25 if faint else 1, edgecolor='white', gid=tip(text))
         axes.plot(item['confidence'], item['accuracy'], 'o', color=INK, markersize=5)

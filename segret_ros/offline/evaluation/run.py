@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from functools import partial
 import hashlib
 import json
-import logging
 from pathlib import Path
 import shlex
 import shutil
@@ -50,8 +49,6 @@ from segret_ros.offline.evaluation.tally import Tally
 from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbs
 from segret_ros.offline.machine import this_machine
 
-LOGGER = logging.getLogger(__name__)
-
 
 class Run:
     """
@@ -83,30 +80,25 @@ class Run:
         :raises OutputError: for a folder that is not an evaluation's to fill.
         """
         self._begun = time.monotonic()
-        work, identity = self.output / WORK, json.dumps(self._identity(), indent=1)
+        jobs = self.output / WORK / JOBS
+        identity = json.dumps(self._identity(), indent=1)
         if resume:
-            resume = self._is_resumable(work / JOBS)
+            self._check_resumable(jobs, identity)
         inputs = [*(job.bag for job in self.jobs), self.options.model]
         if self.options.labels is not None:
             inputs.append(Path(self.options.labels))
         self.folder = OutputFolder(LAYOUT, self.output, inputs, resume)
-        with atomic_path(work / JOBS) as partial:
+        with atomic_path(jobs) as partial:
             partial.write_text(identity)
 
-    def _is_resumable(self, path: Path) -> bool:
-        """Return whether the parts can be used; else all bags are evaluated anew."""
-        if not path.is_file():
+    def _check_resumable(self, jobs: Path, identity: str) -> None:
+        if not jobs.is_file():
             raise EvaluationError(f'{self.output}: holds no interrupted evaluation; leave out '
                                   '--resume to start one')
-        earlier, now = json.loads(path.read_text()), self._identity()
-        if {**earlier, 'parts': VERSION} != json.loads(json.dumps(now)):
+        if jobs.read_text() != identity:
             raise EvaluationError(f'{self.output}: the interrupted evaluation is of other bags, '
-                                  'another model or other options; give the same ones, or leave '
-                                  'out --resume to start anew')
-        if earlier.get('parts') != VERSION:
-            LOGGER.warning('%s: another version of segret_ros began this evaluation; all bags '
-                           'are evaluated anew', self.output)
-        return earlier.get('parts') == VERSION
+                                  'another model, other options or another version of segret_ros; '
+                                  'give the same ones, or leave out --resume to start over')
 
     def _identity(self) -> dict:
         options = asdict(self.options)

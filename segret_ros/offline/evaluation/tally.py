@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is counted of frames, in integers: parts of a drive add up to the same in any order."""
+"""Counts over frames, in integers, so that the parts of a drive add up in any order."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +13,8 @@ from segret_ros.offline.evaluation.stability import StabilityTally, Step
 
 CONFIDENCE_BARS = 20  # of the histogram, from 0 to 1
 COUNT, PROBLEM = 'count ', 'problem '  # before the names of arrays, and of kinds in `counts`
-REJECTED, UNSCORED = 'rejected', 'unscored'  # frames without labels, and those without a score
-MOST_REASONS = 50  # of a bag; what is in the data can make more
+REJECTED, UNSCORED = 'rejected', 'unscored'  # frames without labels, and frames without a score
+MOST_REASONS = 50  # of a bag; its data can make up any number
 LONGEST = 200  # characters of a reason
 OTHER = 'other reasons'
 

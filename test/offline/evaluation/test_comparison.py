@@ -11,7 +11,7 @@ import re
 import numpy as np
 from output_folders import CLASSES, compared, drive, Frame, HALF, SECOND, write_folder
 import pytest
-from segret_ros.offline.evaluation.comparison import failures, gate
+from segret_ros.offline.evaluation.comparison import below_limit, broken_limits
 from segret_ros.offline.evaluation.output import EvaluationError
 
 
@@ -42,7 +42,7 @@ def test_an_absent_class_is_left_out_of_the_mean_and_breaks_no_limit(tmp_path: P
     assert (found.scores[0].a, found.scores[0].b) == pytest.approx((0.45, 1))
     assert found.ious[1].a == 0 and np.isnan(found.ious[1].b)
     assert re.search(r'IoU of car +0.00% +- +- +-$', found.table(), re.MULTILINE)
-    assert gate(found, no_worse_than=0) == []
+    assert broken_limits(found, no_worse_than=0) == []
 
 
 def test_equal_results_differ_by_exactly_nothing(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_equal_results_differ_by_exactly_nothing(tmp_path: Path) -> None:
     assert {one.interval for one in told} == {(0, 0)}
     assert {one.verdict for one in told} == {'no difference shown'}
     assert found.verdict().startswith('No difference shown: mean IoU +0.00 points')
-    assert found.changed == [] and gate(found, no_worse_than=0) == []
+    assert found.changed == [] and broken_limits(found, no_worse_than=0) == []
 
 
 def test_a_clear_difference_is_claimed_either_way(tmp_path: Path) -> None:
@@ -133,41 +133,42 @@ def test_limits_that_b_breaks(tmp_path: Path) -> None:
     b = drive([(50, 40 - int(random.integers(0, 3))) for _ in range(20)])
     found = compared(tmp_path, a, b)
     mean, car = found.scores[0], found.ious[1]
-    assert gate(found) == []
-    assert gate(found, fail_under=79, no_worse_than=25) == []
-    assert gate(found, fail_under=90) == [
+    assert broken_limits(found) == []
+    assert broken_limits(found, fail_under=79, no_worse_than=25) == []
+    assert broken_limits(found, fail_under=90) == [
         f'mean IoU of B is {mean.b:.2%}, {90 - 100 * mean.b:.2g} points below the 90% of '
         '--fail-under']
-    broken = gate(found, fail_under=90, no_worse_than=1)
+    broken = broken_limits(found, fail_under=90, no_worse_than=1)
     assert [line.split(' of B')[0] for line in broken] == [
         'mean IoU', 'mean IoU', 'IoU of road', 'IoU of car']
     assert broken[3].startswith(
         f'IoU of car of B is {-car.points:.4g} points worse than of A ({car.a:.2%} to '
         f'{car.b:.2%}), --no-worse-than allows 1; the 95% interval -2')
     assert broken[3].endswith('supports it')
-    barely = gate(found, no_worse_than=-car.points - 1e-4)
+    barely = broken_limits(found, no_worse_than=-car.points - 1e-4)
     assert len(barely) == 1 and barely[0].endswith('shows a loss, but not by so much')
-    assert gate(found, no_worse_than=-car.points) == []  # at the limit
-    assert gate(found, fail_under=100 * mean.b) == []
+    assert broken_limits(found, no_worse_than=-car.points) == []  # at the limit
+    assert broken_limits(found, fail_under=100 * mean.b) == []
 
 
 def test_a_loss_that_may_be_chance_is_marked_as_such(tmp_path: Path) -> None:
     hits = [(50, 50 - 10 * (place % 2)) for place in range(12)]
     other = [(50, 50 - 10 * (place % 3 < 2)) for place in range(12)]
     found = compared(tmp_path, drive(hits), drive(other))
-    broken = gate(found, no_worse_than=0)
+    broken = broken_limits(found, no_worse_than=0)
     assert len(broken) == 3
     assert all(line.endswith('contains zero: it may be chance') for line in broken)
     few = replace(found, ious=tuple(replace(one, interval=None) for one in found.ious))
-    assert gate(few, no_worse_than=0)[1].endswith('too few blocks of frames for an interval')
+    told = broken_limits(few, no_worse_than=0)[1]
+    assert told.endswith('too few blocks of frames for an interval')
 
 
 def test_limits_need_true_labels(tmp_path: Path) -> None:
     found = compared(tmp_path, drive([(50, 50)]), [Frame(0, HALF)])
     with pytest.raises(EvaluationError, match=f'^{tmp_path / "b"} has no true labels, and a limit '
                                               'needs .* --labels TOPIC or --labels FOLDER'):
-        gate(found, fail_under=50)
-    assert gate(found) == []
+        broken_limits(found, fail_under=50)
+    assert broken_limits(found) == []
 
 
 @pytest.mark.parametrize('limits', [{'fail_under': 0.7}, {'fail_under': 101},
@@ -176,15 +177,15 @@ def test_limits_need_true_labels(tmp_path: Path) -> None:
 def test_limits_out_of_range_are_refused(tmp_path: Path, limits: dict) -> None:
     found = compared(tmp_path, drive([(50, 50)]), drive([(50, 50)]))
     with pytest.raises(EvaluationError, match=f'is {list(limits.values())[0]:g}: it must be'):
-        gate(found, **limits)
+        broken_limits(found, **limits)
 
 
 def test_the_limit_of_one_evaluation(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / 'a', CLASSES, drive([(50, 30)]))
     metrics = json.loads((folder / 'metrics.json').read_text())
-    assert failures(metrics, 65) == []
-    assert failures(metrics, 66) == [
+    assert below_limit(metrics, 65) == []
+    assert below_limit(metrics, 66) == [
         'mean IoU is 65.71%, 0.29 points below the 66% of --fail-under']
     metrics['all']['scores'] = None
     with pytest.raises(EvaluationError, match='no mean IoU, and a limit needs true labels'):
-        failures(metrics, 66)
+        below_limit(metrics, 66)

@@ -297,30 +297,12 @@ def test_a_killed_run_goes_on_where_it_stopped(bag: Path, output: Path, tmp_path
         np.testing.assert_array_equal(columns[name], values)
 
 
-def test_parts_of_an_earlier_version_are_made_anew(
-        bag: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    run_of(bag, tmp_path).prepare(resume=False)
-    jobs = tmp_path / '.work' / 'jobs.json'
-    earlier = json.loads(jobs.read_text())
-    del earlier['parts']  # as versions wrote it whose parts hold pickled code
-    jobs.write_text(json.dumps(earlier, indent=1))
-    part = tmp_path / '.work' / '0000' / '000000'
-    part.mkdir(parents=True)
-    (part / 'memory.pickle').write_bytes(b'code')
-    run = run_of(bag, tmp_path)
-    run.prepare(resume=True)
-    assert not part.exists()
-    (record,) = caplog.records
-    assert f'{tmp_path}: another version' in record.getMessage()
-    run_of(bag, tmp_path).prepare(resume=True)  # its own parts it goes on with
-    assert len(caplog.records) == 1
-
-
 def test_a_run_is_not_resumed_with_other_options(bag: Path, tmp_path: Path) -> None:
     run_of(bag, tmp_path).prepare(resume=False)
-    assert '--every' not in evaluate(bag, '--resume', '--output', tmp_path / 'none', code=1)
+    assert 'holds no interrupted' in evaluate(bag, '--resume', '--output', tmp_path / 'none',
+                                              code=1)
     refused = evaluate(bag, '--resume', '--every', 2, '--output', tmp_path, code=1)
-    assert 'other bags, another model or other options' in refused
+    assert 'other bags, another model, other options or another version' in refused
 
 
 def test_a_cut_bag_is_evaluated_up_to_the_cut(bag: Path, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_stamps_that_say_nothing_score_as_sound_ones(stamp: Callable[[int], int]
     assert {**scores, 'matched_by_recording_time': 0} == sound
     page = (tmp_path / 'out' / 'report.html').read_text()
     for text in (told, page):
-        assert 'by the time of recording (within 10 ms), for their header stamps cannot' in text
+        assert 'by recording time (within 10 ms), since their header stamps are unreliable' in text
     table = read_columns(tmp_path / 'out' / 'frames.csv')
     assert list(table['truth']).count('time of recording') == scores['matched_by_recording_time']
 
