@@ -223,8 +223,9 @@ def calibration_plot(bins: Sequence[dict]) -> Figure:
         if item['accuracy'] is None:
             continue
         faint = item['pixels'] < LEAST_PIXELS * total
-        text = (f'confidence {100 * item["confidence"]:.1f} %, correct '
-                f'{100 * item["accuracy"]:.1f} %: {100 * item["pixels"] / total:.2f} % of the pixels')
+        text = (f'confidence {100 * item["confidence"]:.1f} %, accuracy '
+                f'{100 * item["accuracy"]:.1f} %: {100 * item["pixels"] / total:.2f} % of the '
+                'pixels')
         axes.bar(number / len(bins), item['accuracy'], 1 / len(bins), align='edge', color=BLUE,
                  alpha=0.25 if faint else 1, edgecolor='white', gid=tip(text))
         axes.plot(item['confidence'], item['accuracy'], 'o', color=INK, markersize=5)

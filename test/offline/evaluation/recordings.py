@@ -45,7 +45,7 @@ def first(frames: int) -> list[Recorded]:
 
 
 def write_bag(path: Path, messages: Iterable[Recorded]) -> Path:
-    """Write a bag; give its path."""
+    """Write a bag; return its path."""
     with BagWriter(path) as writer:
         for message in messages:
             writer.write(message)
@@ -83,7 +83,7 @@ def true_labels(messages: Iterable[Recorded]) -> dict[int, np.ndarray]:
 
 def evaluate(*arguments: object, code: int | None = 0) -> str:
     """
-    Run segret_evaluate; give what it prints, to the error output where it fails.
+    Run segret_evaluate; return what it prints, on stderr if it fails.
 
     :param code: that it must end with; None for 0 or 1.
     """
@@ -96,7 +96,7 @@ def evaluate(*arguments: object, code: int | None = 0) -> str:
 
 
 def evaluate_apart(*arguments: object) -> str:
-    """Run segret_evaluate in a process of its own; give what it prints."""
+    """Run segret_evaluate in a process of its own; return what it prints."""
     return subprocess.run([sys.executable, '-m', 'segret_ros.offline.evaluation.main',
                            *map(str, arguments)], capture_output=True, text=True,
                           check=True).stdout

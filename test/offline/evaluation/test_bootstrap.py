@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Intervals of differences: blocks, draws, and how often they hold the truth."""
+"""Intervals of differences: blocks, draws, and how often they cover the truth."""
 
 import numpy as np
 import pytest
@@ -62,14 +62,14 @@ def share_wrong(random: np.random.Generator, blocks: int, frames: int) -> np.nda
 
 
 @pytest.mark.parametrize('blocks', [7, 40])
-def test_intervals_hold_the_truth_as_often_as_they_say(blocks: int) -> None:
+def test_intervals_cover_the_truth_as_often_as_they_claim(blocks: int) -> None:
     random = np.random.default_rng(2)
-    held = 0
+    covered = 0
     for _ in range(400):
         drawn = resample(blocks_of(blocks, 10).sums(share_wrong(random, blocks, 10)[:, None]))
         low, high = interval(drawn[:, 0], blocks)
-        held += low <= 0 <= high
-    assert 0.92 <= held / 400 <= 0.98
+        covered += low <= 0 <= high
+    assert 0.92 <= covered / 400 <= 0.98
 
 
 def test_blocks_are_wider_than_frames_alone() -> None:

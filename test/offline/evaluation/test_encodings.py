@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""An evaluation of bags as drivers leave them: raw images of many encodings, and mosaics."""
+"""Bags as camera drivers write them: raw images of many encodings, and mosaics."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def raw(index: int, picture: np.ndarray, encoding: str) -> Recorded:
     return serialize('/camera/image_raw', time_ns, Image(new_header(time_ns, 'lens'), **fields))
 
 
-def test_what_drivers_send_is_labelled(tmp_path: Path) -> None:
+def test_raw_encodings_are_labelled(tmp_path: Path) -> None:
     shown = pictures(len(ENCODINGS))
     bag = write_bag(tmp_path / 'drive', [
         raw(index, picture, encoding)

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""segret_evaluate on real bags: what it finds, what it writes, and what it does with damage."""
+"""segret_evaluate on real bags: its scores, its files, and what it makes of damage."""
 
 from contextlib import redirect_stderr
 from html import unescape
@@ -174,7 +174,7 @@ def test_a_span_and_every_nth_frame(bag: Path, tmp_path: Path) -> None:
 
 
 def broken(drive: list) -> list:
-    """Write a drive of a cut image, two with wrong stamps and a small one."""
+    """Return a drive of a cut image, two with wrong stamps and a small one."""
     cameras = [item for item in drive if item.topic == CAMERA]
     cut = cameras[2].message()
     cut.data = cut.data[:5000]
@@ -202,7 +202,7 @@ def test_odd_frames_are_counted_and_the_rest_evaluated(tmp_path: Path) -> None:
     assert rejected.level == 2 and 'JPEG file without its end' in rejected.message
 
 
-def test_frames_that_all_are_rejected_end_with_their_reason(bag: Path, tmp_path: Path) -> None:
+def test_a_bag_of_rejected_frames_fails_with_their_reason(bag: Path, tmp_path: Path) -> None:
     drive = []
     for item in first(3):
         message = item.message()
@@ -233,7 +233,7 @@ def test_labels_of_other_classes_are_refused(bag: Path, names: list[str], text: 
     assert text in line and line.startswith('segret_evaluate: ')
 
 
-def test_classes_are_told_where_they_are_assumed(bag: Path, output: Path, tmp_path: Path) -> None:
+def test_the_report_says_if_classes_are_assumed(bag: Path, output: Path, tmp_path: Path) -> None:
     assert metrics(output)['bags'][0]['classes_named'] is False
     assert 'those of the model are assumed: 0 sky, 1 building' in \
         (output / 'report.html').read_text()
@@ -247,11 +247,11 @@ def test_classes_are_told_where_they_are_assumed(bag: Path, output: Path, tmp_pa
     assert metrics(tmp_path / 'out')['bags'][0]['classes_named'] is True
 
 
-def test_the_sample_drive_tells_its_classes() -> None:
+def test_the_sample_drive_names_its_classes() -> None:
     assert load_label_set(DRIVE / 'classes.yaml') == load_label_set('camvid')
 
 
-def test_a_bag_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_bag_is_one_line(tmp_path: Path) -> None:
     assert evaluate(tmp_path / 'nope.bag', '--output', tmp_path / 'out', code=1) == (
         f'segret_evaluate: {tmp_path / "nope.bag"}: no such bag\n')
 
@@ -268,7 +268,7 @@ def evaluate_in_parts(bag: Path, output: Path) -> None:
     evaluate_here(run, lambda job, frame: next(frames) <= 6 or time.sleep(60))  # to be killed in
 
 
-def test_a_killed_run_goes_on_where_it_stopped(bag: Path, output: Path, tmp_path: Path,
+def test_a_killed_run_resumes_where_it_stopped(bag: Path, output: Path, tmp_path: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, 'PART_FRAMES', 3)
     process = multiprocessing.get_context('spawn').Process(target=evaluate_in_parts,
@@ -317,7 +317,7 @@ def test_a_cut_bag_is_evaluated_up_to_the_cut(bag: Path, tmp_path: Path) -> None
     assert 'cut.mcap' in (tmp_path / 'out' / 'report.html').read_text()
 
 
-def test_a_bag_that_is_none_does_not_stop_the_others(bag: Path, tmp_path: Path) -> None:
+def test_an_unreadable_bag_does_not_stop_the_others(bag: Path, tmp_path: Path) -> None:
     (tmp_path / 'noise.mcap').write_bytes(b'noise' * 100)
     done = evaluate(bag, tmp_path / 'noise.mcap', '--output', tmp_path / 'out', code=1)
     assert 'noise.mcap' in done and 'no bag' in done
@@ -355,13 +355,13 @@ def test_images_at_once_share_a_gpu(monkeypatch: pytest.MonkeyPatch, device: str
     assert loop.streams_on(device) == streams
 
 
-def test_the_gate_has_its_own_exit_code(bag: Path, tmp_path: Path) -> None:
+def test_a_broken_limit_has_its_own_exit_code(bag: Path, tmp_path: Path) -> None:
     arguments = [bag, '--labels', TRUE_LABEL, '--output', tmp_path, '--fail-under']
     assert evaluate(*arguments, 20)
     assert '99' in evaluate(*arguments, 99, code=2)
 
 
-def test_the_sample_drive_is_what_the_tests_think() -> None:
+def test_the_sample_drive_is_as_the_tests_expect() -> None:
     assert len(images(sample_drive())) == len(true_labels(sample_drive())) == 101
 
 

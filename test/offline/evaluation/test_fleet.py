@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bags shared among the workers of a real Ray cluster on this machine."""
+"""Bags distributed over the workers of a real Ray cluster on this machine."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from recordings import evaluate, first, metrics, TRUE_LABEL, write_bag
 pytest.importorskip('ray', reason='needs Ray: pip install segret_ros[ray]')
 
 
-def test_two_workers_give_the_bytes_of_one_process(tmp_path: Path) -> None:
+def test_two_workers_write_the_bytes_of_one_process(tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
     bags = [write_bag(tmp_path / name, first(frames)) for name, frames in
             (('long', 6), ('short', 3), ('middle', 4))]
@@ -31,7 +31,7 @@ def test_two_workers_give_the_bytes_of_one_process(tmp_path: Path) -> None:
     assert (alone / 'result.mcap').stat().st_size > 0
 
 
-def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_cluster_is_reported(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / 'drive', first(1))
-    told = evaluate(bag, '--ray', '127.0.0.1:1', '--output', tmp_path / 'out', code=1)
-    assert 'no cluster answers' in told
+    printed = evaluate(bag, '--ray', '127.0.0.1:1', '--output', tmp_path / 'out', code=1)
+    assert 'no cluster answers' in printed

@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which true label is which frame's, whatever the stamps are worth."""
+"""Matching of frames and true labels, whatever the stamps are worth."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def matches(frames: Moments, labels: Moments) -> list[tuple[int, str]]:
     """Return the label of each frame, and how it was found."""
     found = [match(frames, labels, stamp, time) for stamp, time in
              zip(frames.stamp_ns.tolist(), frames.time_ns.tolist())]
-    return [(one.place, one.how) for one in found]
+    return found
 
 
 @pytest.mark.parametrize('frames, labels', [
     (ZERO, ZERO), (ZERO, TIMES), (TIMES, ZERO), (ZERO + START, ZERO + START),
     (TIMES, ZERO + START), (ZERO + START, TIMES), (ZERO + 7, ZERO)],
     ids=['zero', 'zero images', 'zero labels', 'equal', 'equal labels', 'equal images', 'stuck'])
-def test_stamps_that_say_nothing_give_way_to_the_time_of_recording(frames: np.ndarray,
+def test_meaningless_stamps_give_way_to_the_recording_time(frames: np.ndarray,
                                                                    labels: np.ndarray) -> None:
     found = matches(moments(frames), moments(labels))
     assert [place for place, _ in found] == [0, 1, 2, 3, 4]
@@ -53,14 +53,14 @@ def test_frames_without_a_label_of_their_own_get_none() -> None:
         (-1, ''), (-1, ''), (0, BY_STAMP), (-1, ''), (-1, '')]
 
 
-def test_stamps_that_are_partly_zero_are_told_apart() -> None:
+def test_some_stamps_may_be_zero() -> None:
     stamps = [0, 0, *TIMES[2:]]
     assert matches(moments(stamps), moments(stamps)) == [
         (0, BY_TIME), (1, BY_TIME), (2, BY_STAMP), (3, BY_STAMP), (4, BY_STAMP)]
 
 
 @pytest.mark.parametrize('shift_ns', [0, 3 * MS])
-def test_runs_whose_stamps_begin_anew_keep_their_labels(shift_ns: int) -> None:
+def test_runs_whose_stamps_start_again_keep_their_labels(shift_ns: int) -> None:
     stamps = np.arange(1, 31) * STEP
     frames = moments(np.concatenate([stamps, stamps + shift_ns]), START + STEP * np.arange(60))
     labels = moments(frames.stamp_ns + 2 * MS, frames.time_ns + 5 * SECOND // 100)
@@ -70,12 +70,12 @@ def test_runs_whose_stamps_begin_anew_keep_their_labels(shift_ns: int) -> None:
     assert frames.oddities() == {'restarts': 1}
 
 
-def test_a_little_disorder_is_no_harm() -> None:
+def test_a_little_disorder_does_no_harm() -> None:
     order = [1, 0, 2, 4, 3]
     assert [place for place, _ in matches(moments(TIMES[order]), moments(TIMES))] == order
 
 
-def test_what_fits_twice_is_ambiguous() -> None:
+def test_two_candidates_are_ambiguous() -> None:
     frames = moments(ZERO)
     twice = moments([0, 0], TIMES[[1, 1]])
     assert matches(frames, twice)[1] == (-1, AMBIGUOUS)
@@ -90,7 +90,7 @@ def test_two_labels_of_one_stamp_are_never_guessed() -> None:
     assert matches(moments(TIMES), labels)[:3] == [(0, BY_STAMP), (-1, AMBIGUOUS), (-1, '')]
 
 
-def test_files_have_their_names_alone() -> None:
+def test_files_are_matched_by_their_names() -> None:
     assert matches(moments(TIMES), moments(TIMES[1:3], None)) == [
         (-1, ''), (0, BY_STAMP), (1, BY_STAMP), (-1, ''), (-1, '')]
     # Named by the times of recording, of frames without stamps.

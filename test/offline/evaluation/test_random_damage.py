@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random damage to labels and stamps: each frame is scored or counted, and no file is touched."""
+"""Random damage to labels and stamps: each frame is scored or counted; no input changes."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -67,8 +67,8 @@ def test_each_frame_is_scored_or_counted(seed: int, tmp_path: Path) -> None:
     drive = write_bag(tmp_path / 'drive', sorted(mutated(seed), key=lambda item: item.time_ns))
     before = contents(drive)
     arguments = [drive, '--labels', TRUE_LABEL, '--device', 'cpu', '--output', tmp_path / 'out']
-    told = evaluate(*arguments, code=None)
-    assert 'Traceback' not in told and contents(drive) == before
+    printed = evaluate(*arguments, code=None)
+    assert 'Traceback' not in printed and contents(drive) == before
     found = json.loads((tmp_path / 'out' / 'metrics.json').read_text())['all']
     scores = found['scores']
     assert scores['unmatched'] >= 0 and scores['unmatched_labels'] >= 0

@@ -82,7 +82,7 @@ def job_of(bag: Path, truth: object, device: str = 'auto', **options: object) ->
 @dataclass
 class Run:
     """
-    What was told of a drive, and what a recorder saw.
+    What was reported of a drive, and what a recorder saw.
 
     :param log: the player's, that the report sums up.
     :param images_s, labels_s: the recorder's arrivals in seconds, by stamp.
@@ -116,7 +116,7 @@ def recorder(arrivals: dict, labels: list[int]) -> Iterator[None]:
 
 
 def play(folder: Path) -> Run:
-    """Play the begin of the sample drive, recorded late, with a recorder beside it."""
+    """Play the start of the sample drive, recorded late, with a recorder beside it."""
     folder.mkdir()
     arrivals, labels, logs, truth = {}, [], [], SampleTruth()
     bag = write_drive(folder / 'bag', FRAMES, [CAMERA], lambda recorded: recorded.time_ns
@@ -164,8 +164,8 @@ def test_a_recorder_outside_sees_the_same_latencies(run: Run) -> None:
     answers = run.answers()
     assert all(answer.sent_s <= run.images_s[stamp][0] for stamp, answer in answers.items())
     seen_ms = [(run.labels_s[stamp][0] - run.images_s[stamp][0]) * 1e3 for stamp in answers]
-    told_ms = [answer.latency_ms for answer in answers.values()]
-    assert np.abs(np.subtract(seen_ms, told_ms)).min() < TOLERANCE_MS
+    reported_ms = [answer.latency_ms for answer in answers.values()]
+    assert np.abs(np.subtract(seen_ms, reported_ms)).min() < TOLERANCE_MS
     for name, percent in (('median', 50), ('p90', 90), ('max', 100)):
         assert run.report['latency_ms'][name] == pytest.approx(np.percentile(
             [answer.latency_ms for answer in run.log.answers], percent))
@@ -226,7 +226,7 @@ class StillTruth:
         return np.repeat(np.repeat(np.uint8([[2, 5]]), 240, axis=1), 360, axis=0)
 
 
-def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) -> None:
+def test_a_drive_too_fast_for_the_node_drops_counted_frames(tmp_path: Path) -> None:
     topics = ['/front/image_raw/compressed', '/rear/image_raw/compressed']
     bag = write_drive(tmp_path / 'bag', 40, topics, lambda recorded: recorded.time_ns // 10)
     played = []
@@ -247,7 +247,7 @@ def test_a_drive_too_fast_for_the_node_loses_frames_not_count(tmp_path: Path) ->
         camera['latency_ms']['max'] for camera in report['cameras'].values())
 
 
-def test_a_drive_without_images_in_time_is_told(tmp_path: Path) -> None:
+def test_a_span_without_images_is_refused(tmp_path: Path) -> None:
     bag = write_drive(tmp_path / 'bag', 2, [CAMERA], lambda recorded: recorded.time_ns)
     with pytest.raises(BagError, match=f'the bag has no image on {CAMERA} to play'):
         replay_realtime(job_of(bag, None, 'cpu', span=Span(start_s=60)), tmp_path / 'log',

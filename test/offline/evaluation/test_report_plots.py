@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plots of long series keep what matters, in times that read well."""
+"""Plots of long series keep their extremes, on readable time axes."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_few_values_stay_as_they_are() -> None:
     np.testing.assert_array_equal(low, high)
 
 
-def test_of_many_values_means_and_extremes_are_kept() -> None:
+def test_many_values_keep_their_means_and_extremes() -> None:
     values = np.full(10_000, 0.5)
     values[[17, 9_000]] = 0.0, 1.0
     low, mean, high = downsample(values, points=100)
@@ -24,7 +24,7 @@ def test_of_many_values_means_and_extremes_are_kept() -> None:
 
 
 @pytest.mark.parametrize('duration_s', [0, 0.3, 6.7, 119, 3600, 100_000])
-def test_a_time_axis_has_few_steps_in_order(duration_s: float) -> None:
+def test_a_time_axis_has_few_ascending_ticks(duration_s: float) -> None:
     marks, _ = time_marks(duration_s)
     assert 1 <= len(marks) <= 11
     assert marks == sorted(set(marks)) and marks[0] == 0 and marks[-1] <= (duration_s or 1) + 1e-9
@@ -42,7 +42,7 @@ def test_times_are_in_the_unit_of_their_axis() -> None:
     assert texts(30_000)[:3] == ['0 h', '1 h', '2 h']
 
 
-def test_a_line_has_a_gap_where_time_leaps() -> None:
+def test_a_line_breaks_where_time_jumps() -> None:
     x, y = np.array([0, 0.01, 0.02, 0.03, 1.0]), np.array([0, 1, np.nan, 0.5, 0.5])
     gaps, values = with_gaps(x, y)
     np.testing.assert_array_equal(gaps, [0, 0.01, 0.02, 0.03, 1, 1])

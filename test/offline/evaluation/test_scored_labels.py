@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""True labels of real bags: which are whose, and what those of no use cost."""
+"""True labels of real bags: how they are matched, and what unusable ones cost."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,7 +84,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.mark.parametrize('stamp', [lambda _: 0, lambda _: 1_700_000_000 * 10 ** 9,
                                    lambda number: 10 ** 9 * max(number, 2)],
                          ids=['zero', 'equal', 'stuck at first'])
-def test_stamps_that_say_nothing_score_as_sound_ones(stamp: Callable[[int], int], sound: dict,
+def test_meaningless_stamps_score_as_sound_ones(stamp: Callable[[int], int], sound: dict,
                                                      tmp_path: Path) -> None:
     scores, told = scores_of(tmp_path, sparse(stamp))
     assert scores['matched_by_recording_time'] >= 3
@@ -119,7 +119,7 @@ def relabelled(change: Callable[[np.ndarray], np.ndarray],
     (relabelled(lambda label: label[::2, ::2]), 'another size than its frame'),
     (relabelled(lambda label: label + np.uint8(11)), "ids beyond the model's classes"),
 ], ids=['empty', 'cut', 'lossy', 'small', 'beyond'])
-def test_a_label_of_no_use_costs_its_frame_alone(label: Callable[[int, bytes], bytes],
+def test_an_unusable_label_costs_its_own_frame_only(label: Callable[[int, bytes], bytes],
                                                  reason: str, tmp_path: Path) -> None:
     scores, told = scores_of(tmp_path, sparse(seconds, label))
     (kind, count), = scores['unscored'].items()

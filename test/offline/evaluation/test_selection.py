@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames selected by hand-made tables, and real ones written and read back as a data set."""
+"""Frames selected from small tables, and real ones written and read back as a data set."""
 
 import json
 from pathlib import Path
@@ -28,30 +28,30 @@ def table(*frames: dict) -> dict[str, np.ndarray]:
             for name in (*USUAL, 'time_ns')}
 
 
-@pytest.mark.parametrize('doubt', [
-    {'confidence': 0.8}, {'unknown': 0.1}, {'stability': 0.9}, {'change': 1.0}])
-def test_a_frame_in_doubt_comes_first(doubt: dict) -> None:
-    assert select(table({}, {}, {}, doubt, {}, {}), 1) == [3]
+@pytest.mark.parametrize(('frames', 'count', 'chosen'), [
+    ([{}, {}, {}, {'confidence': 0.8}, {}, {}], 1, [3]),
+    ([{}, {}, {}, {'unknown': 0.1}, {}, {}], 1, [3]),
+    ([{}, {}, {}, {'stability': 0.9}, {}, {}], 1, [3]),
+    ([{}, {}, {}, {'change': 1.0}, {}, {}], 1, [3]),
+    ([{'confidence': value} for value in (0.9, 0.5, 0.7, 0.6, 0.8)], 3, [1, 3, 2]),
+    ([{'confidence': value} for value in (0.9, 0.5, 0.7, 0.6, 0.8)], 99, [1, 3, 2, 4, 0]),
+    # Flicker counts for the frame before it, of the same camera and bag.
+    ([{}, {'camera': '/rear'}, {'flicker': 0.3}, {'camera': '/rear'}], 1, [0]),
+    ([{}, {'bag': 'other', 'flicker': 0.3}], 2, [0, 1]),
+    ([{'stability': np.nan, 'flicker': np.nan}, {}], 2, [1, 0]),
+    ([{}, {'problem': 'size changed', 'confidence': 0.1},
+      {'problem': 'stamp out of order', 'confidence': 0.2}], 2, [1, 2]),
+    ([{}] * 20, 3, [0, 2, 4]), ([], 5, []), ([{}, {}], 0, []), ([{'problem': 'black'}], 5, [])])
+def test_the_most_doubtful_frames_come_first(frames: list[dict], count: int,
+                                             chosen: list[int]) -> None:
+    assert select(table(*frames), count) == chosen
 
 
-def test_frames_come_in_order_of_worth() -> None:
-    columns = table(*({'confidence': confidence} for confidence in (0.9, 0.5, 0.7, 0.6, 0.8)))
-    assert select(columns, 3) == [1, 3, 2]
-    assert select(columns, 99) == [1, 3, 2, 4, 0]
-
-
-def test_of_a_fault_of_one_frame_that_one_is_taken() -> None:
+def test_of_a_fault_of_one_frame_that_frame_is_taken() -> None:
     fault = {'stability': 0.7, 'change': 1.0, 'flicker': 0.01}
-    back = {'stability': 0.7, 'change': 1.0, 'flicker': 0.29}
-    columns = table({}, {}, fault, back, {})
+    columns = table({}, {}, fault, {**fault, 'flicker': 0.29}, {})
     columns['time_ns'] = columns['time_ns'] // 15
     assert select(columns, 1) == [2]
-
-
-def test_flicker_is_followed_within_a_camera() -> None:
-    columns = table({}, {'camera': '/rear'}, {'flicker': 0.3}, {'camera': '/rear'})
-    assert select(columns, 1) == [0]
-    assert select(table({}, {'bag': 'other', 'flicker': 0.3}), 2) == [0, 1]
 
 
 def test_no_two_frames_of_a_camera_are_within_a_second() -> None:
@@ -86,26 +86,6 @@ def test_useless_frames_are_left_out(problem: str) -> None:
     nothing = dict.fromkeys(('confidence', 'unknown', 'stability', 'flicker', 'change'), np.nan)
     columns = table({}, {'problem': problem, 'confidence': 0.1}, {'problem': problem, **nothing})
     assert select(columns, 99) == [0]
-
-
-def test_frames_of_odd_stamps_or_sizes_are_of_use() -> None:
-    assert select(table({}, {'problem': 'size changed', 'confidence': 0.1},
-                        {'problem': 'stamp out of order', 'confidence': 0.2}), 2) == [1, 2]
-
-
-def test_what_has_no_value_counts_for_nothing() -> None:
-    first = {'stability': np.nan, 'flicker': np.nan}
-    assert select(table(first, {}), 2) == [1, 0]
-
-
-def test_equal_frames_come_in_their_order() -> None:
-    assert select(table(*[{}] * 20), 3) == select(table(*[{}] * 20), 3) == [0, 2, 4]
-
-
-def test_nothing_gives_nothing() -> None:
-    assert select(table(), 5) == []
-    assert select(table({}, {}), 0) == []
-    assert select(table({'problem': 'black'}), 5) == []
 
 
 @pytest.fixture(scope='module')

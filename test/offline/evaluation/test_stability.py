@@ -1,7 +1,7 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Stability of labels: on frames of the sample drive, moved and spoilt by known amounts."""
+"""Stability of labels on frames of the sample drive, moved and spoilt by known amounts."""
 
 from collections.abc import Callable, Iterator
 
@@ -80,43 +80,43 @@ def window(frame: np.ndarray, number: int) -> np.ndarray:
 
 
 def test_a_still_scene_with_the_same_labels_is_steady(drive: Frames) -> None:
-    told = figures_of([drive[50]] * 4, CLASSES + 1)
-    assert told['pairs'] == 3
-    assert told['consistency'] == told['pixel_consistency'] == 1
-    assert (told['flicker'], told['changes'], told['cuts']) == (0, 0, 0)
+    found = figures_of([drive[50]] * 4, CLASSES + 1)
+    assert found['pairs'] == 3
+    assert found['consistency'] == found['pixel_consistency'] == 1
+    assert (found['flicker'], found['changes'], found['cuts']) == (0, 0, 0)
     present = set(np.unique(drive[50][1])) - {255}
-    assert {int(name) for name, iou in told['classes'].items() if iou == 1} == present
-    assert set(told['classes'].values()) == {1, None}
+    assert {int(name) for name, iou in found['classes'].items() if iou == 1} == present
+    assert set(found['classes'].values()) == {1, None}
 
 
 def test_labels_that_move_with_the_image_are_steady(drive: Frames) -> None:
     image, label = drive[50]
     moving = [(window(image, number), window(label, number)) for number in range(8)]
-    told = figures_of(moving)
+    found = figures_of(moving)
     consistency, pixel_consistency = without_flow(moving)
-    assert told['consistency'] > 0.93
-    assert told['pixel_consistency'] > 0.99
-    assert told['flicker'] < 0.002
+    assert found['consistency'] > 0.93
+    assert found['pixel_consistency'] > 0.99
+    assert found['flicker'] < 0.002
     assert consistency < 0.75
     assert pixel_consistency < 0.95
 
 
 def test_labels_that_stay_while_the_image_moves_are_not(drive: Frames) -> None:
     image, label = drive[50]
-    told = figures_of([(window(image, number), window(label, 0)) for number in range(8)])
-    assert told['consistency'] < 0.75
-    assert told['pixel_consistency'] < 0.95
+    found = figures_of([(window(image, number), window(label, 0)) for number in range(8)])
+    assert found['consistency'] < 0.75
+    assert found['pixel_consistency'] < 0.95
 
 
-def test_noise_in_labels_is_told_by_its_amount(image: np.ndarray) -> None:
+def test_noise_in_labels_is_measured(image: np.ndarray) -> None:
     generator = np.random.default_rng(0)
     noisy = [(image, np.where(generator.random(image.shape[:2]) < 0.2, 1, 0).astype(np.uint8))
              for _ in range(6)]
-    told = figures_of(noisy)
-    assert told['pixel_consistency'] == pytest.approx(0.8 ** 2 + 0.2 ** 2, abs=0.01)
+    found = figures_of(noisy)
+    assert found['pixel_consistency'] == pytest.approx(0.8 ** 2 + 0.2 ** 2, abs=0.01)
     # From A over B back to A: of class 0 and of class 1.
-    assert told['flicker'] == pytest.approx(0.8 * 0.2 * 0.8 + 0.2 * 0.8 * 0.2, abs=0.01)
-    assert told['classes']['1'] == pytest.approx(0.04 / 0.36, abs=0.01)
+    assert found['flicker'] == pytest.approx(0.8 * 0.2 * 0.8 + 0.2 * 0.8 * 0.2, abs=0.01)
+    assert found['classes']['1'] == pytest.approx(0.04 / 0.36, abs=0.01)
 
 
 def test_a_region_that_alternates_flickers_by_its_share(image: np.ndarray) -> None:
@@ -131,18 +131,18 @@ def test_a_region_that_alternates_flickers_by_its_share(image: np.ndarray) -> No
 def test_a_region_that_changes_once_does_not_flicker(image: np.ndarray) -> None:
     shape = image.shape[:2]
     for numbers in ([0, 1, 1, 1], [0, 1, 2, 3], [0, 0, 1, 2]):
-        told = figures_of([(image, region(shape, number)) for number in numbers])
-        assert told['flicker'] == 0
-        assert told['pixel_consistency'] < 0.95
+        found = figures_of([(image, region(shape, number)) for number in numbers])
+        assert found['flicker'] == 0
+        assert found['pixel_consistency'] < 0.95
 
 
 def test_flicker_is_followed_along_the_flow(drive: Frames) -> None:
     image = drive[50][0]
     alternating = [region(image.shape[:2], number % 2) for number in range(6)]
-    told = figures_of([(window(image, number), window(label, number))
+    found = figures_of([(window(image, number), window(label, number))
                        for number, label in enumerate(alternating)])
     share = np.mean([window(alternating[1], number).mean() for number in range(2, 6)])
-    assert told['flicker'] == pytest.approx(share, abs=0.02)
+    assert found['flicker'] == pytest.approx(share, abs=0.02)
 
 
 def test_a_scene_cut_is_no_instability(drive: Frames) -> None:
@@ -153,8 +153,8 @@ def test_a_scene_cut_is_no_instability(drive: Frames) -> None:
     assert (steps[3].kept, steps[3].flicker) == (None, None)
     assert (steps[4].kept, steps[4].flicker) == (1, None)
     assert (steps[5].kept, steps[5].flicker) == (1, 0)
-    told = tally_of(steps).as_json([str(number) for number in range(CLASSES)])
-    assert (told['pairs'], told['cuts'], told['pixel_consistency']) == (4, 1, 1)
+    found = tally_of(steps).as_json([str(number) for number in range(CLASSES)])
+    assert (found['pairs'], found['cuts'], found['pixel_consistency']) == (4, 1, 1)
 
 
 @pytest.mark.parametrize('other', [
@@ -181,7 +181,7 @@ def test_the_drive_has_no_cut_at_any_usual_rate(drive: Frames) -> None:
         assert figures_of(drive[::every])['cuts'] == 0
 
 
-def test_a_sudden_change_is_told(image: np.ndarray) -> None:
+def test_a_sudden_change_is_reported(image: np.ndarray) -> None:
     shape = image.shape[:2]
     usual = [(image, region(shape, 0))] * (LEAST_STEPS + 1)
     small = np.zeros(shape, np.uint8)
@@ -191,7 +191,7 @@ def test_a_sudden_change_is_told(image: np.ndarray) -> None:
     assert changes == [len(usual) + 3, len(usual) + 4]  # there and back
 
 
-def test_nothing_is_sudden_before_it_is_known_what_is_usual(image: np.ndarray) -> None:
+def test_no_change_is_sudden_before_the_usual_is_known(image: np.ndarray) -> None:
     shape = image.shape[:2]
     steps = steps_of([*[(image, region(shape, 0))] * LEAST_STEPS, (image, region(shape, 1))])
     assert steps[-1].kept == pytest.approx(0.75, abs=0.01)
@@ -210,9 +210,9 @@ def test_labels_that_always_change_do_not_change_suddenly(image: np.ndarray) -> 
 def test_a_class_that_vanishes(image: np.ndarray) -> None:
     shape = image.shape[:2]
     steps = steps_of([(image, region(shape, 2)), (image, region(shape, 0))], 4)
-    told = tally_of(steps, 4).as_json(['a', 'b', 'c', 'd'])
-    assert told['classes'] == {'a': pytest.approx(0.75, abs=0.002), 'b': None, 'c': 0, 'd': None}
-    assert told['consistency'] == pytest.approx(0.375, abs=0.001)
+    found = tally_of(steps, 4).as_json(['a', 'b', 'c', 'd'])
+    assert found['classes'] == {'a': pytest.approx(0.75, abs=0.002), 'b': None, 'c': 0, 'd': None}
+    assert found['consistency'] == pytest.approx(0.375, abs=0.001)
 
 
 def test_unknown_is_neither_kept_nor_changed(image: np.ndarray) -> None:
@@ -227,12 +227,12 @@ def test_unknown_is_neither_kept_nor_changed(image: np.ndarray) -> None:
         assert back.confusion.union().tolist() == [compared(back)] + [0] * (CLASSES - 1)
 
 
-def test_nothing_but_unknown_tells_nothing(image: np.ndarray) -> None:
+def test_unknown_alone_gives_no_figures(image: np.ndarray) -> None:
     unknown = np.full(image.shape[:2], 255, np.uint8)
     step = steps_of([(image, unknown)] * 2)[1]
     assert (step.kept, step.flicker, step.is_cut, step.is_change) == (None, None, False, False)
-    told = figures_of([(image, unknown)] * 2)
-    assert (told['pairs'], told['consistency'], told['pixel_consistency']) == (1, None, None)
+    found = figures_of([(image, unknown)] * 2)
+    assert (found['pairs'], found['consistency'], found['pixel_consistency']) == (1, None, None)
 
 
 @pytest.mark.parametrize(('height', 'width'), [(32, 32), (32, 1000), (1000, 33), (179, 333),
@@ -247,12 +247,12 @@ def test_any_size_is_compared(image: np.ndarray, height: int, width: int) -> Non
 
 
 @pytest.mark.parametrize(('height', 'width'), [(1, 1), (31, 300), (300, 31), (1000, 5), (31, 31)])
-def test_images_too_small_for_flow_are_left_out(height: int, width: int) -> None:
+def test_images_too_small_for_the_flow_are_left_out(height: int, width: int) -> None:
     frame = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
     assert steps_of([frame, frame]) == [None, None]
 
 
-def test_a_frame_of_another_size_starts_anew(image: np.ndarray) -> None:
+def test_a_frame_of_another_size_starts_over(image: np.ndarray) -> None:
     label = np.zeros(image.shape[:2], np.uint8)
     large, small = (image, label), (image[::2, ::2].copy(), label[::2, ::2].copy())
     steps = steps_of([large, large, small, small, small, large])
@@ -265,7 +265,7 @@ def test_a_label_of_another_size_is_refused(image: np.ndarray) -> None:
         Stability(3)(image, np.zeros((180, 240), np.uint8))
 
 
-def test_the_buffers_may_be_used_again(drive: Frames) -> None:
+def test_buffers_may_be_reused(drive: Frames) -> None:
     stability = Stability(CLASSES)
     image, label = (np.empty_like(array) for array in drive[0])
     steps = []
@@ -324,9 +324,9 @@ def test_the_figures_of_a_tally() -> None:
 def test_the_models_labels_are_steadier_along_the_flow(drive: Frames) -> None:
     segmenter = Segmenter(default_model())
     labelled = [(image, segmenter(image).label) for image, _ in drive[60:76]]
-    told = figures_of(labelled)
+    found = figures_of(labelled)
     consistency, pixel_consistency = without_flow(labelled)
-    assert (told['pairs'], told['cuts']) == (15, 0)
-    assert told['consistency'] > consistency + 0.05
-    assert told['pixel_consistency'] > pixel_consistency + 0.02
-    assert told['flicker'] < 0.01
+    assert (found['pairs'], found['cuts']) == (15, 0)
+    assert found['consistency'] > consistency + 0.05
+    assert found['pixel_consistency'] > pixel_consistency + 0.02
+    assert found['flicker'] < 0.01
