@@ -83,13 +83,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """
-    A finished evaluation.
-
-    :param metrics: the content of `metrics.json`.
-    :param classes: names in id order.
-    :param colors: RGB 0..255, one a class.
-    """
+    """A finished evaluation."""
 
     folder: Path
     metrics: dict

@@ -38,12 +38,9 @@ class Comparison:
     """
     Two evaluations on the frames that both have; A is the reference, B the candidate.
 
-    :param frames: how many are in both.
     :param labelled: frames that have true labels in both.
     :param scores: mean IoU and pixel accuracy; empty without true labels, as `ious` is.
-    :param ious: one for each class.
     :param behaviour: stability, flicker, confidence: what needs no true labels.
-    :param areas: share of the pixels, one for each class.
     :param changed: the frames that changed most, the most changed first.
     """
 
@@ -172,8 +169,6 @@ def below_limit(metrics: dict, fail_under: float) -> list[str]:
     """
     Return a sentence if the mean IoU of one evaluation is too low.
 
-    :param metrics: the content of its `metrics.json`.
-    :param fail_under: percent that the mean IoU must reach.
     :raises EvaluationError: without true labels, or for a limit out of its range.
     """
     scores = metrics['all']['scores']

@@ -72,7 +72,6 @@ class ChangedFrame:
     """
     A frame that differs much between A and B.
 
-    :param time_ns: when it was recorded.
     :param miou_a, miou_b: mean IoU of the frame, 0..1; NaN without true labels.
     :param moved: share of the pixels, at least, that got another class; NaN where not known.
     :param class_name: whose area differs most, from `area_a` to `area_b`.
@@ -102,7 +101,6 @@ class Blocks:
     Cameras of one vehicle see the same scene: drawn apart, two of them give intervals that hold
     the truth in 84 % of cases, four in 66 %.
 
-    :param drive: (frames,) number of the drive of each frame.
     :param time_ns: (frames,) int64, when each was recorded.
     """
 
@@ -132,7 +130,6 @@ def resample(sums: np.ndarray) -> np.ndarray:
     All columns are of the same draws, and every call with as many blocks draws the same. Sums of
     integers below 2 ** 53 are exact.
 
-    :param sums: (blocks, columns) float64.
     :return: (RESAMPLINGS, columns) float64.
     """
     random = np.random.default_rng(SEED)
@@ -178,11 +175,7 @@ def student_quantile(probability: float, freedom: int) -> float:
 
 
 def score_differences(a: Frames, b: Frames, classes: Sequence[str]) -> list[Difference]:
-    """
-    Compare mean IoU, pixel accuracy and the IoU of each class, in this order.
-
-    :param a, b: of `pair`, with true labels all.
-    """
+    """Compare mean IoU, pixel accuracy and the IoU of each class, in this order."""
     blocks = _blocks(a)
     sums = [_counts(frames, blocks) for frames in (a, b)]
     of_a, of_b = (_scores(one.sum(0, keepdims=True))[0] for one in sums)
@@ -220,7 +213,6 @@ def mean_differences(frames: Frames, a: np.ndarray, b: np.ndarray,
     """
     Compare means over the frames that have a value in both.
 
-    :param frames: of `pair`.
     :param a, b: (frames, columns) float, NaN where a frame has no value.
     :param columns: name of each, and which way is good, as in `Difference`.
     """

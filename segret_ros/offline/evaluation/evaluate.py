@@ -45,7 +45,6 @@ class CameraMemory:
     """
     What is remembered of a camera's earlier frames.
 
-    :param num_classes: classes of the model.
     :param arrays: of the memory to resume from.
     """
 
@@ -117,7 +116,6 @@ class Evaluator:
         """
         Evaluate a bag, or what is left of it, into its parts.
 
-        :param progress: called after each frame.
         :return: why the bag, its topics or its labels can't be used, or an empty text.
         """
         parts = Parts(job.folder, job.classes)
@@ -264,12 +262,7 @@ def _place(frame: Frame) -> str:
 
 def label_values(labels: np.ndarray, confidence: np.ndarray, step: Step | None,
                  names: tuple[str, ...]) -> dict[str, object]:
-    """
-    Return a frame's values that need no true label, by column.
-
-    :param labels: pixels by label, (256,) int64.
-    :param confidence: pixels by confidence, (256,) int64.
-    """
+    """Return a frame's values that need no true label, by column."""
     pixels = int(labels.sum())
     values: dict[str, object] = {
         'confidence': int(confidence @ np.arange(256)) / (255 * pixels),

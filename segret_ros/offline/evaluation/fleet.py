@@ -24,7 +24,6 @@ def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict
     Bags, model and output folder must have the same paths on all machines.
 
     :param address: of the cluster; empty for this machine alone.
-    :param done: called after each bag.
     :return: what metrics.json says about the engine.
     :raises EvaluationError: when Ray is not installed or not reached.
     """

@@ -32,12 +32,9 @@ class Frame:
     """
     One image of a drive.
 
-    :param camera: its topic.
     :param stamp_ns, frame_id: of its header; the time of recording where that can't be read.
-    :param time_ns: when it was recorded.
     :param image_rgb: (H, W, 3) uint8, or None if the message holds no usable image.
     :param problem: why there is none, or empty; `reason` is its kind, by which frames are counted.
-    :param decode_ms: wall time.
     """
 
     camera: str
@@ -77,7 +74,6 @@ class Options:
 
     :param topics: of the cameras; empty for all.
     :param labels: topic or folder of true labels, or None.
-    :param span: of each bag.
     :param min_confidence: probability 0..1 below which pixels are unknown.
     """
 
@@ -91,13 +87,7 @@ class Options:
 
 @dataclass
 class Job:
-    """
-    A bag to evaluate; its cameras and true labels are looked up once, on first use.
-
-    :param name: of the bag in the results.
-    :param folder: for its parts.
-    :param classes: of the model.
-    """
+    """A bag to evaluate; its cameras and true labels are looked up once, on first use."""
 
     name: str
     bag: Path

@@ -95,11 +95,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
 
 
 class Progress:
-    """
-    A bar with the time left; use it in a `with` block, and call it after each frame.
-
-    :param run: whose bags are evaluated.
-    """
+    """A bar with the time left; use it in a `with` block, and call it after each frame."""
 
     def __init__(self, run: Run) -> None:
         self._spans = {job.name: job.limits_ns for job in run.open_jobs()}

@@ -114,8 +114,6 @@ def match(frames: Moments, labels: Moments, stamp_ns: int, time_ns: int) -> tupl
     """
     Find the label that belongs to a frame and to no other.
 
-    :param frames, labels: of the whole drive.
-    :param stamp_ns, time_ns: of the frame, one of `frames`.
     :return: its place with `BY_STAMP` or `BY_TIME`; else `NONE` with `AMBIGUOUS` or an empty text.
     """
     frame = frames.place(stamp_ns, time_ns)

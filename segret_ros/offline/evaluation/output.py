@@ -92,7 +92,6 @@ def join(parts: Iterable[Mapping[str, np.ndarray]], names: Sequence[str]) -> Col
     """
     Concatenate some columns of the parts of a table; no others are held in memory.
 
-    :param parts: of `columns_of`, or of texts.
     :return: (frames,) each: str objects for `TEXTS`, int64 for `STAMPS`, else float32 with NaN for
         missing values.
     """
@@ -155,7 +154,6 @@ class Timeline:
     :param driven_s: (frames,) float64, ascending, since the very first frame. The time between two
         bags does not count, and pauses count up to `LONGEST_PAUSE_S`.
     :param starts: where each bag starts in `driven_s`, by its name.
-    :param duration_s: of all bags together.
     """
 
     driven_s: np.ndarray

@@ -31,11 +31,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Part:
-    """
-    The part that is being filled; use it in a `with` block.
-
-    :param classes: of the model.
-    """
+    """The part that is being filled; use it in a `with` block."""
 
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self._folder = folder
@@ -72,11 +68,7 @@ class Part:
 
 
 class Parts:
-    """
-    The parts of one bag.
-
-    :param classes: of the model.
-    """
+    """The parts of one bag."""
 
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self.folder = folder

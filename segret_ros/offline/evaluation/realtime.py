@@ -37,11 +37,7 @@ RECEIVED = {name: OUTPUTS[name] for name in ('label', 'status')}
 
 
 class LabelScore:
-    """
-    Labels against true ones; both scores are over the same labels.
-
-    :param num_classes: classes, ids 0..num_classes - 1.
-    """
+    """Labels against true ones; both scores are over the same labels."""
 
     def __init__(self, num_classes: int) -> None:
         self.labels = 0
@@ -62,7 +58,6 @@ def replay_realtime(job: Job, log: Path, progress: Callable[[], object]) -> dict
     The labels are scored after the drive, since scoring beside the node would slow it down.
 
     :param log: file that gets what the node prints; the labels wait beside it for their score.
-    :param progress: called after each image.
     :return: the content of realtime.json: the `summary` of all cameras together, and that of each
         under `cameras`, by topic.
     :raises BagError: when the bag can't be played.

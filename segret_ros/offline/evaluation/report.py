@@ -50,10 +50,7 @@ def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run:
     """
     Write the page, whole or not at all.
 
-    :param metrics: content of `metrics.json`.
     :param columns: `columns_needed` of `frames.csv`.
-    :param run: content of `run.json`; all of it is shown.
-    :param realtime: content of `realtime.json`; None without it.
     :param pictures: of the frames of `frames_to_show`, under the same names.
     """
     summary, times = metrics['all'], timeline(columns)
@@ -237,7 +234,6 @@ def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
     """
     Return the most frequent mistakes.
 
-    :param counts: (classes, classes + 1) pixels, of `ConfusionMatrix`.
     :return: true class, label, the share of the true class's pixels and that of all pixels.
     """
     wrong = counts.copy()

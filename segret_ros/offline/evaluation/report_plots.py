@@ -51,8 +51,6 @@ def drive_plots(columns: Columns, driven_s: np.ndarray, times: Timeline, names: 
 
     :param columns: of the camera's frames.
     :param driven_s: (frames,) float64, of the same frames.
-    :param times: of the whole drive.
-    :param names: of the largest classes.
     :param colors: of all classes, in CSS notation.
     """
     series = [name for name in SERIES if not np.isnan(columns[name]).all()]

@@ -32,7 +32,6 @@ class ResultTopics:
     Makes the messages of one camera.
 
     :param camera: its name, under which its topics are.
-    :param labels: of the model.
     """
 
     def __init__(self, camera: str, labels: LabelSet) -> None:
@@ -47,10 +46,7 @@ class ResultTopics:
         Yield what is recorded of a frame: label, colours and status, with the frame's header.
 
         :param header: of the frame, of rosbags' std_msgs/Header.
-        :param time_ns: when the frame was recorded.
         :param label: (H, W) uint8, or None where there is none: then the status tells why.
-        :param problem: in one sentence, or empty.
-        :param values: of the status by name.
         """
         if label is not None:
             yield serialize(self.label, time_ns, label_message(header, label))
@@ -104,8 +100,6 @@ class Labelled:
     A frame with its labels.
 
     :param row: its line in frames.csv, from 0.
-    :param image_rgb: (H, W, 3) uint8.
-    :param label: (H, W) uint8.
     :param true_label: (H, W) uint8, or None.
     """
 
@@ -122,9 +116,7 @@ def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: 
 
     :param result: the evaluation's result.mcap.
     :param label_topics: its topics by camera.
-    :param truth: true labels of the bag, or None without any.
     :param columns: of `frames.csv`, `PLACE` at least.
-    :param rows: of the frames in these.
     """
     with open_bag(bag) as frames, open_bag(result) as results:
         for row in sorted(rows, key=lambda row: columns['time_ns'][row]):

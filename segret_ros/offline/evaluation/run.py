@@ -54,9 +54,6 @@ class Run:
     """
     An evaluation of some bags with one model.
 
-    :param options: of all bags.
-    :param bags: their paths.
-    :param output: folder to fill.
     :raises EvaluationError: for bags of which two are one.
     """
 
@@ -127,11 +124,7 @@ class Run:
                 yield parts, noted
 
     def metrics(self, engine: dict) -> dict:
-        """
-        Return the content of metrics.json: the same for the same bags, however they were shared.
-
-        :param engine: of `evaluate_here`.
-        """
+        """Return the content of metrics.json, which depends on the bags and the options alone."""
         self.seconds = time.monotonic() - self._begun
         names, span = self.info.labels.names, self.options.span
         everything = Tally(len(names))
@@ -201,10 +194,7 @@ class Run:
         """
         Yield some frames with their labels, bag by bag, once result.mcap is made.
 
-        :param columns: of the table, `PLACE` at least.
-        :param rows: of the frames in these.
         :param topics: of the labels in result.mcap, by bag and camera.
-        :param scored: with the true labels.
         """
         of_bag: dict[str, list[int]] = {}
         for row in rows:
@@ -248,7 +238,6 @@ def evaluate_here(run: Run,
     """
     Evaluate the bags of a run one after the other; what is wrong with one is kept in its `errors`.
 
-    :param progress: called after each frame.
     :return: what metrics.json says about the engine.
     """
     evaluator = Evaluator(run.options)
@@ -264,8 +253,6 @@ def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 
     """
     Write an evaluation's files into its output folder and take its work away.
 
-    :param metrics: of `Run.metrics`.
-    :param realtime: of `replay_realtime`, or None.
     :param count: frames to select for labelling.
     """
     made = run.folder.made

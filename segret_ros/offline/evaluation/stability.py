@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How steady labels are from frame to frame, measured without true labels.
+Measure how steady labels are from frame to frame, without true labels.
 
-The labels of the last frame are carried along the optical flow into the new one and compared with
+The labels of the last frame are warped along the optical flow into the new one and compared with
 its labels, after Varghese et al., "Unsupervised Temporal Consistency Metric for Video Segmentation
-in Highly-Automated Driving" (CVPRW 2020). Steady labels need not be right ones.
+in Highly-Automated Driving" (CVPRW 2020). Steady labels need not be correct.
 """
 
 from collections import deque
@@ -19,16 +19,16 @@ import numpy as np
 from segret_ros.labels.label_set import UNKNOWN
 from segret_ros.labels.metrics import ConfusionMatrix, number
 
-# Measured on the sample drive, by how well true labels are carried and jumps recognized.
+# Measured on the sample drive, by how well true labels are warped and cuts recognized.
 SHORT_SIDE = 180  # pixels of the small frames that are compared; 240 takes twice the time
 LEAST_SIDE = 32  # pixels; below it OpenCV's flow of a wide frame ends the process
 FLOW_STEP = 4  # the flow is found for every fourth pixel and row, and interpolated between
 BRIGHTNESS_TOLERANCE = 16  # grey levels between a pixel and the one that it comes from
-LARGEST_GAIN = 2  # of the exposure from frame to frame; a larger one is another picture
-RETURN_TOLERANCE = 1.5  # pixels between a place and where the way back and forth leads
+LARGEST_GAIN = 2  # in exposure from frame to frame; more is another image
+RETURN_TOLERANCE = 1.5  # pixels between a place and where the flow back and forth leads
 CUT_SHARE = 0.2  # of the pixels: fewer return to themselves, or look the same, at a cut
-USUAL_STEPS = 30  # the last ones, which tell what is usual for a camera
-LEAST_STEPS = 8  # of them before a change is reported
+USUAL_STEPS = 30  # the last ones, from which the usual share is estimated
+LEAST_STEPS = 8  # of these before a change is reported
 CHANGE_DEVIATIONS = 5  # standard deviations below the usual share of kept pixels
 LEAST_CHANGE = 0.03  # below the usual share; a smaller drop is no sudden change
 DEVIATION_PER_MAD = 1.4826  # of normally distributed numbers, over their median deviation
@@ -69,11 +69,7 @@ class Step:
 
 
 class StabilityTally:
-    """
-    The steps of some frames, added up in integers: the same in any order.
-
-    :param num_classes: classes, ids 0..num_classes - 1.
-    """
+    """The steps of some frames, added up in integers: the same in any order."""
 
     def __init__(self, num_classes: int) -> None:
         self.confusion = ConfusionMatrix(num_classes)
@@ -90,8 +86,6 @@ class StabilityTally:
         Return the tally as JSON values, null for what is undefined; None without any step.
 
         `consistency` is the mean over the classes that occur of their intersection over union.
-
-        :param names: of the classes.
         """
         pairs, cuts, changes, followed, flickers = self.counts.tolist()
         if not pairs and not cuts:
@@ -107,11 +101,9 @@ class StabilityTally:
 
 class Stability:
     """
-    The steadiness of one camera's labels; it holds what the last frames showed.
+    The stability of one camera's labels, with the memory of its last frames.
 
     The same frames give the same steps, whatever the number of OpenCV's threads.
-
-    :param num_classes: classes, ids 0..num_classes - 1.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -150,13 +142,13 @@ class Stability:
         return self._step(first, new.earlier, new.label)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what it holds of the last frames as arrays by name, for `restore`."""
+        """Return the memory of the last frames as arrays by name, for `restore`."""
         last = vars(self._last) if self._last is not None else {}
         return {'usual': np.array(self._usual), **{
             name: np.array(value) for name, value in last.items() if value is not None}}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go on after the frames of which another one returned `arrays`."""
+        """Continue after the frames whose memory `arrays` returned."""
         self._usual.extend(arrays['usual'].tolist())
         if 'size' in arrays:
             self._last = _Frame(tuple(arrays['size'].tolist()), arrays['grey'], arrays['label'],
@@ -211,9 +203,6 @@ class _Frame:
     """
     What is kept of a frame.
 
-    :param size: (height, width) of the camera's image.
-    :param grey: (h, w) uint8, the small frame's brightness.
-    :param label: (h, w) uint8, class or unknown.
     :param earlier: (h, w) uint8, the label of the frame before, carried here; unknown where it
         can't be. None without such a frame.
     """

@@ -20,11 +20,7 @@ OTHER = 'other reasons'
 
 
 class Tally:
-    """
-    The counts of one camera.
-
-    :param num_classes: classes, ids 0..num_classes - 1.
-    """
+    """The counts of one camera."""
 
     def __init__(self, num_classes: int) -> None:
         # `frames`, those with a problem by its kind, and of those with a true label `matched` ones
@@ -47,8 +43,6 @@ class Tally:
         Count the labels of a frame.
 
         :param labels: pixels by label, (256,) int64.
-        :param confidence: pixels by confidence, (256,) int64.
-        :param step: from the camera's last frame, if there is one.
         """
         self.labels += labels
         self.confidence += confidence
@@ -82,9 +76,7 @@ class Tally:
         """
         Return the summary for metrics.json.
 
-        :param names: of the classes.
         :param labels: true labels that there are, or None without any.
-        :param faults: of `Faults.as_json`.
         :param camera: whose faults count; None for all of them.
         """
         pixels = int(self.labels.sum())

@@ -67,7 +67,6 @@ def thumbs(shown: Mapping[str, list[int]], frames: Iterable[Labelled], columns: 
     """
     Return the pictures of a report, by the names of `frames_to_show`.
 
-    :param shown: what it returned.
     :param frames: of these rows; one that is missing is left out.
     """
     made = {(name, frame.row): thumbnail(name, columns, frame, labels)
@@ -82,7 +81,6 @@ def thumbnail(name: str, columns: Columns, frame: Labelled, labels: LabelSet) ->
 
     :param name: what it is shown as, of `frames_to_show`: in the `FILMSTRIP` with the classes'
         colours over it, else beside its labels and, where known, the true labels.
-    :param columns: those of `frames_to_show`, and `problem`.
     """
     captions = _origin(columns, frame.row)
     if name == FILMSTRIP:

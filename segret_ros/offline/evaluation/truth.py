@@ -46,10 +46,8 @@ class CameraTruth:
     """
     The true labels of one camera.
 
-    :param frames, labels: all of the drive.
     :param read: returns a label by its place, (H, W) uint8.
     :param name: returns what a label is called, by its place.
-    :param num_classes: of the model.
     """
 
     def __init__(self, frames: Moments, labels: Moments, read: Callable[[int], np.ndarray],
@@ -111,8 +109,6 @@ class Truth:
     """
     The true labels of a drive.
 
-    :param cameras: those of each camera, by its topic.
-    :param damage: of the labels' own topics.
     :param named: whether the labels come with class names; else the model's are assumed.
     """
 
@@ -139,7 +135,6 @@ def open_truth(source: str, bag: Path, cameras: list[CameraTopic],
     :param source: a topic of the bag (with several cameras: the end that each camera's has, as
         `label` of `/front/label` and `/rear/label`), or a folder of images named by stamps in
         ns, `1700000000000000000.png` (with several cameras: in a folder of each camera's name).
-    :param classes: of the model.
     :raises ValueError: when neither is there, or for labels of other classes.
     """
     with open_bag(bag) as reader:
