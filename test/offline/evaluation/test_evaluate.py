@@ -247,7 +247,8 @@ def test_the_report_says_if_classes_are_assumed(bag: Path, output: Path, tmp_pat
     assert metrics(tmp_path / 'out')['bags'][0]['classes_named'] is True
 
 
-def test_the_sample_drive_names_its_classes() -> None:
+def test_the_sample_drive_is_as_the_tests_expect() -> None:
+    assert len(images(sample_drive())) == len(true_labels(sample_drive())) == 101
     assert load_label_set(DRIVE / 'classes.yaml') == load_label_set('camvid')
 
 
@@ -359,10 +360,6 @@ def test_a_broken_limit_has_its_own_exit_code(bag: Path, tmp_path: Path) -> None
     arguments = [bag, '--labels', TRUE_LABEL, '--output', tmp_path, '--fail-under']
     assert evaluate(*arguments, 20)
     assert '99' in evaluate(*arguments, 99, code=2)
-
-
-def test_the_sample_drive_is_as_the_tests_expect() -> None:
-    assert len(images(sample_drive())) == len(true_labels(sample_drive())) == 101
 
 
 def test_a_model_with_wrong_labels_is_refused_before_the_drive(

@@ -5,9 +5,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+import random
 
 import cv2
+from mutation import mutate
 import numpy as np
 import pytest
 from recordings import (
@@ -18,15 +21,31 @@ from recordings import (
     metrics,
     raw_label,
     renamed,
+    restamped,
     sample_drive,
     TRUE_LABEL,
     true_labels,
     write_bag,
 )
+from segret_ros.inference import Model
+from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.offline.bags import open_bag, serialize, stamp_ns
+from segret_ros.offline.evaluation import evaluate as loop
 from segret_ros.offline.evaluation.output import read_columns
 
 FRAMES = 4
+START_NS = 1_700_000_000 * 10 ** 9
+
+
+@pytest.fixture(autouse=True)
+def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open the model once."""
+    monkeypatch.setattr(loop, 'open_validated_engine', engine)
+
+
+@cache
+def engine(model: Model, device: str, streams: int | None) -> Engine:
+    return open_engine(model, device)
 
 
 def test_labels_are_matched_by_the_nearest_stamp(tmp_path: Path) -> None:
@@ -174,3 +193,32 @@ def test_each_of_two_cameras_has_its_labels(tmp_path: Path) -> None:
     assert metrics(tmp_path / 'out')['all']['frames'] == 8
     with open_bag(tmp_path / 'out' / 'result.mcap') as result:
         assert len(list(result.messages(['/rear/segmentation/label']))) == 4
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_under_random_damage_each_frame_is_scored_or_counted(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    stamps = {topic: chance.choice([
+        lambda _: 0, lambda _: START_NS, lambda number: START_NS - 2 * 10 ** 9 * number,
+        lambda number: START_NS + 10 ** 8 * number]) for topic in (CAMERA, TRUE_LABEL)}
+    drive = []
+    for number, item in enumerate(first(3)):
+        message = restamped(item, stamps[item.topic](number // 2)).message()
+        kind = chance.choice(('sound', 'sound', 'damaged', 'damaged', 'missing', 'twice'))
+        if kind == 'damaged':
+            message.data = np.frombuffer(mutate(message.data.tobytes(), chance), np.uint8)
+        times_ns = [item.time_ns, item.time_ns + chance.randrange(10 ** 8)]
+        for time_ns in times_ns[:{'missing': 0, 'twice': 2}.get(kind, 1)]:
+            drive.append(serialize(item.topic, time_ns, message))
+    bag = write_bag(tmp_path / 'drive', sorted(drive, key=lambda item: item.time_ns))
+    before = [path.read_bytes() for path in sorted(bag.iterdir())]
+    printed = evaluate(bag, '--labels', TRUE_LABEL, '--device', 'cpu', '--output',
+                       tmp_path / 'out', code=None)
+    assert 'Traceback' not in printed
+    assert [path.read_bytes() for path in sorted(bag.iterdir())] == before
+    found = metrics(tmp_path / 'out')['all']
+    scores = found['scores']
+    assert scores['unmatched'] >= 0 and scores['unmatched_labels'] >= 0
+    assert scores['matched'] + scores['unmatched'] + sum(scores['unscored'].values()) == \
+        found['frames']
+    assert sum(found['rejected'].values()) == found['problems'].get('rejected', 0)
