@@ -114,7 +114,7 @@ def tip(text: str) -> str:
     return TIP + ' '.join(text.split())
 
 
-def percent(share: float, _: int | None = None) -> str:
+def percent(share: float, _: float | None = None) -> str:
     """Write a share 0..1 in as few digits as it needs."""
     return f'{round(100 * share, 4):.6g} %'
 

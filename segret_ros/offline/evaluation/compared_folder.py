@@ -19,6 +19,7 @@ from segret_ros.offline.evaluation.output import (
     FORMAT,
     FRAMES,
     HIT,
+    Json,
     METRICS,
     PLACE,
     read_columns,
@@ -86,18 +87,18 @@ class Evaluation:
     """A finished evaluation."""
 
     folder: Path
-    metrics: dict
+    metrics: Json
     classes: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     frames: Frames
 
     @property
-    def model(self) -> dict:
+    def model(self) -> Json:
         """Return what `metrics.json` says about the model."""
         return self.metrics['model']
 
     @property
-    def options(self) -> dict:
+    def options(self) -> Json:
         """Return the options of the evaluation."""
         return self.metrics['options']
 
@@ -143,7 +144,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     return Evaluation(folder, metrics, classes, colors, frames)
 
 
-def read_metrics(folder: Path) -> dict:
+def read_metrics(folder: Path) -> Json:
     """
     Read the `metrics.json` of a folder.
 

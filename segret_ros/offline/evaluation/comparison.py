@@ -22,7 +22,7 @@ from segret_ros.offline.evaluation.differences import (
     RESAMPLINGS,
     score_differences,
 )
-from segret_ros.offline.evaluation.output import EvaluationError
+from segret_ros.offline.evaluation.output import EvaluationError, Json
 from segret_ros.text_table import text_table
 
 EXPLANATION = (f'The intervals cover the true difference in {LEVEL:.0%} of cases: a bootstrap of '
@@ -165,7 +165,7 @@ def broken_limits(comparison: Comparison, fail_under: float | None = None,
     return broken
 
 
-def below_limit(metrics: dict, fail_under: float) -> list[str]:
+def below_limit(metrics: Json, fail_under: float) -> list[str]:
     """
     Return a sentence if the mean IoU of one evaluation is too low.
 

@@ -32,7 +32,7 @@ from segret_ros.offline.evaluation.comparison import (
     points,
 )
 from segret_ros.offline.evaluation.differences import ChangedFrame, Difference, NO_DIFFERENCE
-from segret_ros.offline.evaluation.output import EvaluationError, RESULT
+from segret_ros.offline.evaluation.output import EvaluationError, Json, RESULT
 from segret_ros.offline.evaluation.result import find_recorded, recorded_label
 from segret_ros.offline.page import data_url, hex_color, write_page
 from segret_ros.offline.pictures import encode, shrunk
@@ -104,7 +104,7 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f'{name[:LONGEST_NAME - 1]}…'
 
 
-def _row(difference: Difference, colors: dict[str, str]) -> dict:
+def _row(difference: Difference, colors: dict[str, str]) -> Json:
     tone = {'better': 'good', 'worse': 'bad', NO_DIFFERENCE: 'sub'}.get(difference.verdict, '')
     return {'name': difference.name, 'color': colors.get(difference.name),
             'a': percent(difference.a), 'b': percent(difference.b), 'points': points(difference),

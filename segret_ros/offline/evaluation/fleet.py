@@ -5,19 +5,20 @@
 
 from collections.abc import Callable
 import socket
+from typing import Any
 
 from segret_ros.errors import remedy
 from segret_ros.inference import telemetry
 from segret_ros.offline.evaluation.evaluate import Evaluator
 from segret_ros.offline.evaluation.frames import Job
-from segret_ros.offline.evaluation.output import EvaluationError
+from segret_ros.offline.evaluation.output import EvaluationError, Json
 from segret_ros.offline.evaluation.run import Run
 
 GPU_DEVICES = ('cuda', 'tensorrt', 'torch')
 REACH_TIMEOUT_S = 5
 
 
-def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> dict:
+def evaluate_on_ray(run: Run, address: str, done: Callable[[Job], None]) -> Json:
     """
     Evaluate the bags of a run on a Ray cluster; what is wrong with one is kept in its `errors`.
 
@@ -56,7 +57,7 @@ def _check_reachable(address: str) -> None:
                               'ray start --head prints it') from error
 
 
-def _workers(ray, run: Run) -> list:
+def _workers(ray: Any, run: Run) -> list[Any]:
     """Start a worker on each core, or GPU, of the cluster, but no more than there are bags."""
     device = run.options.device
     on_gpu = device.split(':')[0] in GPU_DEVICES and device != 'torch:cpu'
@@ -69,10 +70,10 @@ def _workers(ray, run: Run) -> list:
     return [actor.remote(run.options, streams=1) for _ in range(count)]
 
 
-def _share(ray, run: Run, workers: list, done: Callable[[Job], None]) -> None:
+def _share(ray: Any, run: Run, workers: list[Any], done: Callable[[Job], None]) -> None:
     """Give each worker another bag whenever it has finished one."""
     waiting, idle = run.open_jobs(), list(workers)
-    running: dict = {}  # job and worker by the future of the result
+    running: dict[Any, tuple[Job, Any]] = {}  # job and worker by the future of the result
     while waiting or running:
         while waiting and idle:
             job, worker = waiting.pop(0), idle.pop()

@@ -4,7 +4,7 @@
 """The frames of a recorded drive: which are wanted, and how they are read and decoded."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,9 +170,9 @@ def every_nth(messages: Iterable[Recorded], topics: Iterable[str],
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item],
-             threads: int) -> Iterator[Result]:
+             threads: int) -> Generator[Result, None, None]:
     """Yield a function's results for some items in order, while threads work on the next ones."""
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:

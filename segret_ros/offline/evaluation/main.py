@@ -15,12 +15,11 @@ from segret_ros.files.share import default_model
 from segret_ros.inference import DEVICES
 from segret_ros.offline.evaluation.comparison import below_limit, broken_limits, compare
 from segret_ros.offline.evaluation.comparison_page import write_comparison
-from segret_ros.offline.evaluation.evaluate import Options
 from segret_ros.offline.evaluation.fleet import evaluate_on_ray
-from segret_ros.offline.evaluation.frames import Frame, Span
+from segret_ros.offline.evaluation.frames import Frame, Job, Options, Span
 from segret_ros.offline.evaluation.notes import failures_of, notes
-from segret_ros.offline.evaluation.output import EvaluationError, NODE_LOG
-from segret_ros.offline.evaluation.run import check_selectable, evaluate_here, Job, publish, Run
+from segret_ros.offline.evaluation.output import EvaluationError, Json, NODE_LOG
+from segret_ros.offline.evaluation.run import check_selectable, evaluate_here, publish, Run
 from segret_ros.text_table import text_table
 from tqdm import tqdm
 
@@ -105,7 +104,7 @@ class Progress:
     def __enter__(self) -> 'Progress':
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -168,7 +167,7 @@ def tell(sentences: Iterable[str]) -> int:
     return count
 
 
-def as_driven(run: Run) -> dict:
+def as_driven(run: Run) -> Json:
     """Play the bag of a run to the real node; return the content of realtime.json."""
     try:
         from segret_ros.offline.evaluation.realtime import replay_realtime
@@ -178,7 +177,7 @@ def as_driven(run: Run) -> dict:
         return replay_realtime(run.jobs[0], run.output / NODE_LOG, bar.update)
 
 
-def text_of(metrics: dict, realtime: dict | None) -> str:
+def text_of(metrics: Json, realtime: Json | None) -> str:
     """Return the summary for the terminal."""
     found = metrics['all']
     rows = {'frames': f'{found["frames"]:,}',

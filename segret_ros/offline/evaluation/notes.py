@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from segret_ros.offline.evaluation.output import Json
 from segret_ros.offline.evaluation.tally import reasons, REJECTED, UNSCORED
 from segret_ros.offline.label_names import HOW_TO_TELL
 
@@ -13,7 +14,7 @@ MOST_CLASSES = 12
 ODD = {'zero': 'zero', 'repeated': 'repeated', 'restarts': 'starting again'}
 
 
-def notes(metrics: dict) -> list[str]:
+def notes(metrics: Json) -> list[str]:
     """Return what limits or explains the numbers of `metrics.json`, the most serious first."""
     return [*_faults(metrics, REJECTED, 'was', 'were', 'not labelled'),
             *_faults(metrics, UNSCORED, 'has a true label that', 'have true labels that',
@@ -23,7 +24,7 @@ def notes(metrics: dict) -> list[str]:
               for remark in bag.get('remarks', ()))]
 
 
-def failures_of(metrics: dict) -> list[str]:
+def failures_of(metrics: Json) -> list[str]:
     """Return a sentence for each bag without labels, and one where no frame is scored."""
     found = [sentence for bag in metrics['bags'] if 'error' not in bag
              for sentence in _unlabelled(bag)]
@@ -33,7 +34,7 @@ def failures_of(metrics: dict) -> list[str]:
     return found
 
 
-def _faults(metrics: dict, kind: str, one: str, several: str, what: str) -> Iterator[str]:
+def _faults(metrics: Json, kind: str, one: str, several: str, what: str) -> Iterator[str]:
     faults = [fault for bag in metrics['bags'] for fault in bag['faults']
               if fault['kind'] == kind]
     total = sum(fault['count'] for fault in faults)
@@ -49,7 +50,7 @@ def listed(counts: Mapping[str, int]) -> str:
     return ', '.join(told + ['...'] * (len(counts) > MOST))
 
 
-def _matching(metrics: dict) -> Iterator[str]:
+def _matching(metrics: Json) -> Iterator[str]:
     scores = metrics['all']['scores']
     if not scores or not scores['matched_by_recording_time']:
         return
@@ -59,7 +60,7 @@ def _matching(metrics: dict) -> Iterator[str]:
            f'{_odd_stamps(metrics["bags"])}.')
 
 
-def _odd_stamps(bags: list[dict]) -> str:
+def _odd_stamps(bags: list[Json]) -> str:
     """Describe how many stamps of images and labels are odd."""
     total = {(what, kind): 0 for what in ('images', 'labels') for kind in ODD}
     for bag in bags:
@@ -71,7 +72,7 @@ def _odd_stamps(bags: list[dict]) -> str:
                      for (what, kind), count in total.items() if count)
 
 
-def _classes(metrics: dict) -> Iterator[str]:
+def _classes(metrics: Json) -> Iterator[str]:
     assumed = [bag['name'] for bag in metrics['bags'] if bag.get('classes_named') is False]
     scores = metrics['all']['scores']
     if not assumed or not scores or not scores['matched']:
@@ -88,7 +89,7 @@ def assumed_classes(names: Sequence[str]) -> str:
             f'{HOW_TO_TELL}.')
 
 
-def _unlabelled(bag: dict) -> Iterator[str]:
+def _unlabelled(bag: Json) -> Iterator[str]:
     rejected = reasons(bag['faults'], REJECTED)
     if not bag['frames']:
         yield f'{bag["name"]}: no frame in the requested span'
@@ -97,7 +98,7 @@ def _unlabelled(bag: dict) -> Iterator[str]:
                f'{listed(rejected)}')
 
 
-def _why_unscored(scores: dict) -> str:
+def _why_unscored(scores: Json) -> str:
     found = dict(scores['unscored'])
     if scores['unmatched']:
         found[f'no true label within {scores["tolerance_ms"]:g} ms'] = scores['unmatched']

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from segret_ros.files.output_folder import Layout, WORK
@@ -34,6 +35,7 @@ LINES = 4096  # held as text at once
 LONGEST_PAUSE_S = 60.0  # between two frames; more is a stop, or a clock that was set
 
 Columns = dict[str, np.ndarray]
+Json = dict[str, Any]
 
 
 class EvaluationError(ValueError):
@@ -59,7 +61,7 @@ def columns_of(rows: Sequence[Mapping[str, object]], classes: Sequence[str]) -> 
             for name in column_names(classes)}
 
 
-def _column(name: str, values: list) -> np.ndarray:
+def _column(name: str, values: Sequence[Any]) -> np.ndarray:
     if name in TEXTS:
         return np.array(values, str)
     if name in STAMPS:
@@ -79,11 +81,11 @@ def csv_lines(columns: Columns | Sequence[str]) -> str:
     return lines.getvalue()
 
 
-def _texts(name: str, values: list) -> Iterable[object]:
+def _texts(name: str, values: Sequence[Any]) -> Iterable[object]:
     return values if name in TEXTS + STAMPS else _number_texts(name, values)
 
 
-def _number_texts(name: str, values: list) -> Iterator[str]:
+def _number_texts(name: str, values: Iterable[Any]) -> Iterator[str]:
     style = '.0f' if name.startswith(WHOLE) else '.6g'
     return ('' if value == '' or value != value else f'{value:{style}}' for value in values)
 
@@ -128,7 +130,8 @@ def read_columns(path: str | Path, wanted: Sequence[str] | None = None) -> Colum
                            len(header)), wanted)
 
 
-def _parts(path: str | Path, reader, places: Mapping[str, int], width: int) -> Iterator[Columns]:
+def _parts(path: str | Path, reader: Any, places: Mapping[str, int],
+           width: int) -> Iterator[Columns]:
     """Yield the columns of `LINES` lines at a time, by their places in a line."""
     while lines := list(islice(reader, LINES)):
         for number, line in enumerate(lines, reader.line_num - len(lines) + 1):

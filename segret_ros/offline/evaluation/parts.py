@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded
-from segret_ros.offline.evaluation.output import Columns, columns_of
+from segret_ros.offline.evaluation.output import Columns, columns_of, Json
 from segret_ros.offline.evaluation.tally import Faults, Tally
 
 VERSION = 3  # of the files of a part; those of version 1 held pickled code
@@ -55,7 +55,7 @@ class Part:
         self._writer.__enter__()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._writer.__exit__(*exception)
 
     def save(self, memory: Mapping[str, Arrays]) -> None:
@@ -98,13 +98,13 @@ class Parts:
         folders = self.folders()
         return _load(folders[-1] / MEMORY) if folders else {}
 
-    def finish(self, noted: dict) -> None:
+    def finish(self, noted: Json) -> None:
         """Mark the bag as evaluated to its end, with notes that `finished` then returns."""
         partial = self.folder / f'.{DONE}'
         partial.write_text(json.dumps(noted))
         partial.rename(self.folder / DONE)
 
-    def finished(self) -> dict | None:
+    def finished(self) -> Json | None:
         """Return the notes of `finish`; None if the bag was not evaluated to its end."""
         path = self.folder / DONE
         return json.loads(path.read_text()) if path.is_file() else None

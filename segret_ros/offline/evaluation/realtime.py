@@ -21,6 +21,7 @@ from segret_ros.labels.metrics import ConfusionMatrix, number
 from segret_ros.offline.bags import BagWriter, open_bag, Recorded, stamp_ns
 from segret_ros.offline.bags.cameras import CameraTopic
 from segret_ros.offline.evaluation.frames import every_nth, Job
+from segret_ros.offline.evaluation.output import Json
 from segret_ros.offline.evaluation.truth import Truth
 from segret_ros.offline.node_process import (
     isolate,
@@ -51,7 +52,7 @@ class LabelScore:
         self.offline.add(at_stamp, label)
 
 
-def replay_realtime(job: Job, log: Path, progress: Callable[[], object]) -> dict:
+def replay_realtime(job: Job, log: Path, progress: Callable[[], object]) -> Json:
     """
     Play a bag to the node in real time and measure what it answers.
 
@@ -79,7 +80,7 @@ def replay_realtime(job: Job, log: Path, progress: Callable[[], object]) -> dict
             'cameras': {topic: summary([logs[topic]], scores[topic]) for topic in logs}}
 
 
-def summary(logs: list[CameraLog], score: LabelScore) -> dict:
+def summary(logs: list[CameraLog], score: LabelScore) -> Json:
     """
     Summarize one or several cameras.
 

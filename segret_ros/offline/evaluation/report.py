@@ -10,7 +10,7 @@ import numpy as np
 from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.offline.charts import confusion_chart
 from segret_ros.offline.evaluation.notes import notes
-from segret_ros.offline.evaluation.output import time_text, timeline
+from segret_ros.offline.evaluation.output import Json, time_text, timeline
 from segret_ros.offline.evaluation.report_plots import (
     calibration_plot,
     confidence_plot,
@@ -33,20 +33,20 @@ MOST_LINES = 30  # of a table of bags or damage
 ABSENT = '–'
 
 
-def columns_needed(metrics: dict) -> list[str]:
+def columns_needed(metrics: Json) -> list[str]:
     """Return the columns of `frames.csv` that `write_report` takes."""
     return [*FRAME_COLUMNS, *(f'{stage}_ms' for stage in STAGES),
             *(f'area_{name}' for name in largest_classes(metrics['all']))]
 
 
-def largest_classes(summary: dict) -> list[str]:
+def largest_classes(summary: Json) -> list[str]:
     """Return the classes with the largest areas, the largest first."""
     areas = {name: area for name, area in summary['class_areas'].items() if area}
     return sorted(areas, key=areas.__getitem__, reverse=True)[:LARGEST_AREAS]
 
 
-def write_report(path: Path, metrics: dict, columns: dict[str, np.ndarray], run: dict,
-                 realtime: dict | None, pictures: Mapping[str, Sequence[Thumb]]) -> None:
+def write_report(path: Path, metrics: Json, columns: dict[str, np.ndarray], run: Json,
+                 realtime: Json | None, pictures: Mapping[str, Sequence[Thumb]]) -> None:
     """
     Write the page, whole or not at all.
 
@@ -82,12 +82,12 @@ def count_text(count: int, noun: str) -> str:
     return f'{count:,} {noun}' if count == 1 else f'{count:,} {noun}s'
 
 
-def bag_text(bags: list[dict]) -> str:
+def bag_text(bags: list[Json]) -> str:
     """Return the name of the bag, or how many there are."""
     return bags[0]['name'] if len(bags) == 1 else count_text(len(bags), 'bag')
 
 
-def sentences(metrics: dict, duration: str) -> list[str]:
+def sentences(metrics: Json, duration: str) -> list[str]:
     """Summarize the evaluation in sentences."""
     summary = metrics['all']
     return [f'{metrics["model"]["name"]} labelled {count_text(summary["frames"], "frame")} of '
@@ -96,7 +96,7 @@ def sentences(metrics: dict, duration: str) -> list[str]:
             *_damage(metrics['bags'])]
 
 
-def _quality(summary: dict) -> list[str]:
+def _quality(summary: Json) -> list[str]:
     scores = summary['scores']
     if not scores or not scores['matched']:
         start = 'No frame has a true label to score against' if scores else \
@@ -114,7 +114,7 @@ def _quality(summary: dict) -> list[str]:
     return [text]
 
 
-def _stability(summary: dict) -> list[str]:
+def _stability(summary: Json) -> list[str]:
     stability = summary['stability']
     if not stability or stability['pixel_consistency'] is None:
         return []
@@ -124,7 +124,7 @@ def _stability(summary: dict) -> list[str]:
                                     if changes else 'there is no sudden change.')]
 
 
-def _problems(summary: dict) -> str:
+def _problems(summary: Json) -> str:
     kinds = {kind: count for kind, count in summary['problems'].items() if count}
     if not kinds:
         return 'No frame has a problem.'
@@ -134,7 +134,7 @@ def _problems(summary: dict) -> str:
             f'{"has" if total == 1 else "have"} a problem: {each}.')
 
 
-def _damage(bags: list[dict]) -> list[str]:
+def _damage(bags: list[Json]) -> list[str]:
     damaged = [bag for bag in bags if bag['damage']]
     if not damaged:
         return []
@@ -143,7 +143,7 @@ def _damage(bags: list[dict]) -> list[str]:
             f'at {count_text(count, "place")} in all; what is readable is evaluated.']
 
 
-def tiles(metrics: dict, duration: str) -> list[dict[str, str]]:
+def tiles(metrics: Json, duration: str) -> list[dict[str, str]]:
     """Return the large numbers: `name`, `value`, `note`, and `mood`, a CSS class."""
     summary, scores = metrics['all'], metrics['all']['scores'] or {}
     stability = summary['stability'] or {}
@@ -168,7 +168,7 @@ def _tile(name: str, value: str, note: str, mood: str = '') -> dict[str, str]:
     return {'name': name, 'value': value, 'note': note, 'mood': mood}
 
 
-def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
+def camera_rows(cameras: dict[str, Json]) -> list[list[str]]:
     """Return for each camera: name, frames, mean IoU, stability, flicker, confidence, problems."""
     return [[name, f'{item["frames"]:,}', share((item['scores'] or {}).get('mean_iou')),
              share((item['stability'] or {}).get('pixel_consistency')),
@@ -177,12 +177,12 @@ def camera_rows(cameras: dict[str, dict]) -> list[list[str]]:
             for name, item in cameras.items()]
 
 
-def bag_rows(bags: list[dict], name: str) -> list[dict]:
+def bag_rows(bags: list[Json], name: str) -> list[Json]:
     """Return the items of all bags under a name, `damage` or `faults`, each with its `bag`."""
     return [{'bag': bag['name'], **item} for bag in bags for item in bag[name]]
 
 
-def drive_charts(metrics: dict, columns: dict[str, np.ndarray],
+def drive_charts(metrics: Json, columns: dict[str, np.ndarray],
                  colors: dict[str, str]) -> dict[str, str]:
     """Draw the plots of each camera that has frames, as SVG."""
     times, names = timeline(columns), largest_classes(metrics['all'])
@@ -195,7 +195,7 @@ def drive_charts(metrics: dict, columns: dict[str, np.ndarray],
     return charts
 
 
-def sure_text(summary: dict) -> str:
+def sure_text(summary: Json) -> str:
     """Describe how many of the pixels are certain, and how many are not."""
     bars = np.array(summary['confidence_histogram'], np.float64)
     if not bars.sum():
@@ -206,7 +206,7 @@ def sure_text(summary: dict) -> str:
             f'{share(bars[:len(bars) // 2].sum())} with one below 50 %.')
 
 
-def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
+def class_rows(summary: Json, colors: dict[str, str]) -> list[Json]:
     """List each class: name, colour, area, consistency, and the scores or None without labels."""
     scored = {item['name']: item for item in (summary['scores'] or {}).get('classes', [])}
     consistency = (summary['stability'] or {}).get('classes', {})
@@ -215,7 +215,7 @@ def class_rows(summary: dict, colors: dict[str, str]) -> list[dict]:
              'boundary_f_score': None, **scored.get(name, {})} for name, color in colors.items()]
 
 
-def score_content(summary: dict, names: list[str]) -> dict | None:
+def score_content(summary: Json, names: list[str]) -> Json | None:
     """Return the content that needs true labels; None without any."""
     scores = summary['scores']
     if not scores or not scores['matched']:
@@ -230,7 +230,7 @@ def score_content(summary: dict, names: list[str]) -> dict | None:
             'shown': len(shown), 'classes': len(names), 'mix_ups': mix_ups(counts, names)}
 
 
-def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
+def mix_ups(counts: np.ndarray, names: list[str]) -> list[Json]:
     """
     Return the most frequent mistakes.
 
@@ -246,7 +246,7 @@ def mix_ups(counts: np.ndarray, names: list[str]) -> list[dict]:
             for row, column in zip(*np.unravel_index(order, wrong.shape)) if wrong[row, column]]
 
 
-def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
+def stage_rows(columns: dict[str, np.ndarray]) -> list[Json]:
     """Return the time of each stage of a frame: median and p99 in ms."""
     times = {}
     for stage in STAGES:
@@ -259,7 +259,7 @@ def stage_rows(columns: dict[str, np.ndarray]) -> list[dict]:
             for stage, (median, p99) in times.items()]
 
 
-def realtime_content(realtime: dict) -> dict:
+def realtime_content(realtime: Json) -> Json:
     """Return the tiles and scores of a real-time replay, and a row for each of several cameras."""
     cameras = realtime['cameras'] if len(realtime['cameras']) > 1 else {}
     scores = {'offline: truth of the same image': realtime['offline_miou'],
@@ -269,7 +269,7 @@ def realtime_content(realtime: dict) -> dict:
             'scores': [(name, value) for name, value in scores.items() if value is not None]}
 
 
-def _realtime_tiles(realtime: dict) -> list[dict[str, str]]:
+def _realtime_tiles(realtime: Json) -> list[dict[str, str]]:
     latency, age, dropped = (realtime[name] for name in ('latency_ms', 'age_ms', 'dropped'))
     found = [_tile('Latency', _ms(latency['median']), f'image to label, median; p99 '
                    f'{_ms(latency["p99"])}, longest {_ms(latency["max"])}'),
@@ -285,7 +285,7 @@ def _realtime_tiles(realtime: dict) -> list[dict[str, str]]:
     return found
 
 
-def _realtime_row(name: str, item: dict) -> list[str]:
+def _realtime_row(name: str, item: Json) -> list[str]:
     latency = item['latency_ms']
     return [name, f'{item["frames"]:,}', f'{item["dropped"]:,}', _ms(latency['median']),
             _ms(latency['p99']), _ms(item['age_ms']['median']), share(item['streaming_miou']),
@@ -296,7 +296,7 @@ def _ms(value: float | None) -> str:
     return ABSENT if value is None else f'{value:.0f} ms'
 
 
-def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> list[dict]:
+def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> list[Json]:
     """Return the groups that have pictures: `title`, `note`, `film` and `frames`."""
     texts = {FILMSTRIP: ('The drive in pictures', 'Evenly spaced over the drive, in order.'),
              WORST: ('Worst frames', 'Lowest mean IoU of the frame first.')
@@ -306,7 +306,7 @@ def picture_groups(pictures: Mapping[str, Sequence[Thumb]], scored: bool) -> lis
              'frames': embedded(thumbs)} for name, thumbs in pictures.items() if thumbs]
 
 
-def facts(metrics: dict, run: dict) -> dict[str, str]:
+def facts(metrics: Json, run: Json) -> dict[str, str]:
     """Return what is needed to repeat the evaluation, by name."""
     model = {name: value for name, value in metrics['model'].items()
              if name not in ('classes', 'colors')}

@@ -21,7 +21,7 @@ from segret_ros.offline.charts import (
     share_axis,
     tip,
 )
-from segret_ros.offline.evaluation.output import time_text, Timeline
+from segret_ros.offline.evaluation.output import Json, time_text, Timeline
 
 LARGEST_AREAS = 12  # classes with an area of their own; the others share one
 OTHER, UNKNOWN = 'other classes', 'unknown'
@@ -193,7 +193,7 @@ def clock(seconds: float, step: float) -> str:
 
 
 @as_svg
-def confidence_plot(summary: dict) -> Figure:
+def confidence_plot(summary: Json) -> Figure:
     """Draw the histogram of the confidence."""
     bars = np.array(summary['confidence_histogram'], np.float64)
     bars /= max(bars.sum(), 1)
@@ -211,7 +211,7 @@ def confidence_plot(summary: dict) -> Figure:
 
 
 @as_svg
-def calibration_plot(bins: Sequence[dict]) -> Figure:
+def calibration_plot(bins: Sequence[Json]) -> Figure:
     """Draw the accuracy of the labels by their confidence, against true labels."""
     total = max(sum(item['pixels'] for item in bins), 1)
     figure = new_figure(SQUARE, SQUARE)

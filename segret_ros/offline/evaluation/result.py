@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -40,7 +41,7 @@ class ResultTopics:
             f'{base}/{name}' for name in ('label', 'color/compressed', 'status'))
         self._palette = labels.color_table().tobytes()
 
-    def messages(self, header, time_ns: int, label: np.ndarray | None, problem: str,
+    def messages(self, header: Any, time_ns: int, label: np.ndarray | None, problem: str,
                  values: dict[str, object]) -> Iterable[Recorded]:
         """
         Yield what is recorded of a frame: label, colours and status, with the frame's header.
@@ -53,7 +54,7 @@ class ResultTopics:
             yield serialize(self.color, time_ns, self._color_message(header, label))
         yield serialize(self.status, time_ns, self._status(header, label, problem, values))
 
-    def _color_message(self, header, label: np.ndarray):
+    def _color_message(self, header: Any, label: np.ndarray) -> Any:
         picture = Image.fromarray(label, 'P')  # ids with a palette: a third of the RGB file
         picture.putpalette(self._palette)
         file = BytesIO()
@@ -62,7 +63,8 @@ class ResultTopics:
                     format='bgr8; png compressed bgr8',
                     data=np.frombuffer(file.getvalue(), np.uint8))
 
-    def _status(self, header, label: np.ndarray | None, problem: str, values: dict[str, object]):
+    def _status(self, header: Any, label: np.ndarray | None, problem: str,
+                values: dict[str, object]) -> Any:
         level = ERROR if label is None else WARN if problem else OK
         pairs = [_new('diagnostic_msgs/msg/KeyValue', key=key, value=_text(value))
                  for key, value in values.items()]
@@ -72,21 +74,21 @@ class ResultTopics:
         return _new('diagnostic_msgs/msg/DiagnosticArray', header=header, status=[status])
 
 
-def label_message(header, label: np.ndarray):
+def label_message(header: Any, label: np.ndarray) -> Any:
     """Return a label as a sensor_msgs/Image of mono8 without row padding."""
     height, width = label.shape
     return _new('sensor_msgs/msg/Image', header=header, height=height, width=width,
                 encoding='mono8', is_bigendian=0, step=width, data=label.reshape(-1))
 
 
-def new_header(stamp_ns: int, frame_id: str):
+def new_header(stamp_ns: int, frame_id: str) -> Any:
     """Return a std_msgs/Header."""
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     stamp = _new('builtin_interfaces/msg/Time', sec=seconds, nanosec=nanoseconds)
     return _new('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
 
 
-def _new(type_name: str, **fields):
+def _new(type_name: str, **fields: Any) -> Any:
     return TYPESTORE.types[type_name](**fields)
 
 

@@ -32,6 +32,7 @@ from segret_ros.offline.evaluation.output import (
     FRAMES,
     JOBS,
     join,
+    Json,
     LAYOUT,
     METRICS,
     PLACE,
@@ -97,7 +98,7 @@ class Run:
                                   'another model, other options or another version of segret_ros; '
                                   'give the same ones, or leave out --resume to start over')
 
-    def _identity(self) -> dict:
+    def _identity(self) -> Json:
         options = asdict(self.options)
         options['model'] = hashlib.sha256(self.options.model.read_bytes()).hexdigest()
         return {'parts': VERSION, 'options': options,
@@ -115,7 +116,7 @@ class Run:
         """Return the bags that nothing is known to be wrong with."""
         return [job for job in self.jobs if job.name not in self.errors]
 
-    def parts(self) -> Iterator[tuple[Parts, dict]]:
+    def parts(self) -> Iterator[tuple[Parts, Json]]:
         """Yield the finished bags, with what was noted at their end."""
         for job in self.jobs:
             parts = Parts(job.folder, job.classes)
@@ -123,7 +124,7 @@ class Run:
             if noted is not None:
                 yield parts, noted
 
-    def metrics(self, engine: dict) -> dict:
+    def metrics(self, engine: Json) -> Json:
         """Return the content of metrics.json, which depends on the bags and the options alone."""
         self.seconds = time.monotonic() - self._begun
         names, span = self.info.labels.names, self.options.span
@@ -151,7 +152,7 @@ class Run:
                                              topic)
                         for topic, tally in sorted(cameras.items())}}
 
-    def _bag(self, job: Job) -> dict:
+    def _bag(self, job: Job) -> Json:
         if job.name in self.errors:
             return {'name': job.name, 'frames': 0, 'damage': [], 'label_topics': {}, 'faults': [],
                     'error': self.errors[job.name]}
@@ -189,7 +190,7 @@ class Run:
         (folder / RESULT).replace(path)
         shutil.rmtree(folder)
 
-    def labelled(self, columns: Columns, rows: Iterable[int], topics: Mapping[str, dict],
+    def labelled(self, columns: Columns, rows: Iterable[int], topics: Mapping[str, Json],
                  scored: bool) -> Iterator[Labelled]:
         """
         Yield some frames with their labels, bag by bag, once result.mcap is made.
@@ -234,7 +235,7 @@ def bag_names(bags: Iterable[Path]) -> list[str]:
 
 
 def evaluate_here(run: Run,
-                  progress: Callable[[Job, Frame], None] = lambda job, frame: None) -> dict:
+                  progress: Callable[[Job, Frame], None] = lambda job, frame: None) -> Json:
     """
     Evaluate the bags of a run one after the other; what is wrong with one is kept in its `errors`.
 
@@ -249,7 +250,7 @@ def evaluate_here(run: Run,
     return evaluator.engine_info()
 
 
-def publish(run: Run, metrics: dict, realtime: dict | None = None, count: int = 0) -> None:
+def publish(run: Run, metrics: Json, realtime: Json | None = None, count: int = 0) -> None:
     """
     Write an evaluation's files into its output folder and take its work away.
 
@@ -285,12 +286,12 @@ def check_selectable(output: Path) -> None:
                               'corrected already')
 
 
-def _write_json(path: Path, content: dict) -> None:
+def _write_json(path: Path, content: Json) -> None:
     """Write a JSON file."""
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
 
 
-def _how(run: Run, metrics: dict) -> dict:
+def _how(run: Run, metrics: Json) -> Json:
     """Return the content of run.json: how the evaluation was run, and on what."""
     frames = metrics['all']['frames']
     return {'command': shlex.join(['segret_evaluate', *sys.argv[1:]]),

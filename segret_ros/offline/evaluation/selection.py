@@ -185,8 +185,7 @@ def _write_data_set(folder: Path, labels: LabelSet) -> None:
 
 def _in_own_colors(labels: LabelSet) -> LabelSet:
     """Return the classes with a colour of their own each, none of them black."""
-    made_up = (tuple(round(255 * part) for part in colorsys.hsv_to_rgb(
-        number * HUE_STEP % 1, 0.7, 0.9)) for number in count_from())
+    made_up = map(_color, count_from())
     seen = {VOID_COLOR}
     colors = []
     for color in labels.colors:
@@ -195,6 +194,11 @@ def _in_own_colors(labels: LabelSet) -> LabelSet:
         seen.add(color)
         colors.append(color)
     return LabelSet(labels.names, tuple(colors))
+
+
+def _color(number: int) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hsv_to_rgb(number * HUE_STEP % 1, 0.7, 0.9)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _safe(name: str) -> str:

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import statistics
+from typing import Any
 
 import cv2
 import numpy as np
 from segret_ros.labels.label_set import UNKNOWN
 from segret_ros.labels.metrics import ConfusionMatrix, number
+from segret_ros.offline.evaluation.output import Json
 
 # Measured on the sample drive, by how well true labels are warped and cuts recognized.
 SHORT_SIDE = 180  # pixels of the small frames that are compared; 240 takes twice the time
@@ -32,6 +34,7 @@ LEAST_STEPS = 8  # of these before a change is reported
 CHANGE_DEVIATIONS = 5  # standard deviations below the usual share of kept pixels
 LEAST_CHANGE = 0.03  # below the usual share; a smaller drop is no sudden change
 DEVIATION_PER_MAD = 1.4826  # of normally distributed numbers, over their median deviation
+NO_ARRAY: Any = None  # for arguments that are optional, against the stubs of OpenCV
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Step:
     inside the last frame that looks the same, and both labels are a class: what comes from or goes
     to unknown (255, or any id beyond the classes) is neither kept nor changed.
 
-    :param confusion: of the last label, carried into the new frame, with the new one.
+    :param confusion: of the last label, warped into the new frame, with the new one.
     :param followed: pixels that are compared here and, where they come from, in the step before.
     :param flickers: of those, the ones that changed their class and change it back.
     :param is_cut: the image itself jumped and labels can't be compared; all counts are 0.
@@ -81,7 +84,7 @@ class StabilityTally:
         self.counts += (not step.is_cut, step.is_cut, step.is_change, step.followed, step.flickers)
         self.confusion.counts += step.confusion.counts
 
-    def as_json(self, names: Sequence[str]) -> dict | None:
+    def as_json(self, names: Sequence[str]) -> Json | None:
         """
         Return the tally as JSON values, null for what is undefined; None without any step.
 
@@ -135,10 +138,11 @@ class Stability:
         unlike = _unlike(last.grey, new.grey, places)
         if min(returns, np.mean(unlike == 0)) < CUT_SHARE:
             return Step(ConfusionMatrix(self._num_classes), is_cut=True)
-        new.earlier = cv2.max(_carry(last.label, places), unlike)  # the largest id is unknown
+        # Unknown, outside the image and where it looks different, is the largest id.
+        new.earlier = cv2.max(_warped(last.label, places, borderValue=UNKNOWN), unlike)
         first = None
         if last.earlier is not None:
-            first = cv2.max(_carry(last.earlier, places), unlike)
+            first = cv2.max(_warped(last.earlier, places, borderValue=UNKNOWN), unlike)
         return self._step(first, new.earlier, new.label)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -173,20 +177,19 @@ class Stability:
         some = np.s_[::FLOW_STEP, ::FLOW_STEP]
         miss = back[some].copy()
         back += self._grid
-        miss += cv2.remap(forth, back[some], None, cv2.INTER_NEAREST,
-                          borderMode=cv2.BORDER_CONSTANT, borderValue=(np.inf, np.inf))
+        miss += _warped(forth, back[some], borderValue=(np.inf, np.inf))
         return back, float(np.mean(cv2.magnitude(miss[..., 0], miss[..., 1]) <= RETURN_TOLERANCE))
 
     def _step(self, first: np.ndarray | None, second: np.ndarray, third: np.ndarray) -> Step:
-        """Count the last step of three frames by their labels, which are carried to one place."""
+        """Count the last step of three frames by their labels, all warped into the last frame."""
         confusion = ConfusionMatrix(self._num_classes)
         confusion.add(second, third)
         confusion = confusion.of_known()
         followed = flickers = 0
         if first is not None:
             over_all = cv2.max(cv2.max(first, second), third) != UNKNOWN
-            followed = np.count_nonzero(over_all)
-            flickers = np.count_nonzero(over_all & (second != third) & (first == third))
+            followed = int(np.count_nonzero(over_all))
+            flickers = int(np.count_nonzero(over_all & (second != third) & (first == third)))
         kept = number(confusion.pixel_accuracy())
         return Step(confusion, followed, flickers,
                     is_change=kept is not None and self._is_change(kept))
@@ -203,7 +206,7 @@ class _Frame:
     """
     What is kept of a frame.
 
-    :param earlier: (h, w) uint8, the label of the frame before, carried here; unknown where it
+    :param earlier: (h, w) uint8, the label of the frame before, warped here; unknown where it
         can't be. None without such a frame.
     """
 
@@ -229,23 +232,22 @@ def _small_grey(image_rgb: np.ndarray) -> np.ndarray:
 
 def _flow(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Find how far each pixel moved to the other frame: (h, w, 2) float32, x and y."""
-    # Made anew, in 0.05 ms: OpenCV's never forgets a setting that it has made for a tiny frame.
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    return flow.calc(grey, other, None)
+    # A new one each time, in 0.05 ms: it never forgets a setting that it makes for a tiny frame.
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    return flow.calc(grey, other, NO_ARRAY)
 
 
-def _carry(label: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the (h, w) uint8 labels of the nearest pixels to some places; unknown outside."""
-    return cv2.remap(label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
-                     borderValue=UNKNOWN)
+def _warped(values: np.ndarray, places: np.ndarray, **border: Any) -> np.ndarray:
+    """Return the values of the pixels nearest to some places, (h, w, 2) float32, x and y."""
+    return cv2.remap(values, places, NO_ARRAY, cv2.INTER_NEAREST, **border)
 
 
 def _unlike(last: np.ndarray, new: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return 255 for pixels of the new grey frame that look different from before, else 0."""
-    carried = cv2.remap(last, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    gain = cv2.sumElems(new)[0] / max(cv2.sumElems(carried)[0], 1)
+    warped = _warped(last, places, borderMode=cv2.BORDER_REPLICATE)
+    gain = cv2.sumElems(new)[0] / max(cv2.sumElems(warped)[0], 1)
     gain = min(max(gain, 1 / LARGEST_GAIN), LARGEST_GAIN)
-    difference = cv2.absdiff(cv2.convertScaleAbs(carried, alpha=gain), new)
+    difference = cv2.absdiff(cv2.convertScaleAbs(warped, alpha=gain), new)
     return cv2.threshold(difference, BRIGHTNESS_TOLERANCE, UNKNOWN, cv2.THRESH_BINARY)[1]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from segret_ros.labels.metrics import Scores
 from segret_ros.offline.evaluation.matching import TOLERANCE_NS
+from segret_ros.offline.evaluation.output import Json
 from segret_ros.offline.evaluation.stability import StabilityTally, Step
 
 CONFIDENCE_BARS = 20  # of the histogram, from 0 to 1
@@ -71,8 +72,8 @@ class Tally:
                 'calibration hits': scores.calibration.hits,
                 'calibration sums': scores.calibration.sums}
 
-    def as_json(self, names: Sequence[str], labels: int | None, faults: Iterable[dict],
-                camera: str | None = None) -> dict:
+    def as_json(self, names: Sequence[str], labels: int | None, faults: Iterable[Json],
+                camera: str | None = None) -> Json:
         """
         Return the summary for metrics.json.
 
@@ -119,7 +120,7 @@ class Faults:
     """Why frames of one bag have no labels or no score, in the order in which it was met."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, str], dict] = {}
+        self._found: dict[tuple[str, str, str], Json] = {}
 
     def add(self, camera: str, kind: str, reason: str, first: str, count: int = 1) -> None:
         """
@@ -133,7 +134,7 @@ class Faults:
         new = {'camera': camera, 'kind': kind, 'reason': reason, 'count': 0, 'first': first}
         self._found.setdefault((camera, kind, reason), new)['count'] += count
 
-    def as_json(self) -> list[dict]:
+    def as_json(self) -> list[Json]:
         """Return them as JSON values, each what `add` takes."""
         return list(self._found.values())
 
@@ -144,7 +145,7 @@ def short(reason: str) -> str:
     return ''.join(char if char.isprintable() else '\ufffd' for char in text)[:LONGEST]
 
 
-def reasons(faults: Iterable[dict], kind: str, camera: str | None = None) -> dict[str, int]:
+def reasons(faults: Iterable[Json], kind: str, camera: str | None = None) -> dict[str, int]:
     """Return the frames of a kind by reason, the most first; of one camera or of all."""
     found: Counter[str] = Counter()
     for fault in faults:
