@@ -197,13 +197,11 @@ def _check_ends(path: Path, wanted: list[str]) -> None:
             raise EvaluationError(f'{path}: its last line is cut; evaluate again')
     with open(path, newline='', encoding='utf-8') as file:
         header = next(csv.reader(file))
-    for what, names in (('lacks', [name for name in wanted if name not in header]),
-                        ('has an unknown', [name for name in header if name not in wanted]),
-                        ('repeats', [name for name in wanted if header.count(name) > 1])):
-        if names:
-            more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            raise EvaluationError(f'{path}: {what} column {names[0]!r}{more}, by the classes of '
-                                  f'{METRICS}; evaluate again with this version')
+    odd = [name for name in dict.fromkeys([*wanted, *header])
+           if header.count(name) != wanted.count(name)]
+    if odd:
+        raise EvaluationError(f'{path}: column {odd[0]!r} is missing, unknown or repeated, by the '
+                              f'classes of {METRICS}; evaluate again with this version')
 
 
 def _check_counts(path: Path, hits: np.ndarray, unions: np.ndarray, accuracy: np.ndarray) -> None:

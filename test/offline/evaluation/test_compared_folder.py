@@ -96,10 +96,10 @@ def test_metrics_of_another_kind_are_refused(folder: Path, change: Callable[[dic
 
 
 @pytest.mark.parametrize(('old', 'new', 'message'), [
-    ('hit_car', 'hit_cat', "lacks column 'hit_car'"),
-    ('flicker', 'stability', "lacks column 'flicker'"),
-    ('union_car\n', 'union_car,boundary\n', "has an unknown column 'boundary'"),
-    ('union_car\n', 'union_car,bag\n', "repeats column 'bag'"),
+    ('hit_car', 'hit_cat', "column 'hit_car' is missing"),
+    ('flicker', 'stability', "column 'stability' is missing, unknown or repeated"),
+    ('union_car\n', 'union_car,boundary\n', "column 'boundary' is missing, unknown"),
+    ('union_car\n', 'union_car,bag\n', "column 'bag' is missing, unknown or repeated"),
     ('50,50,50,50\n', '50,50,50,50,50\n', 'line 2 has 27 values for 26 columns: it is cut'),
     ('drive', '"drive', 'line . has .* it is cut or damaged'),
     ('drive', '\udcff', 'is cut or damaged'),
