@@ -105,9 +105,9 @@ class Evaluation:
     @property
     def title(self) -> str:
         """Return the model and what it ran on."""
-        told = [str(self.model[key]) for key in ('variant', 'engine', 'device')
-                if self.model.get(key)]
-        return f'{self.model.get("name", "a model")} ({", ".join(told)})'
+        parts = [str(self.model[key]) for key in ('variant', 'engine', 'device')
+                 if self.model.get(key)]
+        return f'{self.model.get("name", "a model")} ({", ".join(parts)})'
 
     def label_topic(self, bag: str, camera: str) -> str | None:
         """Return the topic of a camera's labels in `result.mcap`; None where it has none."""
@@ -135,11 +135,11 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     except (KeyError, TypeError, ValueError):
         usable = False
     if not usable:
-        raise EvaluationError(f'{folder / METRICS}: tells no classes, colours, options or number '
+        raise EvaluationError(f'{folder / METRICS}: lacks the classes, colours, options or number '
                               'of frames as segret_evaluate writes them: evaluate again')
     frames = _read_frames(folder / FRAMES, classes)
     if len(frames) != count:
-        raise EvaluationError(f'{folder / FRAMES}: has {len(frames)} frames, {METRICS} tells of '
+        raise EvaluationError(f'{folder / FRAMES}: has {len(frames)} frames, {METRICS} counts '
                               f'{count}: one of the two is cut or of another run; evaluate again')
     return Evaluation(folder, metrics, classes, colors, frames)
 

@@ -255,5 +255,5 @@ def changed_frames(a: Frames, b: Frames, classes: Sequence[str],
 
 def _difference(name: str, a: float, b: float, drawn: np.ndarray, blocks: int,
                 good: int) -> Difference:
-    told = None if np.isnan(b - a) else interval(drawn, blocks)
-    return Difference(name, float(a), float(b), told, good)
+    limits = None if np.isnan(b - a) else interval(drawn, blocks)
+    return Difference(name, float(a), float(b), limits, good)

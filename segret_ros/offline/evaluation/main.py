@@ -144,7 +144,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         with Progress(run) as progress:
             engine = evaluate_here(run, progress) if arguments.ray is None else \
                 evaluate_on_ray(run, arguments.ray, progress.finish)
-    tell(error if name in error else f'{name}: {error}' for name, error in run.errors.items())
+    print_errors(error if name in error else f'{name}: {error}'
+                 for name, error in run.errors.items())
     if len(run.errors) == len(run.jobs):
         return FAILED
     metrics = run.metrics(engine)
@@ -152,14 +153,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     publish(run, metrics, realtime, arguments.select)
     print(text_of(metrics, realtime))
     print(f'\n{run.output}/report.html shows it')
-    failed = tell(failures_of(metrics)) or run.errors
+    failed = print_errors(failures_of(metrics)) or run.errors
     limit = arguments.fail_under
-    if limit is not None and tell(below_limit(metrics, limit)):
+    if limit is not None and print_errors(below_limit(metrics, limit)):
         return REFUSED
     return FAILED if failed else 0
 
 
-def tell(sentences: Iterable[str]) -> int:
+def print_errors(sentences: Iterable[str]) -> int:
     """Write sentences to stderr, one per line; return how many there are."""
     count = 0
     for count, sentence in enumerate(sentences, 1):
@@ -229,7 +230,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
         write_comparison(comparison, arguments.output)
         print(f'\n{arguments.output} shows it')
     broken = broken_limits(comparison, arguments.fail_under, arguments.no_worse_than)
-    return REFUSED if tell(broken) else 0
+    return REFUSED if print_errors(broken) else 0
 
 
 def main() -> int:
@@ -243,10 +244,10 @@ def main() -> int:
     try:
         return compare_folders(arguments) if arguments.compare else evaluate(arguments)
     except (ValueError, OSError, RuntimeError) as error:
-        tell([str(error)])
+        print_errors([str(error)])
         return FAILED
     except KeyboardInterrupt:
-        tell(['interrupted; run the same command with --resume to continue'])
+        print_errors(['interrupted; run the same command with --resume to continue'])
         return INTERRUPTED
 
 

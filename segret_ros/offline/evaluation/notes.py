@@ -46,8 +46,8 @@ def _faults(metrics: Json, kind: str, one: str, several: str, what: str) -> Iter
 
 def listed(counts: Mapping[str, int]) -> str:
     """List the most frequent reasons with their counts."""
-    told = [f'{reason} ({count:,})' for reason, count in list(counts.items())[:MOST]]
-    return ', '.join(told + ['...'] * (len(counts) > MOST))
+    texts = [f'{reason} ({count:,})' for reason, count in list(counts.items())[:MOST]]
+    return ', '.join(texts + ['...'] * (len(counts) > MOST))
 
 
 def _matching(metrics: Json) -> Iterator[str]:
@@ -82,11 +82,11 @@ def _classes(metrics: Json) -> Iterator[str]:
 
 def assumed_classes(names: Sequence[str]) -> str:
     """Return that the classes of a model are taken for those of the true labels."""
-    told = [f'{index} {name}' for index, name in enumerate(names)]
-    if len(told) > MOST_CLASSES:
-        told = [*told[:MOST_CLASSES - 1], '...', told[-1]]
-    return (f'The true labels name no classes; those of the model are assumed: {", ".join(told)}. '
-            f'{HOW_TO_TELL}.')
+    texts = [f'{index} {name}' for index, name in enumerate(names)]
+    if len(texts) > MOST_CLASSES:
+        texts = [*texts[:MOST_CLASSES - 1], '...', texts[-1]]
+    return ('The true labels name no classes; those of the model are assumed: '
+            f'{", ".join(texts)}. {HOW_TO_TELL}.')
 
 
 def _unlabelled(bag: Json) -> Iterator[str]:

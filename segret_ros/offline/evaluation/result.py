@@ -47,7 +47,7 @@ class ResultTopics:
         Yield what is recorded of a frame: label, colours and status, with the frame's header.
 
         :param header: of the frame, of rosbags' std_msgs/Header.
-        :param label: (H, W) uint8, or None where there is none: then the status tells why.
+        :param label: (H, W) uint8, or None where there is none; `problem` then says why.
         """
         if label is not None:
             yield serialize(self.label, time_ns, label_message(header, label))

@@ -34,7 +34,7 @@ class Found:
 
     :param label: (H, W) uint8 class ids and 255; None where there is none to score against.
     :param how: it was matched; without a label `UNMATCHED`, or why the frame is not scored.
-    :param fault: of a label that is of no use, with its place, in a sentence.
+    :param fault: of an unusable label, with its place, in a sentence.
     """
 
     label: np.ndarray | None

@@ -79,12 +79,12 @@ def test_unfinished_folders_are_refused(folder: Path, removed: str, message: str
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda metrics: metrics.update(format=1), f'is of format 1, this version reads {FORMAT}'),
     (lambda metrics: metrics.pop('format'), 'is of format None'),
-    (lambda metrics: metrics.pop('options'), 'tells no classes, colours, options or number'),
-    (lambda metrics: metrics['model'].pop('classes'), 'tells no classes'),
-    (lambda metrics: metrics['model'].update(classes=['road', 'road']), 'tells no classes'),
-    (lambda metrics: metrics['model'].update(colors=[[1, 2, 3]]), 'tells no classes'),
-    (lambda metrics: metrics.update(all=None), 'tells no classes'),
-    (lambda metrics: metrics['all'].update(frames=7), 'has 3 frames, metrics.json tells of 7'),
+    (lambda metrics: metrics.pop('options'), 'lacks the classes, colours, options or number'),
+    (lambda metrics: metrics['model'].pop('classes'), 'lacks the classes'),
+    (lambda metrics: metrics['model'].update(classes=['road', 'road']), 'lacks the classes'),
+    (lambda metrics: metrics['model'].update(colors=[[1, 2, 3]]), 'lacks the classes'),
+    (lambda metrics: metrics.update(all=None), 'lacks the classes'),
+    (lambda metrics: metrics['all'].update(frames=7), 'has 3 frames, metrics.json counts 7'),
 ])
 def test_metrics_of_another_kind_are_refused(folder: Path, change: Callable[[dict], object],
                                              message: str) -> None:
