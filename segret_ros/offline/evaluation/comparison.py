@@ -142,7 +142,7 @@ def compare(folder_a: str | Path, folder_b: str | Path) -> Comparison:
 
 
 def broken_limits(comparison: Comparison, fail_under: float | None = None,
-         no_worse_than: float | None = None) -> list[str]:
+                  no_worse_than: float | None = None) -> list[str]:
     """
     Return a sentence for each limit that B breaks, by the values rather than their intervals.
 

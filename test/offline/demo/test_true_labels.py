@@ -69,8 +69,8 @@ def test_each_frame_has_its_own_labels(tmp_path: Path, info: ModelInfo, stamped:
         sound, _ = open_true_labels(DRIVE, [camera], info, DRIVE)
         for frame, recorded in zip(frames, bag.messages([IMAGE])):
             stamp = recorded.message().header.stamp
-            true = sound[IMAGE].find(IMAGE, stamp.sec * 10 ** 9 + stamp.nanosec,
-                                     recorded.time_ns, (360, 480)).label
+            true = sound[IMAGE].cameras[IMAGE].find(stamp.sec * 10 ** 9 + stamp.nanosec,
+                                                    recorded.time_ns, (360, 480)).label
             np.testing.assert_array_equal(frame.true_label, true)
 
 

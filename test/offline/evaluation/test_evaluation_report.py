@@ -27,6 +27,7 @@ from segret_ros.offline.evaluation.thumbnails import frames_to_show, thumbnail
 
 CAMERA = '/front/image_raw'
 
+
 def drive(folder: Path, names: tuple[str, ...], frames: list[dict], scored: bool = False,
           damage: list | None = None, faults: list | None = None) -> tuple[dict, dict]:
     """Return metrics and columns of a drive of 8 x 8 frames, all of the first class."""

@@ -31,7 +31,7 @@ def matches(frames: Moments, labels: Moments) -> list[tuple[int, str]]:
     (TIMES, ZERO + START), (ZERO + START, TIMES), (ZERO + 7, ZERO)],
     ids=['zero', 'zero images', 'zero labels', 'equal', 'equal labels', 'equal images', 'stuck'])
 def test_meaningless_stamps_give_way_to_the_recording_time(frames: np.ndarray,
-                                                                   labels: np.ndarray) -> None:
+                                                           labels: np.ndarray) -> None:
     found = matches(moments(frames), moments(labels))
     assert [place for place, _ in found] == [0, 1, 2, 3, 4]
     assert BY_TIME in {how for _, how in found}

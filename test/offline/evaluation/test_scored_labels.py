@@ -104,7 +104,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict:
                                    lambda number: 10 ** 9 * max(number, 2)],
                          ids=['zero', 'equal', 'stuck at first'])
 def test_meaningless_stamps_score_as_sound_ones(stamp: Callable[[int], int], sound: dict,
-                                                     tmp_path: Path) -> None:
+                                                tmp_path: Path) -> None:
     scores, told = scores_of(tmp_path, sparse(stamp))
     assert scores['matched_by_recording_time'] >= 3
     assert {**scores, 'matched_by_recording_time': 0} == sound
@@ -139,7 +139,7 @@ def relabelled(change: Callable[[np.ndarray], np.ndarray],
     (relabelled(lambda label: label + np.uint8(11)), "ids beyond the model's classes"),
 ], ids=['empty', 'cut', 'lossy', 'small', 'beyond'])
 def test_an_unusable_label_costs_its_own_frame_only(label: Callable[[int, bytes], bytes],
-                                                 reason: str, tmp_path: Path) -> None:
+                                                    reason: str, tmp_path: Path) -> None:
     scores, told = scores_of(tmp_path, sparse(seconds, label))
     (kind, count), = scores['unscored'].items()
     assert reason in kind and count == 1
