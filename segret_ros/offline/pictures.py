@@ -97,7 +97,7 @@ def film_panel(image_rgb: np.ndarray, label: np.ndarray, labels: LabelSet) -> di
     :param image_rgb: (H, W, 3) uint8.
     :param label: (H, W) uint8.
     """
-    image, small = shrunk(image_rgb, FILM_PANEL), shrunk(label, FILM_PANEL)
+    image, small = _small(image_rgb, FILM_PANEL), _small(label, FILM_PANEL)
     return {'overlay': _jpeg(overlay(image, small, labels.color_table(), OVERLAY_ALPHA))}
 
 
@@ -109,11 +109,11 @@ def panels(image_rgb: np.ndarray, label: np.ndarray, true_label: np.ndarray | No
     :param image_rgb: (H, W, 3) uint8.
     :param label, true_label: (H, W) uint8.
     """
-    image, small = shrunk(image_rgb, PANEL), shrunk(label, PANEL)
+    image, small = _small(image_rgb, PANEL), _small(label, PANEL)
     table = labels.color_table()
     found = {'camera': _jpeg(image), 'labels': encode(colorize(small, table), '.png')}
     if true_label is not None:
-        true = shrunk(true_label, PANEL)
+        true = _small(true_label, PANEL)
         found['true labels'] = encode(colorize(true, table), '.png')
         found['wrong in red'] = _jpeg(_errors(image, small, true, len(labels)))
     return found
@@ -129,7 +129,7 @@ def _errors(image: np.ndarray, label: np.ndarray, true_label: np.ndarray,
     return grey
 
 
-def shrunk(image: np.ndarray, longest: int) -> np.ndarray:
+def _small(image: np.ndarray, longest: int) -> np.ndarray:
     """Shrink an image or label to a longest side; ids are never interpolated."""
     height, width = image.shape[:2]
     scale = min(1.0, longest / max(height, width))

@@ -109,11 +109,6 @@ class Evaluation:
                  if self.model.get(key)]
         return f'{self.model.get("name", "a model")} ({", ".join(parts)})'
 
-    def label_topic(self, bag: str, camera: str) -> str | None:
-        """Return the topic of a camera's labels in `result.mcap`; None where it has none."""
-        return next((one.get('label_topics', {}).get(camera)
-                     for one in self.metrics.get('bags', []) if one['name'] == bag), None)
-
 
 def read_evaluation(folder: str | Path) -> Evaluation:
     """

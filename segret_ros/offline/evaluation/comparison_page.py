@@ -3,14 +3,10 @@
 
 """A comparison as one HTML page, nothing outside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 import math
 from pathlib import Path
 
-import numpy as np
-from segret_ros.labels.label_set import LabelSet
-from segret_ros.labels.visualization import colorize
-from segret_ros.offline.bags import Bag, BagError, open_bag
 from segret_ros.offline.charts import (
     as_svg,
     BLUE,
@@ -22,7 +18,6 @@ from segret_ros.offline.charts import (
     new_figure,
     ORANGE,
 )
-from segret_ros.offline.evaluation.compared_folder import Evaluation
 from segret_ros.offline.evaluation.comparison import (
     bounds,
     change,
@@ -31,11 +26,9 @@ from segret_ros.offline.evaluation.comparison import (
     percent,
     points,
 )
-from segret_ros.offline.evaluation.differences import ChangedFrame, Difference, NO_DIFFERENCE
-from segret_ros.offline.evaluation.output import EvaluationError, Json, RESULT
-from segret_ros.offline.evaluation.result import find_recorded, recorded_label
-from segret_ros.offline.page import data_url, hex_color, write_page
-from segret_ros.offline.pictures import encode, shrunk
+from segret_ros.offline.evaluation.differences import Difference, NO_DIFFERENCE
+from segret_ros.offline.evaluation.output import Json
+from segret_ros.offline.page import hex_color, write_page
 
 WIDTH, MARGIN, ROW = 480, 64, 22  # pixels of a chart, above its rows, and of a row
 LONGEST_NAME = 18  # characters of a class's name in a chart
@@ -45,15 +38,8 @@ GAP = 8
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
-    """
-    Write the page, with pictures of the frames that changed most where there are any.
-
-    :raises EvaluationError: for a `result.mcap` that can't be read.
-    """
+    """Write the page, whole or not at all."""
     colors = dict(zip(comparison.a.classes, map(hex_color, comparison.a.colors)))
-    frames = [{'title': f'{frame.bag}, {frame.camera}, {frame.stamp} s', 'change': change(frame),
-               'url': data_url(picture) if picture else None}
-              for frame, picture in zip(comparison.changed, pictures(comparison))]
     charts = {'Area': comparison.areas}
     if comparison.scores:
         charts = {'IoU': (comparison.scores[0], *comparison.ious), **charts}
@@ -67,7 +53,8 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
                        for title, differences in charts.items()],
                tables={title: [_row(one, colors) for one in differences]
                        for title, differences in tables.items() if differences},
-               frames=frames)
+               frames={f'{frame.bag}, {frame.camera}, {frame.stamp} s': change(frame)
+                       for frame in comparison.changed})
 
 
 @as_svg
@@ -109,40 +96,3 @@ def _row(difference: Difference, colors: dict[str, str]) -> Json:
     return {'name': difference.name, 'color': colors.get(difference.name),
             'a': percent(difference.a), 'b': percent(difference.b), 'points': points(difference),
             'bounds': bounds(difference), 'verdict': difference.verdict, 'tone': tone}
-
-
-def pictures(comparison: Comparison) -> list[bytes | None]:
-    """
-    Draw each changed frame as a PNG file: labels of A and of B side by side.
-
-    :return: None for frames without, and for all where one folder has no `result.mcap`.
-    :raises EvaluationError: for a `result.mcap` that can't be read.
-    """
-    sides = (comparison.a, comparison.b)
-    if not all((side.folder / RESULT).exists() for side in sides):
-        return [None] * len(comparison.changed)
-    table = LabelSet(comparison.a.classes, comparison.a.colors).color_table()
-    labels = [_labels(side, comparison.changed) for side in sides]
-    return [None if of_a is None or of_b is None else _picture(of_a, of_b, table)
-            for of_a, of_b in zip(*labels)]
-
-
-def _labels(side: Evaluation, frames: Iterable[ChangedFrame]) -> list[np.ndarray | None]:
-    try:
-        with open_bag(side.folder / RESULT) as bag:
-            return [_label(bag, side.label_topic(frame.bag, frame.camera), frame)
-                    for frame in frames]
-    except BagError as error:
-        raise EvaluationError(str(error)) from error
-
-
-def _label(bag: Bag, topic: str | None, frame: ChangedFrame) -> np.ndarray | None:
-    """Read a frame's label, (H, W) uint8; None where there is none."""
-    recorded = topic and find_recorded(bag, topic, frame.stamp_ns, frame.time_ns)
-    return recorded_label(recorded) if recorded else None
-
-
-def _picture(label_a: np.ndarray, label_b: np.ndarray, color_table: np.ndarray) -> bytes:
-    one, other = (colorize(shrunk(label, WIDEST), color_table)
-                  for label in (label_a, label_b))
-    return encode(np.hstack([one, np.full((len(one), GAP, 3), 255, np.uint8), other]), '.png')

@@ -80,7 +80,6 @@ class ChangedFrame:
     bag: str
     camera: str
     stamp_ns: int
-    time_ns: int
     miou_a: float
     miou_b: float
     moved: float
@@ -247,9 +246,9 @@ def changed_frames(a: Frames, b: Frames, classes: Sequence[str],
         most = int(np.abs(grown[place, :-1]).argmax())
         bag, camera = a.series[a.series_index[place]]
         found.append(ChangedFrame(
-            bag, camera, int(a.stamp_ns[place]), int(a.time_ns[place]), float(a.miou[place]),
-            float(b.miou[place]), float(moved[place]), classes[most],
-            float(a.areas[place, most]), float(b.areas[place, most])))
+            bag, camera, int(a.stamp_ns[place]), float(a.miou[place]), float(b.miou[place]),
+            float(moved[place]), classes[most], float(a.areas[place, most]),
+            float(b.areas[place, most])))
     return found
 
 

@@ -124,23 +124,18 @@ def read_labelled(bag: Path, result: Path, label_topics: dict[str, str], truth: 
         for row in sorted(rows, key=lambda row: columns['time_ns'][row]):
             camera = columns['camera'][row]
             stamp_ns, time_ns = (int(columns[name][row]) for name in STAMPS)
-            recorded = find_recorded(frames, camera, stamp_ns, time_ns)
-            labelled = find_recorded(results, label_topics[camera], stamp_ns, time_ns)
+            recorded = _find(frames, camera, stamp_ns, time_ns)
+            labelled = _find(results, label_topics[camera], stamp_ns, time_ns)
             image = decode(recorded).image_rgb if recorded else None
             if image is None or labelled is None:
                 continue  # of two messages of one moment and stamp the other one was meant
-            label = recorded_label(labelled)
+            message = labelled.message()
+            label = message.data.reshape(message.height, message.width)
             found = truth.cameras[camera].find(stamp_ns, time_ns, label.shape) if truth else None
             yield Labelled(row, image, label, found.label if found else None)
 
 
-def find_recorded(bag: Bag, topic: str, stamp_ns: int, time_ns: int) -> Recorded | None:
+def _find(bag: Bag, topic: str, stamp_ns: int, time_ns: int) -> Recorded | None:
     """Return the message of a topic that has a stamp and was recorded at a time."""
     return next((recorded for recorded in bag.messages([topic], time_ns, time_ns + 1)
                  if serialized_stamp_ns(recorded.data) == stamp_ns), None)
-
-
-def recorded_label(recorded: Recorded) -> np.ndarray:
-    """Return a label of `label_message`, (H, W) uint8."""
-    message = recorded.message()
-    return message.data.reshape(message.height, message.width)

@@ -12,8 +12,7 @@ import numpy as np
 from segret_ros.offline.evaluation.comparison import compare, Comparison
 from segret_ros.offline.evaluation.output import column_names, columns_of, csv_lines, FORMAT, TIMES
 
-DELAY_NS = 7  # from a frame's stamp to its recording
-CAMERA, LABEL_TOPIC = '/camera/image_raw/compressed', '/camera/segmentation/label'
+CAMERA = '/camera/image_raw/compressed'
 CLASSES = ('road', 'car')
 SECOND = 1_000_000_000
 HALF = (0.5, 0.5)
@@ -38,7 +37,7 @@ class Frame:
 
     def line(self, classes: Sequence[str]) -> dict:
         """Return the fields of the frame's line by column."""
-        line = {**LINES, 'stamp_ns': self.stamp_ns, 'time_ns': self.stamp_ns + DELAY_NS}
+        line = {**LINES, 'stamp_ns': self.stamp_ns, 'time_ns': self.stamp_ns + 7}
         line |= {f'area_{name}': area for name, area in zip(classes, self.areas)}
         if self.hits is not None:
             ious = [hit / union for hit, union in zip(self.hits, self.unions) if union]
@@ -69,7 +68,7 @@ def write_folder(folder: Path, classes: Sequence[str], frames: Sequence[Frame],
                   'device': 'cpu', 'engine': 'ONNX Runtime'},
         'options': {'every': 1, 'start': None, 'stop': None, 'min_confidence': 0.0},
         'bags': [{'name': 'drive', 'frames': len(frames), 'damage': [],
-                  'label_topics': {CAMERA: LABEL_TOPIC}}],
+                  'label_topics': {CAMERA: '/camera/segmentation/label'}}],
         'all': {'frames': len(frames), 'problems': {},
                 'stability': {'pairs': len(frames) - 1, 'consistency': 0.9}, 'scores': scores}}
     for name, change in changes.items():

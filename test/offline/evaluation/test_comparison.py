@@ -8,10 +8,12 @@ import json
 from pathlib import Path
 import re
 
+from html_page import Page
 import numpy as np
 from output_folders import CLASSES, compared, drive, Frame, HALF, SECOND, write_folder
 import pytest
-from segret_ros.offline.evaluation.comparison import below_limit, broken_limits
+from segret_ros.offline.evaluation.comparison import below_limit, broken_limits, compare
+from segret_ros.offline.evaluation.comparison_page import write_comparison
 from segret_ros.offline.evaluation.output import EvaluationError
 
 
@@ -189,3 +191,17 @@ def test_the_limit_of_one_evaluation(tmp_path: Path) -> None:
     metrics['all']['scores'] = None
     with pytest.raises(EvaluationError, match='no mean IoU, and a limit needs true labels'):
         below_limit(metrics, 66)
+
+
+def test_the_page_needs_nothing_outside_and_escapes_names(tmp_path: Path) -> None:
+    classes = ('<b>road</b>', 'car"&amp;')
+    frames = [[replace(frame, values={'bag': '<script>alert(1)</script>'})
+               for frame in drive(hits)] for hits in ([(50, 50)] * 6, [(50, 45)] * 6)]
+    folders = [write_folder(tmp_path / name, classes, one)
+               for name, one in zip(('a<i>', 'b'), frames)]
+    write_comparison(compare(*folders), tmp_path / 'page.html')
+    page = Page(tmp_path / 'page.html')
+    assert not {'b', 'i', 'link', 'img'} & set(page.tags) and page.tags.count('svg') == 2
+    assert page.text.count('<script>alert(1)</script>, /camera') == 6
+    assert '<b>road</b>' in page.text and 'car"&amp;' in page.text and 'a<i>' in page.text
+    assert 'B is worse than A: mean IoU -' in page.text
