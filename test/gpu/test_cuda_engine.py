@@ -3,10 +3,12 @@
 
 """ONNX Runtime on an NVIDIA GPU: the captured graph, its labels and its log."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 import logging
 from pathlib import Path
+from statistics import median
+import time
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from segret_ros.files.share import default_model
 from segret_ros.inference import Model, Segmenter
 from segret_ros.inference.engines import cuda as cuda_engine
+from segret_ros.inference.engines.bound import BoundEngine
 from segret_ros.inference.engines.devices import CUDA, find, lacks
 from segret_ros.inference.engines.engine import build_engine, Engine, open_engine
 from segret_ros.inference.serving.parity import compare, frames_of
@@ -50,6 +53,16 @@ def images(model: Model) -> list[np.ndarray]:
     return [cv2.resize(frame, size[::-1]) for frame, size in zip(frames, SIZES)]
 
 
+def median_ms(work: Callable[[], object]) -> float:
+    """Return the time that some work takes."""
+    times = []
+    for _ in range(50):
+        start = time.perf_counter()
+        work()
+        times.append(1e3 * (time.perf_counter() - start))
+    return median(times)
+
+
 def agrees(engine: Engine, model: Model) -> bool:
     """Return whether an engine passes the parity check."""
     return not compare(engine, frames_of(model), len(model.info.labels), 'float32').problem()
@@ -63,12 +76,16 @@ def test_the_network_is_captured_without_noise(
     assert 'plugin EP' not in printed.out + printed.err
 
 
-def test_a_replay_computes_what_launched_kernels_compute(model: Model, engine: Engine) -> None:
+def test_a_replay_computes_what_launched_kernels_compute(model: Model, engine: Engine, measured
+                                                         ) -> None:
     network = cuda_engine.open_on_gpu(model.path, cuda_engine.gpu_options(),
                                       cuda_engine.cuda_providers(0), model.content)
+    launched = BoundEngine(network, cuda_engine.heads_on_gpu(0), ('cuda', 0))
     for frame in frames_of(model):
-        launched, = network.run(['logits'], {'image': frame.image_rgb[None]})
-        np.testing.assert_allclose(engine.run(frame.image_rgb), launched[0], atol=0.01)
+        np.testing.assert_allclose(engine.run(frame.image_rgb), launched.run(frame.image_rgb),
+                                   atol=0.01)
+    measured('cuda: network, launched', median_ms(lambda: launched.run(frame.image_rgb)), 'ms')
+    measured('cuda: network, replayed', median_ms(lambda: engine.run(frame.image_rgb)), 'ms')
 
 
 def test_labels_and_confidence_are_those_of_the_cpu(model: Model, engine: Engine) -> None:
