@@ -9,7 +9,6 @@ import json
 import os
 from pathlib import Path
 import shutil
-import socket
 
 import pytest
 from segret_ros import offline
@@ -75,38 +74,16 @@ def test_only_what_the_command_left_is_replaced(tmp_path: Path,
         f'paint: replaced the 3 files of an earlier run in {tmp_path}/out\n')
 
 
-def users_file(folder: Path) -> None:
-    (folder / 'photo.png').write_text('mine')
-
-
-def users_file_of_such_a_name(folder: Path) -> None:
-    (folder / 'page.html').write_text('mine')
-
-
-def dangling_link(folder: Path) -> None:
-    (folder / 'link').symlink_to('nothing')
-
-
-def special_file(folder: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as unix:
-        here = os.getcwd()
-        os.chdir(folder)  # the name of a socket is short
-        unix.bind('socket')
-        os.chdir(here)
-
-
-def damaged_list(folder: Path) -> None:
-    (folder / LIST).write_text('{"command"')
-    (folder / 'page.html').write_text('mine')
-
-
-def others_output(folder: Path) -> None:
-    (folder / LIST).write_text(json.dumps({'command': 'draw', 'files': ['page.html']}))
-    (folder / 'page.html').write_text('mine')
-
-
-@pytest.mark.parametrize('fill', [users_file, users_file_of_such_a_name, dangling_link,
-                                  special_file, damaged_list, others_output])
+@pytest.mark.parametrize('fill', [
+    lambda folder: (folder / 'photo.png').write_text('mine'),
+    lambda folder: (folder / 'page.html').write_text('mine'),
+    lambda folder: (folder / 'link').symlink_to('nothing'),
+    lambda folder: os.mkfifo(folder / 'pipe'),
+    *(lambda folder, listed=listed: [(folder / LIST).write_text(listed),
+                                     (folder / 'page.html').write_text('mine')]
+      for listed in ('{"command"', json.dumps({'command': 'draw', 'files': ['page.html']})))],
+    ids=['a file', 'one of such a name', 'a link to nothing', 'a special file', 'a cut list',
+         'the output of another command'])
 def test_a_folder_of_the_users_is_refused(tmp_path: Path, fill: Callable) -> None:
     folder = tmp_path / 'photos'
     folder.mkdir()

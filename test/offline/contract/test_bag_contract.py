@@ -32,7 +32,7 @@ from label_bags import (
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
-from segret_ros.offline.contract.observation import Finding, observe_bag
+from segret_ros.offline.contract.observation import Finding, observe_bag, seconds
 from segret_ros.offline.contract.rules import check, compare_stamps
 
 SMALL = np.zeros((HEIGHT, WIDTH - 2), np.uint8)
@@ -70,10 +70,6 @@ def offer(drive: Drive, topic: str, reliability: str, durability: str = 'VOLATIL
 def name_classes(drive: Drive, *classes: tuple[int, str]) -> None:
     drive.messages[LABEL_INFO] = [LabelInfo(
         header(FIRST_NS), [VisionClass(*item) for item in classes], 0.0)]
-
-
-def seconds(stamp_ns: int) -> str:
-    return f'{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}'
 
 
 @pytest.mark.parametrize('consumer', ['nav2', 'mono8'])
@@ -195,6 +191,7 @@ def test_camera_info_stands_in_for_the_image(tmp_path: Path) -> None:
 
 def test_stamps_before_and_after_the_others_are_left_out() -> None:
     others = [1000, 2000, 3000]
+    assert seconds(FIRST_NS) == '1700000000.999999937'
     assert compare_stamps([0, 1000, 2000, 3000, 4000], others) == (3, [], [])
     assert compare_stamps([1499, 2501], others) == (0, [(1499, 1000), (2501, 3000)], [])
     assert compare_stamps([1500], others) == (0, [], [1500])
