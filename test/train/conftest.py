@@ -1,14 +1,26 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A CamVid of a few small frames."""
+"""A CamVid of a few small frames, a small network, and commands."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+import sys
 
 import cv2
 import numpy as np
 import pytest
+from segret_ros.network.variants import VARIANTS
 from segret_train.datasets import DataSet, open_data_set
+from small_nano import SMALL
+
+
+@pytest.fixture(scope='module')
+def small_nano() -> Iterator[None]:
+    """Make each nano of a module a small one; not where `network`, a whole nano, is used too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(VARIANTS, 'nano', SMALL)
+        yield
 
 
 @pytest.fixture
@@ -32,3 +44,13 @@ def camvid_tree(tmp_path: Path) -> Path:
 def camvid(camvid_tree: Path) -> DataSet:
     """Return the data set of that folder."""
     return open_data_set('camvid', camvid_tree)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch,
+         capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a `main` on arguments: its exit code and what it printed."""
+    def run(main: Callable[[], int], *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, 'argv', ['segret', *map(str, arguments)])
+        return main(), *capsys.readouterr()
+    return run

@@ -3,9 +3,11 @@
 
 """A known temperature is recovered; the calibration error is counted by hand."""
 
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
-import subprocess
 import sys
 
 import cv2
@@ -15,11 +17,13 @@ import pytest
 from segret_ros.inference import Model
 from segret_ros.labels.label_set import load_label_set
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD
+from segret_train import export
 from segret_train.calibration import (
     calibrate,
     calibration_error,
     CalibrationError,
     fit_temperature,
+    main,
     report,
 )
 from segret_train.datasets import open_data_set
@@ -90,7 +94,7 @@ def test_certain_and_right_is_no_error() -> None:
 
 
 @pytest.fixture(scope='module')
-def network() -> SegRet:
+def network(small_nano: None) -> SegRet:
     """Return a network of CamVid's classes, with random weights and well-spread logits."""
     torch.manual_seed(0)
     network = SegRet('nano', len(CAMVID)).eval()
@@ -130,12 +134,14 @@ def exported(network: SegRet, data: Path,
     folder = tmp_path_factory.mktemp('model')
     save_checkpoint(network, folder / 'camvid.safetensors', list(CAMVID.names),
                     list(map(list, CAMVID.colors)), {})
-    ran = subprocess.run([
-        sys.executable, '-m', 'segret_train.export', folder / 'camvid.safetensors',
-        '--output', folder / 'camvid.onnx', '--input-size', *map(str, SIZE),
-        '--frames', data / 'images' / 'val', '--data', data], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    return folder / 'camvid.onnx', ran.stdout
+    arguments = ['segret_export', folder / 'camvid.safetensors', '--output',
+                 folder / 'camvid.onnx', '--input-size', *SIZE, '--frames',
+                 data / 'images' / 'val', '--data', data]
+    output = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
+        patch.setattr(sys, 'argv', list(map(str, arguments)))
+        assert export.main() == 0
+    return folder / 'camvid.onnx', output.getvalue()
 
 
 def test_export_finds_the_temperature_of_its_data(exported: tuple[Path, str]) -> None:
@@ -149,24 +155,16 @@ def test_export_finds_the_temperature_of_its_data(exported: tuple[Path, str]) ->
 
 
 def test_the_command_calibrates_a_model_file(exported: tuple[Path, str], data: Path,
-                                             tmp_path: Path) -> None:
+                                             tmp_path: Path, call: Callable) -> None:
     calibrated = Model.load(exported[0]).info
     plain = replace(calibrated, temperature=1.0, calibration_error=None, calibration_data='')
     assert 'not calibrated: --data CAMVID' in report(plain)
     path = tmp_path / 'camvid.onnx'
     save_model(onnx.load(exported[0]), plain, path)
-    command = [sys.executable, '-m', 'segret_train.calibration', path, '--data']
-    ran = subprocess.run([*command, data], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines() == [report(calibrated)]
+    code, output, _ = call(main, path, '--data', data)
+    assert (code, output.splitlines()) == (0, [report(calibrated)])
     assert path.read_bytes() == exported[0].read_bytes()
-    refused = subprocess.run([*command, tmp_path], capture_output=True, text=True)
-    assert refused.returncode == 1
-    assert 'no images/val/*.jpg' in refused.stderr and len(refused.stderr.splitlines()) == 1
-
-
-def test_to_calibrate_again_changes_nothing(exported: tuple[Path, str], data: Path,
-                                            tmp_path: Path) -> None:
-    path = tmp_path / 'camvid.onnx'
-    path.write_bytes(exported[0].read_bytes())
-    assert calibrate(path, open_data_set('camvid', data)) == Model.load(exported[0]).info
+    code, _, error = call(main, path, '--data', tmp_path)
+    assert code == 1 and 'no images/val/*.jpg' in error and len(error.splitlines()) == 1
+    assert calibrate(path, open_data_set('camvid', data)) == calibrated  # again
     assert path.read_bytes() == exported[0].read_bytes()

@@ -3,6 +3,7 @@
 
 """What segret_validate measures, prints and writes."""
 
+from collections.abc import Callable
 import json
 from pathlib import Path
 import subprocess
@@ -16,7 +17,7 @@ from segret_ros.labels.metrics import Scores
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
 from segret_train.protocol import predict, Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
-from segret_train.validate import open_model
+from segret_train.validate import main, open_model
 import yaml
 
 SURE = np.full((1, 6), 255, np.uint8)
@@ -121,15 +122,11 @@ def data(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> list[str]
     return ['--dataset', str(root / 'own.yaml'), '--data', str(root)]
 
 
-def validate(*arguments: str | Path) -> subprocess.CompletedProcess:
-    """Run the command."""
-    return subprocess.run([sys.executable, '-m', 'segret_train.validate', *arguments,
-                           '--device', 'cpu'], capture_output=True, text=True)
-
-
 def test_a_checkpoint_and_its_model_file_side_by_side(checkpoint: Path, network_file: Path,
                                                       data: list[str], tmp_path: Path) -> None:
-    ran = validate(checkpoint, network_file, *data, '--json', tmp_path / 'new' / 'scores.json')
+    ran = subprocess.run([sys.executable, '-m', 'segret_train.validate', checkpoint, network_file,
+                          *data, '--device', 'cpu', '--json', tmp_path / 'new' / 'scores.json'],
+                         capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert '2/2' in ran.stderr  # of the progress bar
     claim_file(tmp_path / 'new' / 'scores.json', [], SCORES_MARK)  # to be replaced by the next one
@@ -153,31 +150,31 @@ def test_a_checkpoint_and_its_model_file_side_by_side(checkpoint: Path, network_
     assert (ours['shown'], file['shown']) == ('whole', 'whole at 64 x 96')
 
 
-def test_options_of_a_checkpoint(checkpoint: Path, data: list[str]) -> None:
-    ran = validate(checkpoint, *data, '--crop', '32', '48', '--stride', '20', '30',
-                   '--short-side', '96', '--multi-scale')
-    assert ran.returncode == 0, ran.stderr
-    assert 'windows of 32 x 48 by 20 x 30, short side 96, multi-scale with mirror' in ran.stdout
-    assert rows_of(ran.stdout)['mean'][0] != '100.00%'
+def test_options_of_a_checkpoint(checkpoint: Path, data: list[str], call: Callable) -> None:
+    code, output, _ = call(main, checkpoint, *data, '--device', 'cpu', '--crop', 32, 48,
+                           '--stride', 20, 30, '--short-side', 96, '--multi-scale')
+    assert code == 0
+    assert 'windows of 32 x 48 by 20 x 30, short side 96, multi-scale with mirror' in output
+    assert rows_of(output)['mean'][0] != '100.00%'
 
 
-def test_a_model_file_has_one_input_size(network_file: Path, data: list[str]) -> None:
-    ran = validate(network_file, *data, '--multi-scale')
-    assert ran.returncode == 1
-    assert ran.stderr.count('\n') == 1
-    assert 'segret_nano_random.onnx: a model file has one input size' in ran.stderr
+def test_a_model_file_has_one_input_size(network_file: Path, data: list[str],
+                                         call: Callable) -> None:
+    code, _, error = call(main, network_file, *data, '--multi-scale')
+    assert (code, error.count('\n')) == (1, 1)
+    assert 'segret_nano_random.onnx: a model file has one input size' in error
 
 
-def test_other_classes_are_refused(checkpoint: Path, camvid_tree: Path) -> None:
-    ran = validate(checkpoint, '--data', camvid_tree)
-    assert ran.returncode == 1
-    assert ran.stderr.count('\n') == 1
-    assert 'best.safetensors: has 3 classes, CamVid has 11' in ran.stderr
+def test_other_classes_are_refused(checkpoint: Path, camvid_tree: Path, call: Callable) -> None:
+    code, _, error = call(main, checkpoint, '--data', camvid_tree, '--device', 'cpu')
+    assert (code, error.count('\n')) == (1, 1)
+    assert 'best.safetensors: has 3 classes, CamVid has 11' in error
 
 
-def test_other_names_are_a_warning(checkpoint: Path, data: list[str], tmp_path: Path) -> None:
+def test_other_names_are_a_warning(checkpoint: Path, data: list[str], tmp_path: Path,
+                                   call: Callable) -> None:
     path = tmp_path / 'own.yaml'
     path.write_text(Path(data[1]).read_text().replace('car', 'lorry'))
-    ran = validate(checkpoint, '--dataset', path, *data[2:])
-    assert ran.returncode == 0
-    assert "calls class 1 'car'" in ran.stderr and "'lorry'" in ran.stderr
+    code, _, error = call(main, checkpoint, '--dataset', path, *data[2:], '--device', 'cpu')
+    assert code == 0
+    assert "calls class 1 'car'" in error and "'lorry'" in error

@@ -1,11 +1,16 @@
 # Copyright 2026 The segret_ros developers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A recipe of four tiny steps."""
+"""A recipe of four steps of a small network."""
 
 import pytest
 from segret_train.recipe import Recipe
 from segret_train.training.process_group import ProcessGroup
+
+
+@pytest.fixture(scope='module', autouse=True)
+def small(small_nano: None) -> None:
+    """Train small networks."""
 
 
 @pytest.fixture

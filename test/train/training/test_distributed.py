@@ -24,7 +24,7 @@ def train(data: Path, output: Path, processes: int, batch_size: int) -> None:
     """Run 20 steps of 4 crops, each logged, without dropout and with frozen statistics."""
     launcher = [] if processes == 1 else ['-m', 'torch.distributed.run', '--standalone',
                                           '--nproc-per-node', str(processes)]
-    command = [sys.executable, *launcher, str(Path(__file__).with_name('each_step.py')),
+    command = [sys.executable, *launcher, str(ROOT / 'test/train/small_nano.py'), 'train',
                '--device', 'cpu', '--workers', '0', '--data', str(data), '--output', str(output),
                '--iterations', str(STEPS), '--batch_size', str(batch_size), '--crop', '[32,32]',
                '--warmup', '0', '--learning_rate', '1e-4', '--dropout', '0', '--drop_path', '0',
