@@ -5,6 +5,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from segret_ros.labels.metrics import ConfusionMatrix
@@ -15,7 +16,6 @@ from segret_ros.offline.pictures import encode, frame_panels, side_by_side
 from segret_train.datasets import Sample
 from segret_train.teacher import load_network
 from segret_train.training.training_run import BEST, REPORT, TrainingRun
-from segret_train.training.validation import predict_by_recipe
 
 FRAMES = 3  # of the best and of the worst
 
@@ -28,7 +28,7 @@ def write_report(run: TrainingRun) -> Path:
     write_page(
         run.output / REPORT, 'segret_train.training',
         title=f'SegRet {run.recipe.variant} on {run.data.name}', rows=summary(run, confusion),
-        curves=curves(run.log.records),
+        curves=curves(run.log.records if run.log else []),
         classes=class_rows(labels, confusion),
         matrix=confusion_chart(labels.names, confusion), groups=pictures(run),
         recipe=run.recipe.values())
@@ -37,7 +37,7 @@ def write_report(run: TrainingRun) -> Path:
 
 def summary(run: TrainingRun, confusion: ConfusionMatrix) -> dict[str, str]:
     """Return the page's first table."""
-    rates = [record['images_per_second'] for record in run.log.records]
+    rates = [record['images_per_second'] for record in run.log.records] if run.log else []
     average = f' of the moving average (decay {run.recipe.ema:g})' if run.recipe.ema else ''
     return {'best mean IoU on val': f'{confusion.mean_iou():.2%} at step {run.best["step"]}',
             'pixel accuracy then': f'{confusion.pixel_accuracy():.2%}',
@@ -54,7 +54,7 @@ def duration(seconds: float) -> str:
     return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min'
 
 
-def curves(records: list[dict]) -> list[str]:
+def curves(records: list[dict[str, Any]]) -> list[str]:
     """Draw the curves of a run's records."""
     def series(name: str) -> list[tuple[float, float]]:
         return [(record['step'], record[name]) for record in records if name in record]
@@ -67,7 +67,7 @@ def curves(records: list[dict]) -> list[str]:
 def pictures(run: TrainingRun) -> dict[str, list[dict[str, str]]]:
     """Draw the best and the worst frames beside their labels, as JPEG files."""
     scores = {name: score for name, score in run.best['frames'].items() if score == score}
-    ranked = sorted(scores, key=scores.get)
+    ranked = sorted(scores, key=lambda name: scores[name])
     worst = ranked[:FRAMES]
     best = [name for name in ranked[::-1][:FRAMES] if name not in worst]
     network = load_network(run.output / BEST).to(run.group.device)
@@ -81,6 +81,5 @@ def pictures(run: TrainingRun) -> dict[str, list[dict[str, str]]]:
 def picture(run: TrainingRun, network: SegRet, sample: Sample) -> str:
     """Draw a frame, its labels and its true labels, as the data URL of a JPEG file."""
     image = sample.image()
-    label = predict_by_recipe(network, image, run.recipe)
-    panels = frame_panels(image, label, sample.label(), run.data.labels)
+    panels = frame_panels(image, run.label(network, image), sample.label(), run.data.labels)
     return data_url(encode(side_by_side(panels, run.data.labels), '.jpg'))

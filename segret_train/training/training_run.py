@@ -8,11 +8,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 import time
+from typing import Any
 
 import numpy as np
 from segret_ros.files.output_folder import Layout, OutputFolder
+from segret_ros.labels.metrics import ConfusionMatrix
 from segret_ros.network import save_checkpoint, SegRet
 from segret_train.datasets import DataError, DataSet
+from segret_train.protocol import predict, Protocol
 from segret_train.recipe import Recipe
 from segret_train.training.crops import Crops, load_batches
 from segret_train.training.initial_network import make_network
@@ -41,7 +44,6 @@ from segret_train.training.step import (
     start_training_mode,
     TrainingStep,
 )
-from segret_train.training.validation import validate
 from tqdm import tqdm
 
 LOG_EVERY = 50  # steps
@@ -79,11 +81,11 @@ class TrainingRun:
         self.average = MovingAverage(self.network, recipe.ema) if recipe.ema else None
         self.step, self.seconds, self._clock = 0, 0.0, 0.0
         self.losses: list[float] = []  # since the last record
-        self.best: dict = {}  # of the best validation: val_miou, step, confusion, frames
+        self.best: dict[str, Any] = {}  # of the best validation: val_miou, step, confusion, frames
         if group.is_first:
             OutputFolder(LAYOUT, output, [data.root, *filter(None, (
                 recipe.dataset, recipe.backbone, recipe.grown_from, recipe.teacher))])
-        records: list[dict] = []
+        records: list[dict[str, Any]] = []
         if saved := load_state(output, recipe, group.size):
             records = self._restore(saved)
         self.log = None
@@ -100,7 +102,8 @@ class TrainingRun:
     @property
     def scored_network(self) -> SegRet:
         """Return the network to validate and save: the moving average where there is one."""
-        return self.average.module if self.average else self.network
+        average: Any = self.average
+        return average.module if average else self.network
 
     @property
     def crops_per_step(self) -> int:
@@ -182,16 +185,16 @@ class TrainingRun:
         record = self._steps_record()
         network = self.scored_network.eval()
         self.group.align_buffers(network)
-        scores = validate(network, self.validation, self.recipe, self.group)
-        miou = scores.confusion.mean_iou()
+        confusion, frames = self._score(network)
+        miou = confusion.mean_iou()
         if np.isnan(miou):
             raise DataError(f'{self.data.name} val: none of its {len(self.validation)} frames has '
                             'a labelled pixel, so there is no best network: label some')
         iou = {name: round(value, 4) for name, value
-               in zip(self.data.labels.names, scores.confusion.iou().tolist()) if value == value}
+               in zip(self.data.labels.names, confusion.iou().tolist()) if value == value}
         if miou > self.best_miou:
-            self.best = {'val_miou': miou, 'step': self.step, 'frames': scores.frames,
-                         'confusion': scores.confusion.counts.tolist()}
+            self.best = {'val_miou': miou, 'step': self.step, 'frames': frames,
+                         'confusion': confusion.counts.tolist()}
             if self.group.is_first:
                 labels = self.data.labels
                 save_checkpoint(network, self.output / BEST, list(labels.names),
@@ -202,13 +205,30 @@ class TrainingRun:
                       **{f'val_iou/{name}': share for name, share in iou.items()}})
         self._save()
 
+    def _score(self, network: SegRet) -> tuple[ConfusionMatrix, dict[str, float]]:
+        """Score a network on val, equally on each process: as a whole, and frames by mean IoU."""
+        confusion = ConfusionMatrix(network.num_classes)
+        frames = {}
+        for sample in self.group.share(self.validation):
+            frame = ConfusionMatrix(network.num_classes)
+            frame.add(sample.label(), self.label(network, sample.image()))
+            confusion.counts += frame.counts
+            frames[sample.name] = frame.mean_iou()
+        confusion.counts = self.group.sum_counts(confusion.counts)
+        return confusion, self.group.merge(frames)
+
+    def label(self, network: SegRet, image_rgb: np.ndarray) -> np.ndarray:
+        """Label a whole image, (H, W, 3) uint8, at the recipe's size, as (H, W) uint8."""
+        size, = Protocol(self.recipe.short_side).sizes(image_rgb.shape[:2])
+        return predict(network, image_rgb, size)
+
     def _pass_time(self) -> float:
         """Return the seconds since the last call, and add them to the run's."""
         before, self._clock = self._clock, time.monotonic()
         self.seconds += self._clock - before
         return self._clock - before
 
-    def _steps_record(self) -> dict:
+    def _steps_record(self) -> dict[str, Any]:
         """Return a record of the steps since the last one."""
         record = {'step': self.step, 'loss': float(np.mean(self.losses)),
                   'learning_rate': learning_rate_at(self.recipe, self.step - 1),
@@ -216,11 +236,11 @@ class TrainingRun:
         self.losses.clear()
         return record
 
-    def _record(self, record: dict) -> None:
+    def _record(self, record: dict[str, Any]) -> None:
         if self.log:
             self.log.add({**record, 'seconds': round(self.seconds)})
 
-    def _origin(self) -> dict:
+    def _origin(self) -> dict[str, Any]:
         data = self.data.name
         return {'data': f'{data} train, {len(self.crops.samples)} frames',
                 'val_data': f'{data} val, {len(self.validation)} frames, single scale',
@@ -236,7 +256,7 @@ class TrainingRun:
             'optimizer': self.optimizer.state_dict()})
         self.log.save()
 
-    def _restore(self, saved: dict) -> list[dict]:
+    def _restore(self, saved: dict[str, Any]) -> list[dict[str, Any]]:
         """Restore a state and return its records."""
         self.step, self.seconds, self.best = saved['step'], saved['seconds'], saved['best']
         self.network.load_state_dict(saved['network'])
