@@ -4,13 +4,19 @@
 """Command lines of typed values, such as a recipe's, with the spelling of the other commands."""
 
 from argparse import Action, ArgumentDefaultsHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 import re
+from typing import Any
 
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from segret_ros.files.share import package_version
 
 PAIRS = ('--crop', '--scale_range')  # options of two numbers
+
+
+class OptionError(ValueError):
+    """An option or a value that can't be used; names it and the rule, in one line."""
 
 
 class PlainHelp(DefaultHelpFormatter):
@@ -29,7 +35,7 @@ class PlainHelp(DefaultHelpFormatter):
             return f'{action.help} (default: {" ".join(map(str, action.default))})'
         if action.default is None:
             return action.help or ''
-        return ArgumentDefaultsHelpFormatter._get_help_string(self, action)
+        return ArgumentDefaultsHelpFormatter._get_help_string(self, action) or ''
 
 
 class OptionParser(ArgumentParser):
@@ -39,16 +45,31 @@ class OptionParser(ArgumentParser):
         super().__init__(prog=prog, description=description, exit_on_error=False,
                          formatter_class=PlainHelp, version=package_version())
 
-    def parse_args(self, arguments: Sequence[str]) -> Namespace:
+    def parse(self, arguments: Sequence[str]) -> dict[str, Any]:
         """
-        Parse a command line.
+        Parse a command line into values of Python's own types, which a saved state can hold.
 
-        :raises ArgumentError: for a usage error.
+        :raises OptionError: for a usage error.
         """
-        try:
-            return super().parse_args(with_underscores(arguments))
-        except ArgumentError as error:
-            raise ArgumentError(None, with_dashes(str(error))) from error
+        with one_line_errors():
+            values = vars(self.parse_args(with_underscores(arguments)))
+        return {name: plain(value) for name, value in values.items()}
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn jsonargparse's errors into `OptionError`."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise OptionError(' '.join(with_dashes(str(error)).split())) from error
+
+
+def plain(value: object) -> Any:
+    """Convert jsonargparse's number types to Python's own."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
+    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), value)
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:

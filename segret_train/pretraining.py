@@ -5,23 +5,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-import json
 from pathlib import Path
 import signal
 import sys
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
-from jsonargparse import ArgumentError
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 import numpy as np
 from segret_ros.command_line import FAILED, INTERRUPTED
 from segret_ros.files.output_folder import Layout, OutputFolder
-from segret_ros.images.image_file import ENDINGS, image_files, ImageError, read_image, shown
-from segret_ros.network import save_backbone, SegRet
+from segret_ros.images.error import ImageError
+from segret_ros.images.image_file import ENDINGS, image_files, read_image, shown
+from segret_ros.network import save_backbone, SegRet, VARIANTS
 from segret_train.augmentation import augment
 from segret_train.datasets import DataError, IGNORE
 from segret_train.options import OptionParser
-from segret_train.recipe import one_line, plain, Recipe
+from segret_train.protocol import place
+from segret_train.recipe import Recipe, Values
 from segret_train.teacher import EfficientNetFeatures
 from segret_train.training.crops import Crops, load_batches, STOP_SIGNALS
 from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
@@ -43,7 +43,7 @@ DESCRIPTION = ('Train a backbone on images without labels, for segret_train --ba
 
 
 @dataclass(frozen=True)
-class Pretraining:
+class Pretraining(Values):
     """
     All values of a pretraining run.
 
@@ -73,10 +73,6 @@ class Pretraining:
     scale_range: tuple[PositiveFloat, PositiveFloat] = (0.5, 1.6)
     seed: NonNegativeInt = 0
 
-    def values(self) -> dict:
-        """Return the values as JSON holds them."""
-        return json.loads(json.dumps(asdict(self)))
-
     def recipe(self) -> Recipe:
         """Return the recipe for crops and optimizer."""
         values = asdict(self)
@@ -96,9 +92,9 @@ class Distillation(nn.Module):
         super().__init__()
         self.backbone = network.backbone
         self.teacher = [teacher.eval().requires_grad_(False)]  # a list, to stay out of the state
-        widths = [stage.blocks[0].retention_norm.weight.numel() for stage in self.backbone.stages]
-        self.projections = nn.ModuleList(
-            nn.Conv2d(own, taught, 1) for own, taught in zip(widths, teacher.channels))
+        channels: Any = teacher.channels
+        self.projections = nn.ModuleList(nn.Conv2d(own, taught, 1) for own, taught in zip(
+            VARIANTS[network.variant].channels, channels))
 
     def forward(self, images: Tensor, classes: Tensor) -> Tensor:
         """
@@ -119,16 +115,12 @@ class Distillation(nn.Module):
 
 
 class Classification(nn.Module):
-    """
-    Learn the classes of images from the mean of the deepest stage's cells.
-
-    :param network: whose backbone learns.
-    """
+    """Learn the classes of images from the mean of the deepest stage's cells."""
 
     def __init__(self, network: SegRet, classes: int) -> None:
         super().__init__()
         self.backbone = network.backbone
-        width = self.backbone.stages[-1].blocks[0].retention_norm.weight.numel()
+        width = VARIANTS[network.variant].channels[-1]
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, classes)
 
@@ -142,13 +134,6 @@ class Classification(nn.Module):
         mean = self.backbone(images)[-1].mean((2, 3))  # (B, C)
         return functional.cross_entropy(self.classify(self.norm(mean)), classes,
                                         label_smoothing=LABEL_SMOOTHING)
-
-
-class ClassifiedImage(NamedTuple):
-    """An image file, and the number of its class."""
-
-    path: Path
-    class_id: int = 0
 
 
 def find_images(folders: Sequence[Path]) -> list[Path]:
@@ -167,11 +152,11 @@ def find_images(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def find_classes(folders: Sequence[Path]) -> tuple[list[ClassifiedImage], list[str]]:
+def find_classes(folders: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[str]]:
     """
-    Return the images in folders of one folder for each class, CLASS/a.jpg or CLASS/images/a.jpg.
+    Find the images in folders of one folder for each class, CLASS/a.jpg or CLASS/images/a.jpg.
 
-    :return: the images, and the class names in order.
+    :return: the images, each with the number of its class; the class names in order.
     :raises DataError: for a folder without images, images without a class, or a single class.
     """
     named = []
@@ -188,20 +173,21 @@ def find_classes(folders: Sequence[Path]) -> tuple[list[ClassifiedImage], list[s
         raise DataError(f'{shown(folders[0])}: contains only the class {names[0]}: give at least '
                         'two, as CLASS/IMAGE')
     ids = {name: class_id for class_id, name in enumerate(names)}
-    return [ClassifiedImage(path, ids[name]) for path, name in named], names
+    return [(path, ids[name]) for path, name in named], names
 
 
 class ImageCrops(Crops):
-    """Random crops of images without labels."""
+    """Random crops of images without labels, each with the number of its class."""
 
-    def crop(self, sample: ClassifiedImage, random: np.random.Generator) -> tuple[Tensor, int]:
+    def crop(self, sample: Any, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return (H, W, 3) uint8 RGB and the class of its image."""
+        path, class_id = sample
         try:
-            image = read_image(sample.path)
+            image = read_image(path)
         except ImageError as error:
             raise DataError(str(error)) from error
         crop, _ = augment(image, np.full(image.shape[:2], IGNORE, np.uint8), self.recipe, random)
-        return torch.from_numpy(crop), sample.class_id
+        return torch.from_numpy(crop), torch.tensor(class_id)
 
 
 class PretrainingRun:
@@ -210,14 +196,14 @@ class PretrainingRun:
 
     The folder holds `last.pt` (all that a resumed run needs) and `backbone.safetensors`.
 
-    :param task: `Distillation` or `Classification` of the network's backbone.
+    :param task: of the network's backbone.
     :raises ValueError: for a corrupt state, or a run begun with other values.
     """
 
     def __init__(self, settings: Pretraining, network: SegRet, task: nn.Module, crops: ImageCrops,
                  output: Path) -> None:
         self.settings, self.network, self.crops, self.output = settings, network, crops, output
-        self.task = task.to(memory_format=torch.channels_last).train()
+        self.task = place(task, 'cpu').train()
         self.optimizer = make_optimizer(task, settings.recipe())
         self.step = 0
         self.losses: list[float] = []
@@ -277,23 +263,21 @@ def make_task(settings: Pretraining, network: SegRet,
     :raises ValueError: for folders without such images, or if the teacher's package is missing.
     """
     if settings.task == 'distillation':
-        images = [ClassifiedImage(path) for path in find_images(folders)]
+        images = [(path, 0) for path in find_images(folders)]
         teacher = EfficientNetFeatures(pretrained=True).eval()
         teacher.fold()
-        task = Distillation(network, teacher)
-    else:
-        images, names = find_classes(folders)
-        task = Classification(network, len(names))
-    return task, ImageCrops(images, settings.recipe())
+        return Distillation(network, teacher), ImageCrops(images, settings.recipe())
+    images, names = find_classes(folders)
+    return Classification(network, len(names)), ImageCrops(images, settings.recipe())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     stopped = []
     try:
-        values = vars(make_parser().parse_args(sys.argv[1:] if arguments is None else arguments))
+        values = make_parser().parse(sys.argv[1:] if arguments is None else arguments)
         folders, output = values.pop('images'), values.pop('output')
-        settings = Pretraining(**{name: plain(value) for name, value in values.items()})
+        settings = Pretraining(**values)
         torch.manual_seed(settings.seed)
         network = SegRet(settings.variant)
         run = PretrainingRun(settings, network, *make_task(settings, network, folders), output)
@@ -301,8 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: stopped.append(True))
         run.train(lambda: bool(stopped))
-    except (ValueError, OSError, ArgumentError) as error:
-        print(f'segret_train pretrain: {one_line(error)}', file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f'segret_train pretrain: {error}', file=sys.stderr)
         return FAILED
     if run.step < settings.iterations:
         print(f'\nstopped and saved after step {run.step} of {settings.iterations}: the same '

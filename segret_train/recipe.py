@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 from jsonargparse.typing import (
     ClosedUnitInterval,
     NonNegativeFloat,
@@ -20,19 +20,24 @@ from jsonargparse.typing import (
 )
 from segret_ros.files.atomic import atomic_path
 from segret_ros.files.yaml_file import read_yaml, YamlFileError
-from segret_train.options import OptionParser, with_underscores
+from segret_train.options import one_line_errors, OptionError, OptionParser, with_underscores
 import yaml
 
 FOLDER = Path(__file__).with_name('recipes')
 VARIANTS = 'variants'  # key of a recipe file, with what differs for each network size
 
 
-class RecipeError(ValueError):
-    """A recipe or command line that can't be used; names the value and the rule."""
+@dataclass(frozen=True)
+class Values:
+    """The values of a run, in the fields of a subclass."""
+
+    def values(self) -> dict[str, Any]:
+        """Return the values as YAML and JSON hold them: plain lists and numbers."""
+        return json.loads(json.dumps(asdict(self)))
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Values):
     """
     All values of a training run, except where its data is.
 
@@ -117,50 +122,46 @@ class Recipe:
     validate_every: PositiveInt = 4000
     seed: NonNegativeInt = 0
 
-    def values(self) -> dict:
-        """Return the values as YAML and JSON hold them."""
-        return json.loads(json.dumps(asdict(self)))  # plain lists and numbers
-
     def save(self, path: Path) -> None:
         """Write a YAML file for `--recipe`, atomically."""
         with atomic_path(path) as partial:
             partial.write_text(yaml.safe_dump(self.values(), sort_keys=False))
 
 
-def read_recipe(name_or_path: str, variant: str | None = None) -> dict:
+def read_recipe(name_or_path: str, variant: str | None = None) -> dict[str, Any]:
     """
     Read the values of a recipe file for a variant; those it leaves out have defaults.
 
     :param name_or_path: a file of `segret_train/recipes`, or the path of a YAML file.
     :param variant: network size; the file's own if left out.
-    :raises RecipeError: for a file that is missing or not a recipe.
+    :raises OptionError: for a file that is missing or not a recipe.
     """
     path = Path(name_or_path)
     if path.suffix not in ('.yaml', '.yml'):
         path = FOLDER / f'{name_or_path}.yaml'
     if not path.is_file():
         known = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
-        raise RecipeError(f'no recipe {name_or_path}: name one of {known}, or a YAML file')
+        raise OptionError(f'no recipe {name_or_path}: name one of {known}, or a YAML file')
     try:
         values = read_yaml(path, texts=('dataset',))
     except (OSError, YamlFileError) as error:
-        raise RecipeError(f'{error}; write one value on each line, such as `iterations: 2800`'
+        raise OptionError(f'{error}; write one value on each line, such as `iterations: 2800`'
                           ) from error
     variants = values.pop(VARIANTS, None) or {}
     values['variant'] = variant or values.get('variant', 'tiny')
     try:
         values.update(variants.get(values['variant'], {}))
     except (AttributeError, TypeError, ValueError) as error:
-        raise RecipeError(f'{path}: {VARIANTS} holds the values of each network size, such '
+        raise OptionError(f'{path}: {VARIANTS} holds the values of each network size, such '
                           'as `tiny: {iterations: 1100}`') from error
     unknown = values.keys() - {field.name for field in fields(Recipe)}
     if unknown:
-        raise RecipeError(f'{path}: {", ".join(sorted(map(str, unknown)))}: not a value of a '
+        raise OptionError(f'{path}: {", ".join(sorted(map(str, unknown)))}: not a value of a '
                           'recipe; segret_train --help lists them')
     return values
 
 
-def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, Namespace]:
+def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, dict[str, Any]]:
     """
     Parse a command line into a recipe and the parser's other values.
 
@@ -168,7 +169,7 @@ def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, Names
     values, which override the defaults.
 
     :param parser: has options of its own; those of the recipe are added here.
-    :raises RecipeError: for a wrong file or value.
+    :raises OptionError: for a wrong file or value.
     """
     chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chosen.add_argument('--recipe', default='camvid')
@@ -176,34 +177,11 @@ def parse(parser: OptionParser, arguments: Sequence[str]) -> tuple[Recipe, Names
     parser.add_argument('--recipe', default='camvid',
                         help='camvid, cityscapes, ade20k, coco_stuff_10k, or a YAML file')
     parser.add_class_arguments(Recipe)
-    try:
-        first, _ = chosen.parse_known_args(with_underscores(arguments))
-        parser.set_defaults(checked(read_recipe(first.recipe, first.variant)))
-        parsed = parser.parse_args(arguments)
-    except ArgumentError as error:
-        raise RecipeError(one_line(error)) from error
-    names = [field.name for field in fields(Recipe)]
-    return Recipe(**{name: plain(parsed.pop(name)) for name in names}), parsed
-
-
-def plain(value: object) -> object:
-    """Convert jsonargparse's number types to Python's own, which a saved state can hold."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(plain, value))
-    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), value)
-
-
-def checked(values: dict) -> dict:
-    """
-    Convert a recipe file's values to their types.
-
-    :raises ArgumentError: for a value of another type or range.
-    """
+    first, _ = chosen.parse_known_args(with_underscores(arguments))
     types = ArgumentParser(exit_on_error=False)
     types.add_class_arguments(Recipe)
-    return vars(types.parse_object(values, defaults=False))
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message without line breaks."""
-    return ' '.join(str(error).split())
+    with one_line_errors():
+        values = types.parse_object(read_recipe(first.recipe, first.variant), defaults=False)
+    parser.set_defaults(vars(values))
+    parsed = parser.parse(arguments)
+    return Recipe(**{field.name: parsed.pop(field.name) for field in fields(Recipe)}), parsed

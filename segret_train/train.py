@@ -9,7 +9,6 @@ from pathlib import Path
 import signal
 import sys
 
-from jsonargparse import Namespace
 from segret_ros.command_line import FAILED, INTERRUPTED
 from segret_train import pretraining
 from segret_train.datasets import open_data_set
@@ -46,14 +45,14 @@ def default_workers(group: ProcessGroup) -> int:
     return min(max(cores - 1, 1), 8)
 
 
-def train(recipe: Recipe, options: Namespace, group: ProcessGroup) -> int:
+def train(recipe: Recipe, data: Path, output: Path, workers: int | None,
+          group: ProcessGroup) -> int:
     """Train, or resume, and return the command's exit code."""
     stopped = []
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stopped.append(True))
-    workers = default_workers(group) if options.workers is None else options.workers
-    run = TrainingRun(recipe, open_data_set(recipe.dataset, options.data), options.output, group,
-                      workers)
+    run = TrainingRun(recipe, open_data_set(recipe.dataset, data), output, group,
+                      default_workers(group) if workers is None else workers)
     log = print if group.is_first else lambda _: None
     if run.step:
         log(f'resuming after step {run.step} of {recipe.iterations}')
@@ -62,7 +61,7 @@ def train(recipe: Recipe, options: Namespace, group: ProcessGroup) -> int:
         log(f'\nstopped and saved after step {run.step} of {recipe.iterations}: the same command '
             'resumes')
         return INTERRUPTED
-    log(f'best val mIoU {best:.4f}: {options.output / BEST}')
+    log(f'best val mIoU {best:.4f}: {output / BEST}')
     if group.is_first:
         log(f'report: {write_report(run)}')
     return 0
@@ -75,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return pretraining.main(arguments[1:])
     try:
         recipe, options = parse(make_parser(), arguments)
-        group = ProcessGroup(options.device)
-        code = train(recipe, options, group)
+        group = ProcessGroup(options['device'])
+        code = train(recipe, options['data'], options['output'], options['workers'], group)
         group.close()
     except (ValueError, OSError, FloatingPointError) as error:
         print(f'segret_train: {error}', file=sys.stderr)

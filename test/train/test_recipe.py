@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from segret_train.options import OptionParser
-from segret_train.recipe import parse, Recipe, RecipeError
+from segret_train.options import OptionError, OptionParser
+from segret_train.recipe import parse, Recipe
 
 DATA_SETS = ('ade20k', 'cityscapes', 'coco_stuff_10k')
 VARIANTS = ('tiny', 'small', 'base', 'large')
@@ -107,7 +107,7 @@ def test_a_saved_recipe_can_be_given_back(tmp_path: Path) -> None:
     (['--learning-speed', '1'], 'unrecognized arguments: --learning-speed'),
 ])
 def test_a_wrong_value_is_named(arguments: list[str], message: str) -> None:
-    with pytest.raises(RecipeError, match=message) as raised:
+    with pytest.raises(OptionError, match=message) as raised:
         resolved(*arguments)
     assert '\n' not in str(raised.value)
 
@@ -124,5 +124,5 @@ def test_a_wrong_value_is_named(arguments: list[str], message: str) -> None:
 def test_a_wrong_file_is_named(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / 'mine.yaml'
     path.write_text(content)
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(OptionError, match=message):
         resolved('--recipe', str(path))
