@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from string import ascii_uppercase
 import sys
+from typing import Any
 
 import numpy as np
 from segret_ros.command_line import FAILED, Parser, REFUSED
@@ -18,7 +19,7 @@ from segret_ros.files.output_file import claim_file, SCORES_MARK
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.labels.metrics import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set, Sample
-from segret_train.protocol import Protocol, segment
+from segret_train.protocol import place, Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.teacher import load_network
 import torch
@@ -33,22 +34,24 @@ EPILOG = """examples:
       --short-side 512 --multi-scale"""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ScoredModel:
     """
-    A checkpoint or a model file, ready to label images.
+    A checkpoint or a model file, and its scores.
 
     :param names: of its classes; empty if a checkpoint has none.
     :param engine: name and device.
     :param shown: how images are presented to it.
+    :param equal: number of pixels that it labels like the first of the models.
     """
 
     path: Path
-    num_classes: int
-    names: tuple[str, ...]
+    names: Sequence[str]
     engine: str
     shown: str
     segment: Segment
+    scores: Scores
+    equal: int = 0
 
     def __str__(self) -> str:
         return f'{self.path}  ({self.shown}; {self.engine})'
@@ -69,25 +72,24 @@ def open_model(path: Path, device: str, protocol: Protocol,
     if min_confidence != 0:
         raise ValueError(f'{path}: --min-confidence needs a model file, which has a '
                          'temperature: make one with segret_export')
-    network = load_network(path)
-    place = _torch_device(device)
-    network.to(place, memory_format=torch.channels_last)
-    return ScoredModel(path, network.num_classes, tuple(network.class_names),
-                       f'PyTorch {torch.__version__.split("+")[0]} on {place}', str(protocol),
-                       lambda image_rgb: segment(network, image_rgb, protocol))
+    network = place(load_network(path), _torch_device(device))
+    return ScoredModel(path, network.class_names,
+                       f'PyTorch {torch.__version__.split("+")[0]} on {_torch_device(device)}',
+                       str(protocol),
+                       lambda image_rgb: segment(network, image_rgb, protocol),
+                       Scores(network.num_classes))
 
 
 def _open_model_file(path: Path, device: str, min_confidence: float) -> ScoredModel:
     segmenter = Segmenter(path, device)
     names, size = segmenter.info.labels.names, segmenter.info.input_size
 
-    def run(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(image_rgb: np.ndarray) -> tuple[np.ndarray, Any]:  # confidence is asked for
         result = segmenter(image_rgb, min_confidence)
         return result.label, result.confidence
 
-    return ScoredModel(path, len(names), names,
-                       f'{segmenter.engine.name} on {segmenter.engine.device}',
-                       f'whole at {size[0]} x {size[1]}', run)
+    return ScoredModel(path, names, f'{segmenter.engine.name} on {segmenter.engine.device}',
+                       f'whole at {size[0]} x {size[1]}', run, Scores(len(names)))
 
 
 def _torch_device(device: str) -> torch.device:
@@ -107,8 +109,9 @@ def check_classes(model: ScoredModel, data: DataSet) -> None:
 
     :raises ValueError: if the numbers of classes differ.
     """
-    if model.num_classes != len(data.labels):
-        raise ValueError(f'{model.path}: has {model.num_classes} classes, {data.name} has '
+    num_classes = model.scores.confusion.num_classes
+    if num_classes != len(data.labels):
+        raise ValueError(f'{model.path}: has {num_classes} classes, {data.name} has '
                          f'{len(data.labels)}: name the data set of its training with --dataset')
     for index, (name, wanted) in enumerate(zip(model.names, data.labels.names)):
         if name != wanted:
@@ -117,46 +120,26 @@ def check_classes(model: ScoredModel, data: DataSet) -> None:
             return
 
 
-def score(samples: Iterable[Sample], segments: Sequence[Segment],
-          num_classes: int) -> tuple[list[Scores], list[float]]:
-    """
-    Score models on the same labelled images.
-
-    :return: the scores of each, and the share of all pixels that each labels like the first one.
-    """
-    scores = [Scores(num_classes) for _ in segments]
-    equal, pixels = np.zeros(len(segments), np.int64), 0
+def score(samples: Iterable[Sample], models: Sequence[ScoredModel]) -> None:
+    """Let models label the same images, and score each."""
     for sample in samples:
         image, true_label = sample.image(), sample.label()
-        labels = []
-        for model_scores, segment_image in zip(scores, segments):
-            label, confidence = segment_image(image)
-            model_scores.add(true_label, label, confidence)
-            labels.append(label)
-        equal += [np.count_nonzero(label == labels[0]) for label in labels]
-        pixels += true_label.size
-    return scores, (equal / pixels).tolist()
+        first = None
+        for model in models:
+            label, confidence = model.segment(image)
+            model.scores.add(true_label, label, confidence)
+            first = label if first is None else first
+            model.equal += int(np.count_nonzero(label == first))
 
 
-def report(models: list[ScoredModel], data: DataSet, split: str, frames: int, scores: list[Scores],
-           equal: list[float]) -> str:
-    """Return the text that the command prints."""
-    head = f'{data.name} {split}, {frames} images\n'
+def report(models: Sequence[ScoredModel], names: Sequence[str]) -> str:
+    """Return the text that the command prints about models of named classes."""
     if len(models) == 1:
-        return f'{head}{models[0]}\n\n{table_of_one(data.labels.names, scores[0])}'
+        return f'{models[0]}\n\n{table_of_one(names, models[0].scores)}'
     listed = '\n'.join(f'{letter}  {model}' for letter, model in zip(ascii_uppercase, models))
-    return f'{head}{listed}\n\n{table_of_some(data.labels.names, scores, equal)}'
-
-
-def write_json(path: Path, models: list[ScoredModel], data: DataSet, split: str, frames: int,
-               scores: list[Scores], equal: list[float]) -> None:
-    """Write all scores, atomically."""
-    content = {'data': data.name, 'split': split, 'images': frames, 'models': [
-        {'model': str(model.path), 'engine': model.engine, 'shown': model.shown,
-         'share_equal_to_first': share, **model_scores.as_json(data.labels.names)}
-        for model, model_scores, share in zip(models, scores, equal)]}
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
+    table = table_of_some(names, [model.scores for model in models],
+                          [model.equal / models[0].equal for model in models])
+    return f'{listed}\n\n{table}'
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -202,8 +185,8 @@ def run(arguments: argparse.Namespace) -> str:
     if len(arguments.models) > len(ascii_uppercase):
         raise ValueError(f'{len(arguments.models)} models: at most {len(ascii_uppercase)} are '
                          'compared at once')
-    protocol = Protocol(arguments.short_side, _size(arguments.crop), _size(arguments.stride),
-                        arguments.multi_scale)
+    crop, stride = (sides and tuple(sides) for sides in (arguments.crop, arguments.stride))
+    protocol = Protocol(arguments.short_side, crop, stride, arguments.multi_scale)
     if protocol != Protocol() and all(path.suffix == '.onnx' for path in arguments.models):
         raise ValueError(f'{arguments.models[0]}: a model file has one input size, so --short-side'
                          ', --crop, --stride and --multi-scale need a checkpoint')
@@ -214,16 +197,16 @@ def run(arguments: argparse.Namespace) -> str:
               for path in arguments.models]
     for model in models:
         check_classes(model, data)
-    scores, equal = score(tqdm(samples, unit='image'), [model.segment for model in models],
-                          len(data.labels))
-    found = models, data, arguments.split, len(samples), scores, equal
+    score(tqdm(samples, unit='image'), models)
+    names = data.labels.names
     if arguments.json:
-        write_json(arguments.json, *found)
-    return report(*found)
-
-
-def _size(sides: list[int] | None) -> tuple[int, int] | None:
-    return tuple(sides) if sides else None
+        content = {'data': data.name, 'split': arguments.split, 'images': len(samples), 'models': [
+            {'model': str(model.path), 'engine': model.engine, 'shown': model.shown,
+             'share_equal_to_first': model.equal / models[0].equal, **model.scores.as_json(names)}
+            for model in models]}
+        with atomic_path(arguments.json) as partial:
+            partial.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
+    return f'{data.name} {arguments.split}, {len(samples)} images\n{report(models, names)}'
 
 
 def main() -> int:
