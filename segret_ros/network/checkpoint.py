@@ -129,10 +129,7 @@ def save_backbone(network: SegRet, path: str | Path, training: dict[str, Any]) -
 
     :param training: how the weights were made; JSON values.
     """
-    state = {key: value.contiguous() for key, value in network.state_dict().items()
-             if key.startswith(BACKBONE)}
-    with atomic_path(path) as partial:
-        save_file(state, partial, _metadata(network, [], [], training))
+    _save(network, path, BACKBONE, [], [], training)
 
 
 def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
@@ -147,15 +144,18 @@ def save_checkpoint(network: SegRet, path: str | Path, class_names: list[str],
     if not len(class_names) == len(palette) == network.num_classes:
         raise ValueError(f'{len(class_names)} class names and {len(palette)} colours for '
                          f'{network.num_classes} classes: give one of each a class')
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    _save(network, path, '', class_names, palette, training)
+
+
+def _save(network: SegRet, path: str | Path, prefix: str, class_names: list[str],
+          palette: list[list[int]], training: dict[str, Any]) -> None:
+    state = {key: value.contiguous() for key, value in network.state_dict().items()
+             if key.startswith(prefix)}
+    metadata = {'format': FORMAT, 'variant': network.variant, **{
+        key: json.dumps(value) for key, value in (
+            ('class_names', class_names), ('palette', palette), ('training', training))}}
     with atomic_path(path) as partial:
-        save_file(state, partial, _metadata(network, class_names, palette, training))
-
-
-def _metadata(network: SegRet, class_names: list[str], palette: list[list[int]],
-              training: dict[str, Any]) -> dict[str, str]:
-    return {'format': FORMAT, 'variant': network.variant, 'class_names': json.dumps(class_names),
-            'palette': json.dumps(palette), 'training': json.dumps(training)}
+        save_file(state, partial, metadata)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -206,7 +206,7 @@ def _read_authors(path: Path) -> Checkpoint:
         # Only the first sentence: PyTorch goes on to advise loading without any protection.
         first = reason(error).partition('. ')[0]
         way_out = 'download it again, or keep only its state_dict and meta'
-        if _is_old(path):
+        if path.read_bytes()[:len(OLD_FORMAT)] == OLD_FORMAT:
             way_out = ('it is in the format of PyTorch before 1.6: if you trust it, rewrite it '
                        'with torch.save(torch.load(PATH, weights_only=False), NEW_PATH)')
         raise CheckpointError(f'{path}: not a PyTorch checkpoint of plain tensors ({first}); '
@@ -224,9 +224,7 @@ def _read_authors(path: Path) -> Checkpoint:
 
 def _names(value: object) -> list[str]:
     """Return class names, or none where a file holds something else in their place."""
-    if not isinstance(value, (list, tuple)):
-        return []
-    return [str(name) for name in value]
+    return [str(name) for name in value] if isinstance(value, (list, tuple)) else []
 
 
 def _colors(value: object) -> list[list[int]]:
@@ -237,11 +235,6 @@ def _colors(value: object) -> list[list[int]]:
         return [[int(part) for part in color] for color in value]
     except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several numbers
         return []
-
-
-def _is_old(path: Path) -> bool:
-    with path.open('rb') as file:
-        return file.read(len(OLD_FORMAT)) == OLD_FORMAT
 
 
 def _load_inert(path: Path) -> object:
@@ -288,13 +281,10 @@ def _rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
             continue
         for pattern, replacement in RENAMES:
             key = re.sub(pattern, replacement, key)
-        key = re.sub(r'^decoder\.levels\.(\d)', _level_from_one, key)
+        # The authors count the levels from 1.
+        key = re.sub(r'(?<=^decoder\.levels\.)\d', lambda found: str(int(found[0]) - 1), key)
         renamed[key] = value.flatten() if key.endswith('_scale') else value
     return renamed
-
-
-def _level_from_one(match: re.Match[str]) -> str:
-    return f'decoder.levels.{int(match[1]) - 1}'  # the authors count the levels from 1
 
 
 def _build(state: dict[str, Tensor], path: str | Path) -> SegRet:

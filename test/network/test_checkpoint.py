@@ -116,25 +116,11 @@ def test_a_bare_state_dict_is_read_without_names(authors: dict[str, Tensor],
     assert (network.variant, network.class_names, network.palette) == ('tiny', [], [])
 
 
-@pytest.fixture
-def history_buffer() -> type:
-    """Return mmengine's class of running means, which is gone again when the file is read."""
-
-    class HistoryBuffer:
-
-        def __init__(self) -> None:
-            self._log_history = np.array([0.5, 0.25])
-            self.max_length = 1_000_000
-
-    HistoryBuffer.__module__ = 'mmengine.logging.history_buffer'
-    HistoryBuffer.__qualname__ = 'HistoryBuffer'
-    return HistoryBuffer
-
-
-def test_mmengines_own_objects_are_passed_over(
-        authors: dict[str, Tensor], history_buffer: type, tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / 'iter_160000.pth'
+def test_mmengines_own_objects_are_passed_over(authors: dict[str, Tensor], tmp_path: Path,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    path, module = tmp_path / 'iter_160000.pth', 'mmengine.logging.history_buffer'
+    history = type('HistoryBuffer', (), {'__module__': module})()  # gone when the file is read
+    history._log_history = np.array([0.5, 0.25])
     weight = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.AdamW([weight])
     weight.sum().backward()
@@ -143,15 +129,15 @@ def test_mmengines_own_objects_are_passed_over(
         'meta': {'dataset_meta': {'classes': CITYSCAPES, 'palette': GREYS}, 'iter': 160000,
                  'best_score': np.float64(49.4)},
         'state_dict': authors,
-        'message_hub': {'log_scalars': {'train/loss': history_buffer()},
+        'message_hub': {'log_scalars': {'train/loss': history},
                         'runtime_info': OrderedDict(miou=np.float32(49.4), path=Path('runs'))},
         'optimizer': optimizer.state_dict(),
         'param_schedulers': [{'power': 0.9, '_last_value': [np.float64(1e-4)]}],
     }
     with monkeypatch.context() as patch:
-        for name in ('mmengine', 'mmengine.logging', 'mmengine.logging.history_buffer'):
+        for name in ('mmengine', 'mmengine.logging', module):
             patch.setitem(sys.modules, name, ModuleType(name))
-        sys.modules['mmengine.logging.history_buffer'].HistoryBuffer = history_buffer
+        sys.modules[module].HistoryBuffer = type(history)
         torch.save(content, path)
     network = load_checkpoint(path)
     assert 'mmengine' not in sys.modules
@@ -233,27 +219,14 @@ def test_other_files_are_refused(text: bytes, suffix: str, tmp_path: Path) -> No
     refusal(tmp_path / f'page{suffix}')
 
 
-def test_a_missing_key_is_named(ours: Path) -> None:
-    change_ours(ours, lambda state: state.pop('decoder.fuse.weight'))
-    assert '1 missing keys (decoder.fuse.weight)' in refusal(ours)
-
-
-def test_an_unexpected_key_is_named(ours: Path) -> None:
-    change_ours(ours, lambda state: state.update(surplus=torch.ones(1)))
-    assert '1 unexpected keys (surplus)' in refusal(ours)
-
-
-def test_a_wrong_shape_is_named(ours: Path) -> None:
-    wrong = {'decoder.fuse.weight': torch.ones(128, 9, 1, 1)}
-    change_ours(ours, lambda state: state.update(wrong))
-    assert 'decoder.fuse.weight is (128, 9, 1, 1), not (128, 512, 1, 1)' in refusal(ours)
-
-
-def test_a_missing_key_of_the_authors_is_named(authors: dict[str, Tensor],
-                                               tmp_path: Path) -> None:
-    state = {key: value for key, value in authors.items() if 'linear_fuse.bn' not in key}
-    torch.save({'state_dict': state}, tmp_path / 'cut.pth')
-    assert '5 missing keys (decoder.fuse_norm.bias' in refusal(tmp_path / 'cut.pth')
+@pytest.mark.parametrize(('change', 'named'), [
+    (lambda state: state.pop('decoder.fuse.weight'), '1 missing keys (decoder.fuse.weight)'),
+    (lambda state: state.update(surplus=torch.ones(1)), '1 unexpected keys (surplus)'),
+    (lambda state: state.update({'decoder.fuse.weight': torch.ones(128, 9, 1, 1)}),
+     'decoder.fuse.weight is (128, 9, 1, 1), not (128, 512, 1, 1)')])
+def test_a_key_that_does_not_fit_is_named(ours: Path, change: Callable, named: str) -> None:
+    change_ours(ours, change)
+    assert named in refusal(ours)
 
 
 @pytest.mark.parametrize('change', [{'format': 'segret_ros checkpoint 9'},
@@ -362,14 +335,11 @@ def test_a_backbone_of_another_variant_is_refused(network: SegRet, imagenet: dic
     assert 'SegRet tiny, not nano' in backbone_refusal(network, tmp_path / 'imagenet.pth')
 
 
-def test_a_backbone_that_lacks_or_adds_a_key_is_refused(network: SegRet, tmp_path: Path) -> None:
+def test_a_backbone_that_lacks_a_key_is_refused(network: SegRet, tmp_path: Path) -> None:
     path = tmp_path / 'backbone.safetensors'
     save_backbone(network, path, {})
     change_ours(path, lambda state: state.pop('backbone.stem.0.bias'))
     assert '1 missing keys (backbone.stem.0.bias)' in backbone_refusal(network, path)
-    save_backbone(network, path, {})
-    change_ours(path, lambda state: state.update({'backbone.extra': torch.ones(1)}))
-    assert '1 unexpected keys (backbone.extra)' in backbone_refusal(network, path)
 
 
 def test_a_later_backbone_of_rmt_is_refused_by_name(imagenet: dict[str, Tensor],
