@@ -91,7 +91,8 @@ def _around_a_drawn_class(label: np.ndarray, size: tuple[int, int], crop: tuple[
     place = [position * scaled // side for position, scaled, side in
              zip(np.unravel_index(pixel, label.shape), size, label.shape)]
     corner = [position - int(random.integers(side)) for position, side in zip(place, crop)]
-    return tuple(int(min(max(start, 0), most)) for start, most in zip(corner, slack))
+    top, left = (int(min(max(start, 0), most)) for start, most in zip(corner, slack))
+    return top, left
 
 
 def _cut(image: np.ndarray, size: tuple[int, int], corner: tuple[int, int],

@@ -85,13 +85,13 @@ def labelled_logits(model: Model, samples: Iterable[Sample]) -> tuple[Tensor, Te
     for sample in samples:
         resized = cv2.resize(sample.image(), (width, height), interpolation=cv2.INTER_LINEAR)
         label = sample.label()
-        logits = functional.interpolate(torch.from_numpy(engine.run(resized))[None], label.shape,
-                                        mode='bilinear', align_corners=False)[0].flatten(1)
+        large = functional.interpolate(torch.from_numpy(engine.run(resized))[None], label.shape,
+                                       mode='bilinear', align_corners=False)[0].flatten(1)
         labelled = np.flatnonzero(label != IGNORE)
         pixel = random.choice(labelled, min(PIXELS, len(labelled)), replace=False)
-        parts.append((logits[:, pixel].T, torch.from_numpy(label.ravel()[pixel]).long()))
-    logits, label = (torch.cat(part) for part in zip(*parts))
-    return logits, label
+        parts.append((large[:, pixel].T, torch.from_numpy(label.ravel()[pixel]).long()))
+    logits, classes = (torch.cat(part) for part in zip(*parts))
+    return logits, classes
 
 
 def fit_temperature(logits: Tensor, label: Tensor) -> float:

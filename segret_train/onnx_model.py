@@ -7,6 +7,7 @@ from copy import deepcopy
 from importlib import metadata
 import logging
 from pathlib import Path
+from typing import Any
 import warnings
 
 import cv2
@@ -50,9 +51,9 @@ def _traced(deployed: DeployedSegRet, input_size: tuple[int, int]) -> onnx.Model
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # warns if torchvision is missing
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)  # PyTorch warns about its own calls
-        program = torch.onnx.export(deployed.eval(), (image,), dynamo=True,
-                                    input_names=['image'], output_names=['logits'],
-                                    opset_version=OPSET, optimize=False, verbose=False)
+        program: Any = torch.onnx.export(deployed.eval(), (image,), dynamo=True,
+                                         input_names=['image'], output_names=['logits'],
+                                         opset_version=OPSET, optimize=False, verbose=False)
     # With its default limits, the optimizer would fold the decay into a cells-by-cells constant.
     optimizer.optimize_ir(program.model, input_size_limit=LARGEST_FOLDED,
                           output_size_limit=LARGEST_FOLDED)

@@ -5,15 +5,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from segret_ros.network import MEAN, SegRet, STD
 from segret_train.augmentation import scaled_size, Size
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.nn import functional
 
+Network = TypeVar('Network', bound=nn.Module)
 RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of multi-scale evaluation
 MULTIPLE = 32  # of both sides of an image that is resized to a short side
 
@@ -57,6 +59,12 @@ def network_input(network: SegRet, image_rgb: np.ndarray) -> Tensor:
     return batch.to(next(network.parameters()).device, memory_format=torch.channels_last)
 
 
+def place(network: Network, device: torch.device | str) -> Network:
+    """Move a network to a device, channels last in memory, and return it."""
+    move: Any = network.to  # whose types lack the format
+    return move(device, memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True)
 class Protocol:
     """
@@ -78,14 +86,16 @@ class Protocol:
         if (self.crop is None) != (self.stride is None):
             raise ValueError('a sliding window needs a size and a stride: give both --crop and '
                              '--stride, or neither')
-        if self.crop and not all(0 < step <= side for step, side in zip(self.stride, self.crop)):
+        if self.crop and self.stride and not all(
+                0 < step <= side for step, side in zip(self.stride, self.crop)):
             raise ValueError(f'--stride is {_by(self.stride)}, --crop {_by(self.crop)}: strides '
                              "from 1 to the window's sides leave no gaps")
         if self.short_side is not None and self.short_side < MULTIPLE:
             raise ValueError(f'--short-side is {self.short_side}: give at least {MULTIPLE}')
 
     def __str__(self) -> str:
-        parts = [f'windows of {_by(self.crop)} by {_by(self.stride)}' if self.crop else 'whole']
+        parts = [f'windows of {_by(self.crop)} by {_by(self.stride)}'
+                 if self.crop and self.stride else 'whole']
         parts += [f'short side {self.short_side}'] if self.short_side else []
         parts += ['multi-scale with mirror'] if self.multi_scale else []
         return ', '.join(parts)
@@ -114,7 +124,8 @@ def segment(network: SegRet, image_rgb: np.ndarray,
     :raises ValueError: for a network whose logits are NaN or infinite.
     """
     if protocol.multi_scale:
-        total = sum(logits.softmax(0) for logits in _all_logits(network, image_rgb, protocol))
+        total: Any = sum(logits.softmax(0)
+                         for logits in _all_logits(network, image_rgb, protocol))
         confidence, label = (total / (2 * len(RATIOS))).max(0)
     else:
         logits = next(_all_logits(network, image_rgb, protocol))
@@ -142,7 +153,7 @@ def _all_logits(network: SegRet, image_rgb: np.ndarray, protocol: Protocol) -> I
 def _logits(network: SegRet, batch: Tensor, protocol: Protocol) -> Tensor:
     """Compute logits at the batch's size, of the whole image or averaged over windows."""
     size = batch.shape[2:]
-    if protocol.crop is None:
+    if protocol.crop is None or protocol.stride is None:
         return _resize(network(batch), size)
     total, count = batch.new_zeros(1, network.num_classes, *size), batch.new_zeros(size)
     for rows in _windows(size[0], protocol.crop[0], protocol.stride[0]):
@@ -160,7 +171,7 @@ def _windows(length: int, crop: int, stride: int) -> list[slice]:
     return [slice(max(end - crop, 0), end) for end in ends]
 
 
-def _resize(logits: Tensor, size: Size) -> Tensor:
+def _resize(logits: Tensor, size: tuple[int, ...]) -> Tensor:
     if logits.shape[2:] == size:
         return logits
     return functional.interpolate(logits, size, mode='bilinear', align_corners=False)

@@ -14,6 +14,7 @@ saturates, whatever the input: a file gives the same labels on all processors.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -127,8 +128,9 @@ def _dequantise(graph: onnx.GraphProto, data: str, name: str, scale: np.ndarray)
     """Return the node that dequantises int8 data; with several scales, along the first axis."""
     _add(graph, f'{name}.scale', scale)
     _add(graph, f'{name}.zero', np.zeros(scale.shape, np.int8))
+    axis: dict[str, Any] = {'axis': 0} if scale.ndim else {}
     return helper.make_node('DequantizeLinear', [data, f'{name}.scale', f'{name}.zero'], [name],
-                            name=f'{name}.dequantise', **({'axis': 0} if scale.ndim else {}))
+                            name=f'{name}.dequantise', **axis)
 
 
 def _add(graph: onnx.GraphProto, name: str, array: np.ndarray) -> None:

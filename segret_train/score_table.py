@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from string import ascii_uppercase
+from typing import Any
 
 from segret_ros.labels.metrics import Scores
 from segret_ros.text_table import text_table
@@ -31,7 +32,8 @@ def table_of_one(names: Sequence[str], scores: Scores) -> str:
     summary = scores.summary()
     overall = [(title, summary[name]) for name, title in _titles([scores]).items()
                if not name.startswith('mean_') or name in WITH_UNKNOWN]
-    lines = [(name, *map(_percent, values)) for name, *values in [*rows, ('',), *overall]]
+    blank: list[tuple[Any, ...]] = [('',)]
+    lines = [(name, *map(_percent, values)) for name, *values in [*rows, *blank, *overall]]
     return text_table(lines, ['class', 'IoU', 'accuracy', 'boundary F'], ALIGN)
 
 

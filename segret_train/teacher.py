@@ -8,8 +8,9 @@ Its weights come with the packages of the extra `teacher` in setup.py.
 """
 
 from pathlib import Path
+from typing import Any
 
-from segret_ros.network import load_checkpoint, MEAN, STD
+from segret_ros.network import load_checkpoint, MEAN, SegRet, STD
 from segret_ros.network.checkpoint import read_checkpoint
 from segret_ros.network.decoder import Decoder
 import torch
@@ -33,12 +34,16 @@ class EfficientNetFeatures(nn.Module):
     :raises ValueError: if the packages are missing.
     """
 
+    blocks: Any
+    gain: Tensor
+    offset: Tensor
+
     def __init__(self, pretrained: bool) -> None:
         super().__init__()
-        network = _imagenet_network(pretrained)
+        network: Any = _imagenet_network(pretrained)
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         self.blocks = network._blocks
-        strides = [_stride(block._depthwise_conv) for block in self.blocks]
+        strides = [block._depthwise_conv.stride[0] for block in self.blocks]
         for block in self.blocks:
             for name in CONVOLUTIONS.keys() & block._modules.keys():
                 setattr(block, name, _with_own_padding(getattr(block, name)))
@@ -63,8 +68,9 @@ class EfficientNetFeatures(nn.Module):
 
     def fold(self) -> None:
         """Fold the norms into the convolutions before them, for inference only."""
-        self.stem[0] = fuse_conv_bn_eval(self.stem[0], self.stem[1])
-        self.stem[1] = nn.Identity()
+        stem: Any = self.stem
+        stem[0] = fuse_conv_bn_eval(stem[0], stem[1])
+        stem[1] = nn.Identity()
         for block in self.blocks:
             for name in CONVOLUTIONS.keys() & block._modules.keys():
                 norm = CONVOLUTIONS[name]
@@ -108,9 +114,9 @@ class Teacher(nn.Module):
         return self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last)))
 
 
-def load_network(path: str | Path) -> nn.Module:
+def load_network(path: str | Path) -> SegRet:
     """
-    Load a SegRet or a `Teacher` from a checkpoint of `segret_train`, in evaluation mode.
+    Load a SegRet, or a `Teacher` in its place, from a checkpoint, in evaluation mode.
 
     :raises ValueError: for another file, or if the teacher's packages are missing.
     """
@@ -118,7 +124,7 @@ def load_network(path: str | Path) -> nn.Module:
     state = checkpoint.state
     if not any(key.startswith('backbone.blocks.') for key in state):
         return load_checkpoint(path)
-    teacher = Teacher(state['decoder.classify.weight'].shape[0], pretrained=False)
+    teacher: Any = Teacher(state['decoder.classify.weight'].shape[0], pretrained=False)
     teacher.load_state_dict(state)
     teacher.class_names = checkpoint.class_names
     teacher.eval().backbone.fold()
@@ -139,14 +145,9 @@ def _imagenet_network(pretrained: bool) -> nn.Module:
     return network
 
 
-def _stride(convolution: nn.Conv2d) -> int:
-    stride = convolution.stride
-    return stride if isinstance(stride, int) else stride[0]
-
-
 def _with_own_padding(convolution: nn.Conv2d) -> nn.Conv2d:
     """Return the same convolution; at stride 1 it pads by itself, without a padded copy."""
-    if _stride(convolution) != 1:
+    if convolution.stride[0] != 1:
         return convolution
     weight = convolution.weight
     plain = nn.Conv2d(convolution.in_channels, convolution.out_channels, weight.shape[2],

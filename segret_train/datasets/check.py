@@ -38,8 +38,6 @@ class SplitCheck:
     :param samples: number of images.
     :param pixels: of each id, (256,) int64; 255 is the ignore label.
     :param images: number of images whose label has the id, (256,) int64.
-    :param errors: one for each bad file.
-    :param left_out: files in the same folders that are neither images nor labels.
     """
 
     samples: int = 0
@@ -102,7 +100,7 @@ def report(data: DataSet, checks: dict[str, SplitCheck]) -> str:
 def _doubts(data: DataSet, checks: Collection[SplitCheck]) -> Iterator[str]:
     """Yield a hint if the labels look like those of another data set."""
     classes, samples = len(data.labels), sum(found.samples for found in checks)
-    pixels = sum(found.pixels for found in checks)
+    pixels = np.sum([found.pixels for found in checks], axis=0)
     absent = classes - np.count_nonzero(pixels[:classes])
     foreign = sum(isinstance(error, IdError) for found in checks for error in found.errors)
     signs = []

@@ -84,13 +84,7 @@ class Sample:
 
 
 class Split(NamedTuple):
-    """
-    The contents of a split.
-
-    :param samples: the labelled images, ordered by name.
-    :param errors: for files that are missing or superfluous.
-    :param left_out: files in the same folders that are neither images nor labels.
-    """
+    """A split's labelled images by name, what is wrong with other files, and unrelated files."""
 
     samples: list[Sample]
     errors: list[DataError]

@@ -15,14 +15,7 @@ SAME_ENDINGS = {'.jpeg': '.jpg', '.tiff': '.tif'}
 
 
 class SplitFiles(NamedTuple):
-    """
-    The files of a split.
-
-    :param images: by name, ordered by name.
-    :param labels: likewise.
-    :param doubles: pairs of images, or of labels, with the same name.
-    :param left_out: files in the same folders that are neither.
-    """
+    """A split's images and labels by name, pairs of files of one name, and unrelated files."""
 
     images: dict[str, Path]
     labels: dict[str, Path]
@@ -102,7 +95,8 @@ class _Pattern(NamedTuple):
               ) -> tuple[dict[str, Path], list[Path], list[tuple[Path, Path]]]:
         """Return the files by name, other files there, and pairs with the same name."""
         folder, endings = root / self.folder, self._endings(any_ending)
-        found, others, doubles = {}, [], []
+        found: dict[str, Path] = {}
+        others, doubles = [], []
         for path in files_in(folder, recursive=True):
             stem = path.relative_to(folder).as_posix()[:-len(path.suffix) or None]
             name = stem.removesuffix(self.tail)

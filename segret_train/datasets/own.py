@@ -5,6 +5,7 @@
 
 import colorsys
 from pathlib import Path
+from typing import Any
 
 from segret_ros.files.yaml_file import read_yaml, YamlFileError
 from segret_ros.labels.label_set import HOW_TO_WRITE, LabelSet
@@ -15,6 +16,7 @@ from segret_train.datasets.layout import Layout
 KEYS = ('name', 'source', 'classes', 'images', 'labels', 'color_coded', 'ignored')
 CLASS_KEYS = ('name', 'color', 'id')
 TEXTS = ('name', 'source', 'images', 'labels')
+Entry = dict[Any, Any]
 GOLDEN_RATIO = 0.618  # hues at multiples of this stay well apart
 
 
@@ -47,12 +49,12 @@ def read_own(path: Path, root: Path) -> DataSet:
         raise DataError(f'{path}: {error}; {HOW_TO_WRITE}, see docs/your_own_data.md') from error
 
 
-def _refuse_other_keys(entry: dict, keys: tuple[str, ...]) -> None:
+def _refuse_other_keys(entry: Entry, keys: tuple[str, ...]) -> None:
     if other := [key for key in entry.keys() if key not in keys]:
         raise ValueError(f'{other[0]!r} is not one of the keys {", ".join(keys)}')
 
 
-def _labels(classes: list[dict]) -> LabelSet:
+def _labels(classes: list[Entry]) -> LabelSet:
     return LabelSet(tuple(entry['name'] for entry in classes),
                     tuple(tuple(entry.get('color', _generated_color(number)))
                           for number, entry in enumerate(classes)))
@@ -63,8 +65,8 @@ def _generated_color(number: int) -> tuple[int, ...]:
     return tuple(round(255 * part) for part in color)
 
 
-def _ids(described: dict) -> IdTable:
-    meanings = {}
+def _ids(described: Entry) -> IdTable:
+    meanings: dict[Any, int] = {}
     for class_id, entry in enumerate(described['classes']):
         number = entry.get('id', class_id)
         for one in number if isinstance(number, list) else [number]:
@@ -77,8 +79,8 @@ def _ids(described: dict) -> IdTable:
     return IdTable(meanings)
 
 
-def _colors(described: dict, labels: LabelSet) -> ColorTable:
-    meanings = {}
+def _colors(described: Entry, labels: LabelSet) -> ColorTable:
+    meanings: dict[Any, int] = {}
     for class_id, color in enumerate(labels.colors):
         _add(meanings, color, class_id)
     for color in described.get('ignored', []):
@@ -87,13 +89,13 @@ def _colors(described: dict, labels: LabelSet) -> ColorTable:
     return ColorTable(meanings)
 
 
-def _add(meanings: dict, key: object, class_id: int) -> None:
+def _add(meanings: dict[Any, int], key: object, class_id: int) -> None:
     if key in meanings:
         raise ValueError(f'{key} occurs twice among the classes and `ignored`')
     meanings[key] = class_id
 
 
-def _layout(described: dict) -> Layout:
+def _layout(described: Entry) -> Layout:
     layout = Layout(described.get('images', 'images/{split}/{name}.jpg'),
                     described.get('labels', 'labels/{split}/{name}.png'))
     for pattern in (layout.images, layout.labels):

@@ -10,9 +10,11 @@ ICLR 2016.
 
 from pathlib import Path
 import re
+from typing import Any
 
-from segret_ros.network import load_backbone, load_checkpoint, SegRet
-from segret_ros.network.backbone import RetentionBlock, Stage
+from segret_ros.network import load_backbone, load_checkpoint, SegRet, VARIANTS
+from segret_ros.network.backbone import RetentionBlock
+from segret_train.protocol import place
 from segret_train.recipe import Recipe
 from segret_train.teacher import NAME, Teacher
 import torch
@@ -21,9 +23,9 @@ from torch import nn, Tensor
 SPREAD = 0.25  # by which the halves of a shared weight differ at most, so that copies learn apart
 
 
-def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet | Teacher:
+def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet:
     """
-    Make the network that a recipe starts with, on a device.
+    Make the network that a recipe starts with, or a `Teacher` in its place, on a device.
 
     :raises CheckpointError: for a backbone that does not fit.
     :raises ValueError: for a smaller network that can't grow into this one, or if the teacher's
@@ -31,8 +33,9 @@ def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet |
     """
     torch.manual_seed(recipe.seed)
     if recipe.variant == NAME:
-        return Teacher(classes).to(device, memory_format=torch.channels_last)
-    network = SegRet(recipe.variant, classes, recipe.decoder_channels)
+        teacher: Any = Teacher(classes)
+        return place(teacher, device)
+    network: Any = SegRet(recipe.variant, classes, recipe.decoder_channels)
     network.decoder.dropout.p = recipe.dropout
     if recipe.drop_path is not None:
         blocks = [block for stage in network.backbone.stages for block in stage.blocks]
@@ -44,7 +47,7 @@ def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet |
         grow(network, recipe.grown_from)
     if device.type == 'cuda':  # not implemented on the CPU, nor needed by a single process
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return network.to(device, memory_format=torch.channels_last)
+    return place(network, device)
 
 
 def grow(network: SegRet, path: str | Path) -> None:
@@ -60,12 +63,13 @@ def grow(network: SegRet, path: str | Path) -> None:
         and no stage has fewer blocks.
     """
     small = load_checkpoint(path)
-    pairs = list(zip(network.backbone.stages, small.backbone.stages))
+    pairs: Any = list(zip(network.backbone.stages, small.backbone.stages))
     shapes = {key: value.shape for key, value in network.state_dict().items()}
     grown = {key: _grown(key, value, shapes[key], small) for key, value in
              small.state_dict().items() if key in shapes}
-    if (any(_heads(own) != 2 * _heads(other) or len(own.blocks) < len(other.blocks)
-            for own, other in pairs)
+    heads, small_heads = (VARIANTS[name].heads for name in (network.variant, small.variant))
+    if (heads != tuple(2 * number for number in small_heads)
+            or any(len(own.blocks) < len(other.blocks) for own, other in pairs)
             or any(value.shape != shapes[key] for key, value in grown.items())):
         raise ValueError(f"{path}: a {small.variant} of {small.num_classes} classes can't grow "
                          f'into a {network.variant} of {network.num_classes}, which must have the '
@@ -83,7 +87,7 @@ def _grown(key: str, weight: Tensor, shape: torch.Size, small: SegRet) -> Tensor
     :param shape: of the counterpart.
     """
     stage = re.match(r'backbone\.stages\.(\d)\.blocks\.\d+\.retention\.', key)
-    heads = _heads(small.backbone.stages[int(stage[1])]) if stage else 1
+    heads = VARIANTS[small.variant].heads[int(stage[1])] if stage else 1
     reads_heads = '.retention.output.' in key
     if weight.ndim and shape[0] == 2 * len(weight):
         parts = 1 if reads_heads else heads
@@ -95,10 +99,6 @@ def _grown(key: str, weight: Tensor, shape: torch.Size, small: SegRet) -> Tensor
     return weight
 
 
-def _heads(stage: Stage) -> int:
-    return stage.blocks[0].retention.heads
-
-
 def _side_by_side(first: Tensor, second: Tensor, dim: int, parts: int) -> Tensor:
     """Interleave two tensors along a dimension, part by part."""
     pairs = [tensor.unflatten(dim, (parts, -1)) for tensor in (first, second)]
@@ -107,6 +107,7 @@ def _side_by_side(first: Tensor, second: Tensor, dim: int, parts: int) -> Tensor
 
 def _silence(block: RetentionBlock) -> None:
     """Make a block the identity."""
-    for layer in (block.position, block.retention.output, block.ffn[-1]):
+    layers: Any = block.position, block.retention.output, block.ffn[-1]
+    for layer in layers:
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)

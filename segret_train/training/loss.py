@@ -3,14 +3,16 @@
 
 """The training loss, and the class weights that balance it."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from segret_ros.network import SegRet
 from segret_train.datasets import IGNORE, Sample
 from segret_train.recipe import Recipe
 from segret_train.teacher import load_network
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -31,8 +33,8 @@ class Loss:
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
         self._weights_of_labels = torch.zeros(IGNORE + 1, device=device)
         self._weights_of_labels[:classes] = self.weights
-        self.teacher: nn.Module | None = None
-        self.teacher_share = recipe.teacher_share if recipe.teacher else 0.0
+        self.teacher: SegRet | None = None
+        self.teacher_share = recipe.teacher_share
         if recipe.teacher:
             self.teacher = load_network(recipe.teacher).to(device).requires_grad_(False)
             if self.teacher.num_classes != classes:
@@ -63,19 +65,15 @@ class Loss:
         loss = entropy / labelled_weight.clamp(min=1).float()  # 0 for a step without labels
         if self.teacher is None:
             return loss
-        divergence = self._divergence(logits.float(), images) / crops
-        return (1 - self.teacher_share) * loss + self.teacher_share * divergence
-
-    def _divergence(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return the Kullback-Leibler divergence from the teacher: mean of each image, summed."""
         with torch.no_grad():
             taught = self.teacher(images).float().log_softmax(1)
-        divergence = functional.kl_div(logits.log_softmax(1), taught, reduction='sum',
-                                       log_target=True)
-        return divergence / logits[0, 0].numel()
+        # Of the Kullback-Leibler divergence from the teacher, the mean of each image, summed.
+        divergence = functional.kl_div(logits.float().log_softmax(1), taught, reduction='sum',
+                                       log_target=True) / logits[0, 0].numel() / crops
+        return (1 - self.teacher_share) * loss + self.teacher_share * divergence
 
 
-def balanced_weights(samples: list[Sample], classes: int, balance: float) -> list[float]:
+def balanced_weights(samples: Sequence[Sample], classes: int, balance: float) -> list[float]:
     """
     Compute weights that make rare classes count more; their mean over labelled pixels is 1.
 

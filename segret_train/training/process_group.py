@@ -5,11 +5,14 @@
 
 from collections.abc import Sequence
 import os
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import distributed, nn, Tensor
 from torch.nn.parallel import DistributedDataParallel
+
+Item = TypeVar('Item')
 
 
 class ProcessGroup:
@@ -51,7 +54,7 @@ class ProcessGroup:
         devices = [self.device] if self.device.type == 'cuda' else None
         return DistributedDataParallel(network, device_ids=devices)
 
-    def share(self, items: Sequence) -> list:
+    def share(self, items: Sequence[Item]) -> list[Item]:
         """Return this process's share of a sequence."""
         return list(items[self.rank::self.size])
 
@@ -71,9 +74,9 @@ class ProcessGroup:
         """Sum int64 counts over all processes, exactly."""
         return self.sum_values(torch.from_numpy(counts).to(self.device)).cpu().numpy()
 
-    def merge(self, values: dict) -> dict:
+    def merge(self, values: dict[str, Any]) -> dict[str, Any]:
         """Merge the dictionaries of all processes, sorted by key."""
-        parts = [values]
+        parts: list[Any] = [values]
         if self.size > 1:
             parts = [None] * self.size
             distributed.all_gather_object(parts, values)

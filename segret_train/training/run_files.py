@@ -4,6 +4,7 @@
 """What a run keeps in its folder as it proceeds: its state and its log, always written whole."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 import json
 from pathlib import Path
 import pickle
@@ -11,13 +12,12 @@ from typing import Any
 import zipfile
 
 from segret_ros.files.atomic import atomic_path
-from segret_train.recipe import Recipe
+from segret_train.recipe import Values
 import torch
 
-try:
+SummaryWriter: Any = None
+with suppress(ImportError):  # an optional dependency
     from torch.utils.tensorboard import SummaryWriter
-except ImportError:  # an optional dependency
-    SummaryWriter = None
 
 STATE, LOG = 'last.pt', 'log.jsonl'
 
@@ -26,7 +26,7 @@ class StateError(ValueError):
     """A state that can't be resumed; the message names the file and the way out."""
 
 
-def save_state(folder: Path, recipe: Recipe, processes: int, state: dict[str, Any]) -> None:
+def save_state(folder: Path, recipe: Values, processes: int, state: dict[str, Any]) -> None:
     """
     Write a run's state.
 
@@ -37,7 +37,7 @@ def save_state(folder: Path, recipe: Recipe, processes: int, state: dict[str, An
         torch.save({**state, 'recipe': recipe.values(), 'processes': processes}, partial)
 
 
-def load_state(folder: Path, recipe: Recipe, processes: int) -> dict[str, Any] | None:
+def load_state(folder: Path, recipe: Values, processes: int) -> dict[str, Any] | None:
     """
     Load the state that a run left in a folder, or return None if there is none.
 
@@ -78,7 +78,7 @@ class Log:
     :param records: of a resumed run, those so far.
     """
 
-    def __init__(self, folder: Path, records: list[dict]) -> None:
+    def __init__(self, folder: Path, records: list[dict[str, Any]]) -> None:
         self.records = records
         self._path = folder / LOG
         self._board = None
@@ -86,7 +86,7 @@ class Log:
             self._board = SummaryWriter(str(folder / 'tensorboard'),
                                         purge_step=records[-1]['step'] + 1 if records else None)
 
-    def add(self, record: dict) -> None:
+    def add(self, record: dict[str, Any]) -> None:
         """Add a record."""
         self.records.append(record)
         if self._board is not None:
