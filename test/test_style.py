@@ -29,7 +29,7 @@ def test_ruff() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason='other types in the libraries for 3.10')
 def test_mypy() -> None:
-    for module in ('mypy', 'onnxruntime', 'openvino', 'rclpy', 'rosbags', 'torch'):
+    for module in ('jsonargparse', 'mypy', 'onnxruntime', 'openvino', 'rclpy', 'rosbags', 'torch'):
         pytest.importorskip(module, reason='types are checked with all of `make develop`')
     check('mypy')
 
