@@ -20,7 +20,7 @@ from segret_ros.network import save_backbone, SegRet, VARIANTS
 from segret_train.augmentation import augment
 from segret_train.datasets import DataError, IGNORE
 from segret_train.options import OptionParser
-from segret_train.protocol import place
+from segret_train.protocol import to_device
 from segret_train.recipe import Recipe, Values
 from segret_train.teacher import EfficientNetFeatures
 from segret_train.training.crops import Crops, load_batches, STOP_SIGNALS
@@ -203,7 +203,7 @@ class PretrainingRun:
     def __init__(self, settings: Pretraining, network: SegRet, task: nn.Module, crops: ImageCrops,
                  output: Path) -> None:
         self.settings, self.network, self.crops, self.output = settings, network, crops, output
-        self.task = place(task, 'cpu').train()
+        self.task = to_device(task, 'cpu').train()
         self.optimizer = make_optimizer(task, settings.recipe())
         self.step = 0
         self.losses: list[float] = []

@@ -59,7 +59,7 @@ def network_input(network: SegRet, image_rgb: np.ndarray) -> Tensor:
     return batch.to(next(network.parameters()).device, memory_format=torch.channels_last)
 
 
-def place(network: Network, device: torch.device | str) -> Network:
+def to_device(network: Network, device: torch.device | str) -> Network:
     """Move a network to a device, channels last in memory, and return it."""
     move: Any = network.to  # whose types lack the format
     return move(device, memory_format=torch.channels_last)

@@ -19,7 +19,7 @@ from segret_ros.files.output_file import claim_file, SCORES_MARK
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.labels.metrics import Scores
 from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set, Sample
-from segret_train.protocol import place, Protocol, segment
+from segret_train.protocol import Protocol, segment, to_device
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.teacher import load_network
 import torch
@@ -72,7 +72,7 @@ def open_model(path: Path, device: str, protocol: Protocol,
     if min_confidence != 0:
         raise ValueError(f'{path}: --min-confidence needs a model file, which has a '
                          'temperature: make one with segret_export')
-    network = place(load_network(path), _torch_device(device))
+    network = to_device(load_network(path), _torch_device(device))
     return ScoredModel(path, network.class_names,
                        f'PyTorch {torch.__version__.split("+")[0]} on {_torch_device(device)}',
                        str(protocol),

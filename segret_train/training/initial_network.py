@@ -14,7 +14,7 @@ from typing import Any
 
 from segret_ros.network import load_backbone, load_checkpoint, SegRet, VARIANTS
 from segret_ros.network.backbone import RetentionBlock
-from segret_train.protocol import place
+from segret_train.protocol import to_device
 from segret_train.recipe import Recipe
 from segret_train.teacher import NAME, Teacher
 import torch
@@ -34,7 +34,7 @@ def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet:
     torch.manual_seed(recipe.seed)
     if recipe.variant == NAME:
         teacher: Any = Teacher(classes)
-        return place(teacher, device)
+        return to_device(teacher, device)
     network: Any = SegRet(recipe.variant, classes, recipe.decoder_channels)
     network.decoder.dropout.p = recipe.dropout
     if recipe.drop_path is not None:
@@ -47,7 +47,7 @@ def make_network(recipe: Recipe, classes: int, device: torch.device) -> SegRet:
         grow(network, recipe.grown_from)
     if device.type == 'cuda':  # not implemented on the CPU, nor needed by a single process
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return place(network, device)
+    return to_device(network, device)
 
 
 def grow(network: SegRet, path: str | Path) -> None:

@@ -67,7 +67,7 @@ class Loss:
             return loss
         with torch.no_grad():
             taught = self.teacher(images).float().log_softmax(1)
-        # Of the Kullback-Leibler divergence from the teacher, the mean of each image, summed.
+        # Kullback-Leibler divergence from the teacher: the mean of each image, summed.
         divergence = functional.kl_div(logits.float().log_softmax(1), taught, reduction='sum',
                                        log_target=True) / logits[0, 0].numel() / crops
         return (1 - self.teacher_share) * loss + self.teacher_share * divergence

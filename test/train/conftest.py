@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+import signal
 import sys
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from segret_ros.network.variants import VARIANTS
 from segret_train.datasets import DataSet, open_data_set
+from segret_train.train import main
 from small_nano import SMALL
 
 
@@ -54,3 +56,11 @@ def call(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setattr(sys, 'argv', ['segret', *map(str, arguments)])
         return main(), *capsys.readouterr()
     return run
+
+
+@pytest.fixture
+def train(small_nano: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Return a function that runs `segret_train` here, without workers, with a small nano."""
+    monkeypatch.setattr(signal, 'signal', lambda *_: None)  # pytest's handlers stay
+    return lambda *arguments: main(['--device', 'cpu', '--workers', '0', '--batch-size', '2',
+                                    '--crop', '[32,32]', *map(str, arguments)])

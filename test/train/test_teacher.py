@@ -3,12 +3,12 @@
 
 """The teacher: ImageNet features for SegRet's decoder, saved as a checkpoint."""
 
+from collections.abc import Callable
 from pathlib import Path
 import sys
 
 import pytest
 from segret_ros.network import MEAN, save_checkpoint, SegRet, STD
-from segret_train import train
 from segret_train.recipe import Recipe
 from segret_train.teacher import EfficientNetFeatures, load_network, Teacher
 from segret_train.training.optimizer import parameter_groups
@@ -73,17 +73,16 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         EfficientNetFeatures(pretrained=False)
 
 
-def test_a_teacher_is_trained_and_teaches_by_the_recipes(teacher: Teacher, camvid_tree: Path,
-                                                         tmp_path: Path) -> None:
-    runs = [tmp_path / 'teacher', tmp_path / 'nano']
-    shared = ['--data', str(camvid_tree), '--iterations', '1', '--batch_size', '2',
-              '--crop', '[32, 32]', '--workers', '0']
-    assert train.main(['--recipe', 'camvid_teacher', '--output', str(runs[0]), *shared]) == 0
-    taught = load_network(runs[0] / 'best.safetensors')
-    assert (taught.variant, taught.num_classes) == ('efficientnet_lite2', 11)
-    assert train.main(['--recipe', 'camvid', '--output', str(runs[1]),
-                       '--teacher', str(runs[0] / 'best.safetensors'), *shared]) == 0
-    assert load_network(runs[1] / 'best.safetensors').variant == 'nano'
+def test_a_teacher_is_trained_and_teaches_by_the_recipes(
+        teacher: Teacher, train: Callable[..., int], camvid_tree: Path, tmp_path: Path) -> None:
+    taught = tmp_path / 'teacher' / 'best.safetensors'
+    shared = '--data', camvid_tree, '--iterations', 1
+    assert train('--recipe', 'camvid_teacher', '--output', taught.parent, *shared) == 0
+    network = load_network(taught)
+    assert (network.variant, network.num_classes) == ('efficientnet_lite2', 11)
+    assert train('--recipe', 'camvid', '--output', tmp_path / 'nano', '--teacher', taught,
+                 *shared) == 0
+    assert load_network(tmp_path / 'nano' / 'best.safetensors').variant == 'nano'
 
 
 def test_the_backbone_learns_at_its_share_of_the_rate() -> None:

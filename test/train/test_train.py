@@ -14,7 +14,6 @@ import time
 import pytest
 from segret_ros.files.output_folder import LIST
 from segret_ros.network import load_checkpoint
-from segret_train.train import main
 import torch
 
 ROOT = Path(__file__).parents[2]
@@ -36,12 +35,11 @@ def run(*arguments: object, small: bool = True) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture
-def refusal(small_nano: None, monkeypatch: pytest.MonkeyPatch,
+def refusal(train: Callable[..., int],
             capsys: pytest.CaptureFixture) -> Callable[..., str]:
     """Return a function that runs `segret_train` here, and returns its error, the last line."""
     def run(*arguments: object) -> str:
-        monkeypatch.setattr(signal, 'signal', lambda *_: None)  # these tests' own stay
-        assert main(command('--workers', 0, *arguments)[3:]) == 1
+        assert train(*arguments) == 1
         output, error = capsys.readouterr()
         assert output == ''
         return error.strip().splitlines()[-1]

@@ -3,6 +3,7 @@
 
 """Two processes over gloo learn what one process does."""
 
+from collections.abc import Callable
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ import sys
 import numpy as np
 import pytest
 from segret_train.recipe import Recipe
+from segret_train.training import training_run
 from segret_train.training.crops import BatchNumbers
 from segret_train.training.process_group import ProcessGroup
 import torch
@@ -20,23 +22,21 @@ ROOT = Path(__file__).parents[3]
 STEPS = 20
 
 
-def train(data: Path, output: Path, processes: int, batch_size: int) -> None:
-    """Run 20 steps of 4 crops, each logged, without dropout and with frozen statistics."""
-    launcher = [] if processes == 1 else ['-m', 'torch.distributed.run', '--standalone',
-                                          '--nproc-per-node', str(processes)]
-    command = [sys.executable, *launcher, str(ROOT / 'test/train/small_nano.py'), 'train',
-               '--device', 'cpu', '--workers', '0', '--data', str(data), '--output', str(output),
-               '--iterations', str(STEPS), '--batch_size', str(batch_size), '--crop', '[32,32]',
-               '--warmup', '0', '--learning_rate', '1e-4', '--dropout', '0', '--drop_path', '0',
-               '--freeze_batch_norm', 'true', '--ema', '0.9', '--validate_every', '10']
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True,
-                         env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
-    assert ran.returncode == 0, ran.stderr
+ARGUMENTS = ['--iterations', STEPS, '--warmup', 0, '--learning-rate', 1e-4, '--dropout', 0,
+             '--drop-path', 0, '--freeze-batch-norm', 'true', '--ema', 0.9, '--validate-every', 10]
 
 
-def test_two_processes_learn_as_one(camvid_tree: Path, tmp_path: Path) -> None:
-    train(camvid_tree, tmp_path / 'one', 1, batch_size=4)
-    train(camvid_tree, tmp_path / 'two', 2, batch_size=2)
+def test_two_processes_learn_as_one(train: Callable[..., int], camvid_tree: Path, tmp_path: Path,
+                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 20 steps of 4 crops, each logged, without dropout and with frozen statistics."""
+    arguments = *ARGUMENTS, '--data', camvid_tree, '--output'
+    monkeypatch.setattr(training_run, 'LOG_EVERY', 1)
+    assert train(*arguments, tmp_path / 'one', '--batch-size', 4) == 0
+    subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone',
+                    '--nproc-per-node', '2', ROOT / 'test/train/small_nano.py', 'train',
+                    '--device', 'cpu', '--workers', '0', '--batch-size', '2', '--crop', '[32,32]',
+                    *map(str, arguments), tmp_path / 'two'], cwd=ROOT, check=True,
+                   env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
     one, two = ([json.loads(line) for line in (tmp_path / name / 'log.jsonl').open()]
                 for name in ('one', 'two'))
     assert [record['step'] for record in two] == list(range(1, STEPS + 1))
