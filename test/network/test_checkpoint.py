@@ -184,18 +184,18 @@ class Command:
 @pytest.mark.parametrize('function', ['os.system', 'subprocess.call', 'exec'])
 def test_pickled_code_is_never_executed(function: str, save: Callable, place: str,
                                         tmp_path: Path) -> None:
-    path, proof = tmp_path / 'harmful.pth', tmp_path / 'executed'
+    path, trace = tmp_path / 'harmful.pth', tmp_path / 'executed'
     command = {
-        'os.system': Command(os.system, f'touch {proof}'),
-        'subprocess.call': Command(subprocess.call, ['touch', str(proof)]),
-        'exec': Command(exec, f'open({str(proof)!r}, "w")'),
+        'os.system': Command(os.system, f'touch {trace}'),
+        'subprocess.call': Command(subprocess.call, ['touch', str(trace)]),
+        'exec': Command(exec, f'open({str(trace)!r}, "w")'),
     }[function]
     save({'meta': {}, 'state_dict': {'weight': torch.ones(2)}, place: command}, path)
     refusal(path)
-    assert not proof.exists()
+    assert not trace.exists()
     if save is torch.save:  # and it would have been
         torch.load(path, weights_only=False)
-        assert proof.exists()
+        assert trace.exists()
 
 
 @pytest.mark.parametrize('name', ['no.pth', 'no.safetensors'])

@@ -98,16 +98,16 @@ def test_the_file_contains_no_path_of_the_machine(checkpoint: Path,
     model = onnx.load(exported[0])
     for tensor in model.graph.initializer:
         tensor.ClearField('raw_data')  # chance bytes
-    told = str(model)
-    assert 'two streets' in told
-    assert not [path for path in ('.py', str(ROOT), str(checkpoint.parent)) if path in told]
-    assert 'pkg.' not in told  # the notes of PyTorch's exporter and onnxscript's optimiser
+    text = str(model)
+    assert 'two streets' in text
+    assert not [path for path in ('.py', str(ROOT), str(checkpoint.parent)) if path in text]
+    assert 'pkg.' not in text  # the notes of PyTorch's exporter and onnxscript's optimiser
 
 
 def test_labels_that_differ_are_not_written(
         checkpoint: Path, exported: tuple[Path, Agreement], tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(*arguments) -> onnx.ModelProto:
+    def inverted(*arguments) -> onnx.ModelProto:
         model = onnx.load(exported[0])
         weights = next(tensor for tensor in model.graph.initializer
                        if tensor.name.endswith('classify.weight'))
@@ -115,7 +115,7 @@ def test_labels_that_differ_are_not_written(
         weights.CopyFrom(onnx.numpy_helper.from_array(-array, weights.name))
         return model
 
-    monkeypatch.setattr(export_module, 'to_onnx', damaged)
+    monkeypatch.setattr(export_module, 'to_onnx', inverted)
     with pytest.raises(ExportError, match=r'two.onnx: not written, because only \d+'):
         export(checkpoint, tmp_path / 'two.onnx', (64, 96), FRAMES)
     assert not list(tmp_path.iterdir())
@@ -160,7 +160,7 @@ def test_an_output_in_a_new_folder_is_not_refused(tmp_path: Path) -> None:
 
 
 def save_colourless(path: Path) -> None:
-    """Write a checkpoint as mmsegmentation does, with a palette to be drawn by lot."""
+    """Write a checkpoint as mmsegmentation does, whose palette is drawn at random."""
     state = {re.sub(r'(?<=levels\.)\d', lambda match: str(int(match[0]) + 1), key): value
              for key, value in SegRet('nano', 2).state_dict().items()}  # they count from 1
     torch.save({'state_dict': state,

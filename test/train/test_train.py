@@ -3,7 +3,8 @@
 
 """The command: it trains, stops, survives a kill, and reports mistakes in one line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import os
 from pathlib import Path
 import signal
@@ -15,23 +16,28 @@ import pytest
 from segret_ros.files.output_folder import LIST
 from segret_ros.network import load_checkpoint
 import torch
+from waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 ALONE = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
 
 
-def command(*arguments: object, small: bool = True) -> list[str]:
-    """Return the command line of `segret_train` on 32 x 32 crops, with a small nano or not."""
-    program = [str(ROOT / 'test/train/small_nano.py'), 'train'] if small else [
-        '-m', 'segret_train.train']
-    return [sys.executable, *program, '--device', 'cpu', '--batch-size', '2', '--crop',
-            '[32,32]', '--warmup', '2', *map(str, arguments)]
+def command(*arguments: object) -> list[str]:
+    """Return the command line of `segret_train` with a small nano on 32 x 32 crops."""
+    return [sys.executable, str(ROOT / 'test/train/small_nano.py'), 'train', '--device', 'cpu',
+            '--batch-size', '2', '--crop', '[32,32]', '--warmup', '2', *map(str, arguments)]
 
 
-def run(*arguments: object, small: bool = True) -> subprocess.CompletedProcess:
-    """Run `segret_train` to its end."""
-    return subprocess.run(command(*arguments, small=small), capture_output=True, text=True,
-                          cwd=ROOT, env=ALONE)
+@contextmanager
+def running(file: Path, *arguments: object) -> Iterator[subprocess.Popen]:
+    """Run `segret_train`, which has written a file; it has ended afterwards."""
+    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, cwd=ROOT, env=ALONE) as process:
+        try:
+            wait_for(file.exists, f'{file} of segret_train', timeout_s=120)
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -46,60 +52,44 @@ def refusal(train: Callable[..., int],
     return run
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    """Wait until a process has written a file."""
-    end = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
-
-
-def test_the_command_trains_and_reports(camvid_tree: Path, tmp_path: Path) -> None:
-    ran = run('--iterations', 2, '--data', camvid_tree, '--output', tmp_path / 'run', small=False)
-    assert ran.returncode == 0, ran.stderr
-    assert 'best val mIoU 0.' in ran.stdout
-    assert load_checkpoint(tmp_path / 'run' / 'best.safetensors').num_classes == 11
-    assert f'report: {tmp_path / "run" / "report.html"}' in ran.stdout
-    assert 'image/s' in ran.stderr
+def test_the_command_trains_and_reports(train: Callable[..., int], camvid_tree: Path,
+                                        tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run = tmp_path / 'run'
+    assert train('--iterations', 2, '--data', camvid_tree, '--output', run) == 0
+    output, progress = capsys.readouterr()
+    assert 'best val mIoU 0.' in output and f'report: {run / "report.html"}' in output
+    assert 'image/s' in progress
+    assert load_checkpoint(run / 'best.safetensors').num_classes == 11
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_and_saves(camvid_tree: Path, tmp_path: Path, number: int) -> None:
-    process = subprocess.Popen(
-        command('--data', camvid_tree, '--output', tmp_path / 'run', '--validate-every', 2),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ALONE)
-    try:
-        wait_for(tmp_path / 'run' / 'last.pt', process)
+    state = tmp_path / 'run' / 'last.pt'
+    with running(state, '--data', camvid_tree, '--output', tmp_path / 'run', '--validate-every',
+                 2) as process:
         process.send_signal(number)
-        printed, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert 'Traceback' not in errors
-    step = int(printed.split('saved after step ')[1].split()[0])
-    assert torch.load(tmp_path / 'run' / 'last.pt')['step'] == step
+    step = int(output.split('saved after step ')[1].split()[0])
+    assert torch.load(state)['step'] == step
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(camvid_tree: Path, tmp_path: Path) -> None:
     """Killed at moments that no one chose: while it starts, steps, validates or saves."""
     arguments = ('--iterations', 12, '--validate-every', 3, '--ema', 0.9, '--data', camvid_tree,
-                 '--backbone-rate', 0.5, '--weight-decay', 0.001, '--muon-rate', 2)
-    assert run(*arguments, '--output', tmp_path / 'whole').returncode == 0
-    killed = tmp_path / 'killed'
+                 '--backbone-rate', 0.5, '--weight-decay', 0.001, '--muon-rate', 2, '--output')
+    killed, whole = tmp_path / 'killed', tmp_path / 'whole'
     for wait in (0.3, 0.05):
-        process = subprocess.Popen(command(*arguments, '--output', killed), cwd=ROOT, env=ALONE,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(killed / 'recipe.yaml', process)
-        time.sleep(wait)
-        process.kill()
-        process.wait()
-    ran = run(*arguments, '--output', killed)
-    assert ran.returncode == 0, ran.stderr
-    whole, resumed = (torch.load(folder / 'last.pt') for folder in (tmp_path / 'whole', killed))
-    assert whole['best'] == resumed['best']
+        with running(killed / 'recipe.yaml', *arguments, killed):
+            time.sleep(wait)
+    for folder in (killed, whole):
+        subprocess.run(command(*arguments, folder), cwd=ROOT, env=ALONE, check=True)
+    states = [torch.load(folder / 'last.pt') for folder in (killed, whole)]
+    assert states[0]['best'] == states[1]['best']
     for part in ('network', 'average'):
-        for key, value in whole[part].items():
-            assert torch.equal(value, resumed[part][key]), (part, key)
+        for key, value in states[0][part].items():
+            assert torch.equal(value, states[1][part][key]), (part, key)
     assert list(killed.glob('.*')) == [killed / LIST]
 
 
