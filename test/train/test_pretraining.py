@@ -154,12 +154,6 @@ def test_a_stopped_run_ends_with_the_weights_of_a_whole_one(folder: Path,
         assert torch.equal(value, networks[1].backbone.state_dict()[key]), key
 
 
-def test_a_run_of_other_values_is_refused(folder: Path, tmp_path: Path) -> None:
-    run(folder, tmp_path / 'run', replace(SETTINGS, iterations=1)).train()
-    with pytest.raises(ValueError, match='iterations 1, not 4; batch_size 2, not 3'):
-        run(folder, tmp_path / 'run', replace(SETTINGS, batch_size=3))
-
-
 def test_the_command_pretrains_on_classes(folder: Path, tmp_path: Path,
                                           capsys: pytest.CaptureFixture) -> None:
     arguments = ['--images', str(folder), '--output', str(tmp_path / 'run'),
@@ -180,7 +174,7 @@ def test_the_command_reports_a_mistake_in_one_line(tmp_path: Path,
     assert error.count('\n') == 1
 
 
-@pytest.mark.parametrize('place', ['images', '.', 'images/red/run', 'mine'])
+@pytest.mark.parametrize('place', ['images', 'mine'])
 def test_the_command_leaves_the_users_files(folder: Path, tmp_path: Path, place: str,
                                             capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'mine').mkdir()
