@@ -28,6 +28,7 @@ from segret_train.calibration import (
 )
 from segret_train.datasets import open_data_set
 from segret_train.onnx_model import save_model
+from small_nano import spread_network
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -82,15 +83,7 @@ def test_the_error_by_hand() -> None:
 @pytest.fixture(scope='module')
 def network(small_nano: None) -> SegRet:
     """Return a network of CamVid's classes, with random weights and well-spread logits."""
-    torch.manual_seed(0)
-    network = SegRet('nano', len(CAMVID)).eval()
-    classify = network.decoder.classify
-    with torch.inference_mode():
-        logits = network(torch.randn(1, 3, *SIZE))[0].flatten(1)  # (classes, cells)
-        scale = 6 / logits.std(1)
-        classify.weight *= scale[:, None, None, None]
-        classify.bias -= logits.mean(1) * scale
-    return network
+    return spread_network(len(CAMVID), SIZE, spread=6)
 
 
 @pytest.fixture(scope='module')

@@ -6,20 +6,24 @@
 from collections.abc import Callable
 import json
 from pathlib import Path
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
 from segret_ros.files.output_file import claim_file, SCORES_MARK
+from segret_ros.inference import ModelInfo
+from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.metrics import Scores
 from segret_ros.network import load_checkpoint, save_checkpoint, SegRet
+from segret_train.onnx_model import save_model, to_onnx
 from segret_train.protocol import predict, Protocol, segment
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.validate import main, open_model
+from small_nano import spread_network
 import yaml
 
+LABELS = LabelSet(('road', 'car', 'tree'), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+SIZE = (64, 96)
 SURE = np.full((1, 6), 255, np.uint8)
 
 
@@ -93,10 +97,24 @@ def test_a_checkpoint_knows_no_confidence(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope='module')
+def network(small_nano: None) -> SegRet:
+    """Return a network that finds all three classes."""
+    return spread_network(3, SIZE, spread=1)
+
+
+@pytest.fixture(scope='module')
 def checkpoint(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the checkpoint of `network_file`."""
+    """Return the checkpoint of `network`."""
     path = tmp_path_factory.mktemp('checkpoint') / 'best.safetensors'
-    save_checkpoint(network, path, ['road', 'car', 'tree'], [[0] * 3, [1] * 3, [2] * 3], {})
+    save_checkpoint(network, path, list(LABELS.names), list(map(list, LABELS.colors)), {})
+    return path
+
+
+@pytest.fixture(scope='module')
+def network_file(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the model file of `network`."""
+    path = tmp_path_factory.mktemp('model') / 'random.onnx'
+    save_model(to_onnx(network, SIZE), ModelInfo(LABELS, SIZE, 'nano', 'none', None, '', ''), path)
     return path
 
 
@@ -115,22 +133,21 @@ def data(network: SegRet, tmp_path_factory: pytest.TempPathFactory) -> list[str]
         label[:, :4] = 255
         cv2.imwrite(str(root / 'images' / 'val' / f'{name}.png'), image)
         cv2.imwrite(str(root / 'labels' / 'val' / f'{name}.png'), label)
-    classes = [{'name': name, 'color': [index] * 3}
-               for index, name in enumerate(('road', 'car', 'tree'))]
+    classes = [{'name': name, 'color': list(color)}
+               for name, color in zip(LABELS.names, LABELS.colors)]
     (root / 'own.yaml').write_text(yaml.safe_dump(
         {'classes': classes, 'images': 'images/{split}/{name}.png'}))
     return ['--dataset', str(root / 'own.yaml'), '--data', str(root)]
 
 
 def test_a_checkpoint_and_its_model_file_side_by_side(checkpoint: Path, network_file: Path,
-                                                      data: list[str], tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, '-m', 'segret_train.validate', checkpoint, network_file,
-                          *data, '--device', 'cpu', '--json', tmp_path / 'new' / 'scores.json'],
-                         capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    assert '2/2' in ran.stderr  # of the progress bar
+                                                      data: list[str], tmp_path: Path,
+                                                      call: Callable) -> None:
+    code, output, progress = call(main, checkpoint, network_file, *data, '--device', 'cpu',
+                                  '--json', tmp_path / 'new' / 'scores.json')
+    assert code == 0 and '2/2' in progress
     claim_file(tmp_path / 'new' / 'scores.json', [], SCORES_MARK)  # to be replaced by the next one
-    rows = rows_of(ran.stdout)
+    rows = rows_of(output)
     assert float(rows['pixels labelled as by A'][1].rstrip('%')) > 99.9
     assert abs(float(rows['mean IoU'][2])) < 0.1
     content = json.loads((tmp_path / 'new' / 'scores.json').read_text())
@@ -162,7 +179,7 @@ def test_a_model_file_has_one_input_size(network_file: Path, data: list[str],
                                          call: Callable) -> None:
     code, _, error = call(main, network_file, *data, '--multi-scale')
     assert (code, error.count('\n')) == (1, 1)
-    assert 'segret_nano_random.onnx: a model file has one input size' in error
+    assert 'random.onnx: a model file has one input size' in error
 
 
 def test_other_classes_are_refused(checkpoint: Path, camvid_tree: Path, call: Callable) -> None:
