@@ -12,6 +12,7 @@ not part of it, so that one compiled kernel serves all of them.
 from contextlib import suppress
 import os
 
+import numpy as np
 from segret_ros.files.user_cache import engine_folder
 import torch
 from torch import Tensor
@@ -25,6 +26,62 @@ with suppress(RuntimeError):  # without a home folder Triton needs TRITON_CACHE_
 EPSILON = tl.constexpr(1e-6)  # of every LayerNorm
 TILE = 2048  # elements of a tile of cells by channels
 QUERIES, KEYS = 64, 64  # of a tile of logits
+ELEMENTS = 1024  # of a row that is resized
+ONE = 2048  # the sum of two weights, as OpenCV's 8-bit images are resized
+
+
+def resize(image: Tensor, output: Tensor, rows: Tensor, columns: Tensor) -> None:
+    """
+    Resize an image bilinearly, in integers as OpenCV does: the same to the bit.
+
+    :param image: (H, W, 3) uint8.
+    :param output: (h, w, 3) uint8, which is written.
+    :param rows, columns: of `resize_taps`, for each axis.
+    """
+    height, width, channels = output.shape
+    _resize[height, triton.cdiv(width * channels, ELEMENTS)](
+        image, output, rows, columns, image.shape[1], height, width, ELEMENTS=ELEMENTS)
+
+
+def resize_taps(pixels: int, target: int, axis: int) -> np.ndarray:
+    """
+    Return from what each pixel of a resized axis is interpolated.
+
+    :param pixels: of the axis.
+    :param target: pixels of the resized axis.
+    :param axis: 0 for rows, which round twice at the ends too; 1 for columns, which do not.
+    :return: (4, target) int32: two pixels, and their weights times `ONE`.
+    """
+    place = ((np.arange(target) + 0.5) / (target / pixels) - 0.5).astype(np.float32)
+    first = np.floor(place)
+    share = place - first
+    if axis == 1:
+        share[(first < 0) | (first >= pixels - 1)] = 0
+    low, high = first.clip(0), (first + 1).clip(max=pixels - 1)
+    return np.stack([low, high, np.rint((1 - share) * ONE), np.rint(share * ONE)]
+                    ).astype(np.int32)
+
+
+@triton.jit(do_not_specialize=['image_width', 'height', 'width'])
+def _resize(image, output, rows, columns, image_width, height, width, ELEMENTS: tl.constexpr):
+    """Resize a part of a row; 2048 are the weights' sum."""
+    row = tl.program_id(0)
+    element = tl.program_id(1) * ELEMENTS + tl.arange(0, ELEMENTS)
+    inside = element < 3 * width
+    column, channel = tl.minimum(element // 3, width - 1), element % 3
+    left = tl.load(columns + column) * 3 + channel
+    right = tl.load(columns + width + column) * 3 + channel
+    left_weight = tl.load(columns + 2 * width + column)
+    right_weight = tl.load(columns + 3 * width + column)
+    upper = image + tl.load(rows + row) * image_width * 3
+    lower = image + tl.load(rows + height + row) * image_width * 3
+    above = (tl.load(upper + left).to(tl.int32) * left_weight
+             + tl.load(upper + right).to(tl.int32) * right_weight)
+    below = (tl.load(lower + left).to(tl.int32) * left_weight
+             + tl.load(lower + right).to(tl.int32) * right_weight)
+    value = (((above >> 4) * tl.load(rows + 2 * height + row) >> 16)
+             + ((below >> 4) * tl.load(rows + 3 * height + row) >> 16) + 2) >> 2
+    tl.store(output + row * width * 3 + element, value.to(tl.uint8), mask=inside)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, slopes: Tensor, grid: tuple[int, int],

@@ -13,6 +13,8 @@ from pathlib import Path
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 from segret_ros.inference.engines import kernels
 from segret_ros.inference.engines.fused import FusedSegRet
@@ -118,6 +120,16 @@ def test_labels_and_confidence_are_those_of_pytorch(size: tuple[int, int],
     assert len(planes) == len(expected)
     torch.testing.assert_close(planes[0], expected[0])
     torch.testing.assert_close(planes[-1].int(), expected[-1].int(), rtol=0, atol=1)
+
+
+@pytest.mark.parametrize('size', [(48, 64), (24, 32), (13, 17), (97, 131), (12, 200), (1, 1)])
+def test_an_image_is_resized_as_by_opencv(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    output = torch.empty(*size, 3, dtype=torch.uint8)
+    taps = [torch.from_numpy(kernels.resize_taps(image.shape[axis], size[axis], axis))
+            for axis in (0, 1)]
+    kernels.resize(torch.from_numpy(image), output, *taps)
+    np.testing.assert_array_equal(output.numpy(), cv2.resize(image, size[::-1]))
 
 
 def test_the_network_is_the_deployed_one() -> None:
