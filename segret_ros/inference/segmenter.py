@@ -11,6 +11,7 @@ import time
 
 import cv2
 import numpy as np
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.inference.model import Model
 from segret_ros.labels.label_set import UNKNOWN
@@ -23,11 +24,11 @@ class Stopwatch:
         self.laps_ms: dict[str, float] = {}
         self._last = time.perf_counter()
 
-    def lap(self, name: str = '') -> None:
-        """End a lap."""
+    def lap(self, name: str = '', less_ms: float = 0.0) -> None:
+        """End a lap, less what counts elsewhere."""
         now = time.perf_counter()
         if name:
-            self.laps_ms[name] = (now - self._last) * 1e3
+            self.laps_ms[name] = (now - self._last) * 1e3 - less_ms
         self._last = now
 
 
@@ -40,7 +41,7 @@ class Segmentation:
     :param confidence: (H, W) uint8, the label's probability times 255, or None when not asked for.
     :param stages_ms: wall time of `resize`, `network`, `labels` and `confidence`, the last with
         the unsure pixels; about 0 when not asked for. Of an engine that labels on its device,
-        `network` is the time of all three.
+        `network` is the time of the last three, and of one that resizes there, of all.
     """
 
     label: np.ndarray
@@ -92,15 +93,10 @@ class Segmenter:
         """
         _check_image(image_rgb)
         self._check_min_confidence(min_confidence)
-        watch = Stopwatch()
-        height, width = self.info.input_size
-        resized = np.ascontiguousarray(image_rgb)
-        if resized.shape[:2] != (height, width):
-            resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR)
-        watch.lap('resize')
-        prediction = self.engine.predict(resized, image_rgb.shape[:2],
-                                         self.info.temperature if self._confidence else None)
-        watch.lap('network')
+        watch, image = Stopwatch(), CameraImage(image_rgb)
+        prediction = self.engine.predict(
+            image, self.info.temperature if self._confidence else None)
+        watch.lap('network', less_ms=image.resize_ms)
         label = prediction.label()
         watch.lap('labels')
         if not min_confidence:
@@ -112,7 +108,7 @@ class Segmenter:
         watch.lap('confidence')
         if min_confidence:
             on_label(label)
-        return Segmentation(label, confidence, watch.laps_ms)
+        return Segmentation(label, confidence, {'resize': image.resize_ms, **watch.laps_ms})
 
     def warm_up(self) -> None:
         """Run once on a black image, so that the first camera image is as fast as the next."""

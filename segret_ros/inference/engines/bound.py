@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.onnx_runtime import (
     InferenceSession,
     open_session,
@@ -43,6 +44,8 @@ class BoundEngine:
 
     def __init__(self, network: InferenceSession, heads: tuple[InferenceSession, InferenceSession],
                  place: Place) -> None:
+        (_, height, width, _), = (taken.shape for taken in network.get_inputs())
+        self._input_size = height, width
         self._binding = Binding(network, heads, place)
         self._thread = ThreadPoolExecutor(1, 'segret_bound')
 
@@ -50,10 +53,10 @@ class BoundEngine:
         """Compute the logits of an image; see `Engine.run`."""
         return self._thread.submit(self._binding.logits_of, image_rgb).result()
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> DevicePrediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> DevicePrediction:
         """Predict the labels of an image; see `Engine.predict`."""
-        planes = self._thread.submit(self._binding.planes_of, image_rgb, size, temperature)
+        image_rgb = image.resized(self._input_size)
+        planes = self._thread.submit(self._binding.planes_of, image_rgb, image.size, temperature)
         return DevicePrediction(*planes.result())
 
 

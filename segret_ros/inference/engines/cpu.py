@@ -6,6 +6,7 @@
 from pathlib import Path
 
 import numpy as np
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.onnx_runtime import CPU, NAME, open_session, session_options
 from segret_ros.inference.engines.prediction import HostPrediction
 from segret_ros.inference.model import Model
@@ -32,12 +33,12 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry('session.force_spinning_stop', '1')
         self._session = open_session(model.path, options, [(CPU, {})], model.content)
         self.name = f'{NAME}, {model.info.precision}'
+        self._input_size = model.info.input_size
 
     def run(self, image_rgb: np.ndarray) -> np.ndarray:
         """Compute the logits of an image; see `Engine.run`."""
         return self._session.run(['logits'], {'image': image_rgb[None]})[0][0]
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> HostPrediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> HostPrediction:
         """Predict the labels of an image; see `Engine.predict`."""
-        return HostPrediction(self.run(image_rgb), size, temperature)
+        return HostPrediction(self.run(image.resized(self._input_size)), image.size, temperature)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.cpu import OnnxRuntimeEngine
 from segret_ros.inference.engines.device import DeviceError, kind_of
 from segret_ros.inference.engines.devices import devices_of_auto, refuse_what_lacks, WHY_AUTO
@@ -48,13 +49,10 @@ class Engine(Protocol):
         :return: (classes, height / 4, width / 4) float32, rounded up.
         """
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> Prediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> Prediction:
         """
         Predict the labels of an image, where the logits are.
 
-        :param image_rgb: (height, width, 3) uint8, contiguous, of the model's input size.
-        :param size: (H, W) of the camera.
         :param temperature: of the probabilities; None where they are not wanted.
         """
 

@@ -13,6 +13,7 @@ from copy import deepcopy
 import math
 from typing import Any
 
+import numpy as np
 from segret_ros.inference.engines import kernels
 from segret_ros.network.deployed import (
     DeployedBlock,
@@ -84,6 +85,42 @@ class FusedSegRet(nn.Module):
         classify = self.decoder.classify
         return functional.linear(fused, classify.weight.flatten(1), classify.bias
                                  ).unflatten(0, grids[0])
+
+
+class Upload:
+    """
+    Sends camera images to the GPU and resizes them there.
+
+    :param target: (h, w, 3) uint8 on the GPU, where each image ends.
+    """
+
+    def __init__(self, target: Tensor) -> None:
+        self._target = target
+        self._taps: tuple[Tensor, ...] = ()
+        self._prepare(target.shape)
+
+    def __call__(self, image_rgb: np.ndarray) -> None:
+        """
+        Send an image, (H, W, 3) uint8; the GPU has to be waited for before the next.
+
+        What is held for a size is kept for the next image of the same size.
+        """
+        if image_rgb.shape != self._sent.shape:
+            self._prepare(image_rgb.shape)
+        self._sent.numpy()[:] = image_rgb
+        self._arrived.copy_(self._sent, non_blocking=True)
+        if self._taps:
+            kernels.resize(self._arrived, self._target, *self._taps)
+
+    def _prepare(self, shape: tuple[int, ...]) -> None:
+        device = self._target.device
+        self._sent = torch.empty(shape, dtype=torch.uint8, pin_memory=self._target.is_cuda)
+        self._arrived, self._taps = self._target, ()
+        if shape != self._target.shape:
+            self._arrived = torch.empty(shape, dtype=torch.uint8, device=device)
+            self._taps = tuple(
+                torch.from_numpy(kernels.resize_taps(shape[axis], self._target.shape[axis], axis)
+                                 ).to(device) for axis in (0, 1))
 
 
 class FusedStage(nn.Module):

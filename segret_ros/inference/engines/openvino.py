@@ -10,6 +10,7 @@ from queue import SimpleQueue
 import numpy as np
 from segret_ros.errors import reason
 from segret_ros.inference import telemetry
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.prediction import HostPrediction
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import HOW_TO_MAKE, ModelError
@@ -42,6 +43,7 @@ class OpenVinoEngine:
         compiled = _compiled(model, streams) if built is None else _loaded(built, streams)
         version = '.'.join(openvino.__version__.split('-')[0].split('.')[:2])
         stored = model.info.precision
+        self._input_size = model.info.input_size
         self.name = f"OpenVINO {version}, {self.precision if stored == 'float32' else stored}"
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()  # free ones
         for _ in range(streams or 1):
@@ -61,10 +63,9 @@ class OpenVinoEngine:
         finally:
             self._requests.put(request)
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> HostPrediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> HostPrediction:
         """Predict the labels of an image; see `Engine.predict`."""
-        return HostPrediction(self.run(image_rgb), size, temperature)
+        return HostPrediction(self.run(image.resized(self._input_size)), image.size, temperature)
 
 
 def _core() -> openvino.Core:

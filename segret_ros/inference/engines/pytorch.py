@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 from segret_ros.errors import reason
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.device import EXACT, gpu_of
 from segret_ros.inference.engines.prediction import DevicePrediction
 from segret_ros.inference.model import Model
@@ -56,7 +57,7 @@ class TorchEngine:
         network = network_of(model)
         half = rounds or stored == 'float16'
         try:
-            self._network = (OnCpu(network, half) if number is None else
+            self._network = (OnCpu(network, half, model.info.input_size) if number is None else
                              OnGpu(network, half, model.info.input_size, number))
         except Exception as error:  # PyTorch, CUDA and Triton have many types for what they throw
             raise ModelError(f"{model.path}: PyTorch can't run it on {device} ({reason(error)}): "
@@ -68,11 +69,10 @@ class TorchEngine:
         with self._lock, torch.inference_mode():
             return self._network.logits(image_rgb)
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> DevicePrediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> DevicePrediction:
         """Predict the labels of an image; see `Engine.predict`."""
         with self._lock, torch.inference_mode():
-            return DevicePrediction(*self._network.planes(image_rgb, size, temperature))
+            return DevicePrediction(*self._network.planes(image, temperature))
 
 
 class OnCpu:
@@ -82,9 +82,11 @@ class OnCpu:
     While it labels it holds classes * H * W * 4 bytes, and 16 a pixel besides.
 
     :param half: compute in float16.
+    :param input_size: (height, width).
     """
 
-    def __init__(self, network: DeployedSegRet, half: bool) -> None:
+    def __init__(self, network: DeployedSegRet, half: bool, input_size: tuple[int, int]) -> None:
+        self._input_size = input_size
         if half:
             to_half(network)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -94,11 +96,10 @@ class OnCpu:
         """Compute (classes, h, w) float32."""
         return self._network(torch.tensor(image_rgb[None]))[0].numpy()
 
-    def planes(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-               ) -> list[np.ndarray]:
+    def planes(self, image: CameraImage, temperature: float | None) -> list[np.ndarray]:
         """Compute the label and, with a temperature, the confidence: (H, W) uint8."""
-        logits = self._network(torch.tensor(image_rgb[None]))
-        return [plane.numpy() for plane in planes_of(logits, size, temperature)]
+        logits = self._network(torch.tensor(image.resized(self._input_size)[None]))
+        return [plane.numpy() for plane in planes_of(logits, image.size, temperature)]
 
 
 class OnGpu:
@@ -106,7 +107,8 @@ class OnGpu:
     A network on a GPU, as a CUDA graph that is replayed.
 
     PyTorch's documentation asks for a warm-up on the stream of the capture, which is not the
-    default one, and that all tensors stay where they are.
+    default one, and that all tensors stay where they are. A camera image is resized on the GPU,
+    before the graph.
 
     :param half: compute in float16.
     :param input_size: (height, width).
@@ -115,11 +117,11 @@ class OnGpu:
 
     def __init__(self, network: DeployedSegRet, half: bool, input_size: tuple[int, int],
                  number: int) -> None:
-        from segret_ros.inference.engines.fused import FusedSegRet  # needs Triton, as only GPUs do
+        # These need Triton, as only GPUs do.
+        from segret_ros.inference.engines.fused import FusedSegRet, Upload
         self._place = torch.device(f'cuda:{number}')
-        shape = 1, *input_size, 3
-        self._sent = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        self._image = torch.zeros(shape, dtype=torch.uint8, device=self._place)
+        self._image = torch.zeros(1, *input_size, 3, dtype=torch.uint8, device=self._place)
+        self._upload = Upload(self._image[0])
         self._network = FusedSegRet(network)
         if half:
             to_half(self._network)
@@ -143,16 +145,14 @@ class OnGpu:
             self._replay(image_rgb)
             return self._fetched(self._logits.permute(2, 0, 1).float().contiguous())[0]
 
-    def planes(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-               ) -> list[np.ndarray]:
+    def planes(self, image: CameraImage, temperature: float | None) -> list[np.ndarray]:
         """Compute the label and, with a temperature, the confidence: (H, W) uint8."""
         with torch.cuda.device(self._place):
-            self._replay(image_rgb)
-            return self._fetched(*self._network.label(self._logits, size, temperature))
+            self._replay(image.image_rgb)
+            return self._fetched(*self._network.label(self._logits, image.size, temperature))
 
     def _replay(self, image_rgb: np.ndarray) -> None:
-        self._sent.numpy()[0] = image_rgb
-        self._image.copy_(self._sent, non_blocking=True)
+        self._upload(image_rgb)
         self._graph.replay()
 
     @staticmethod

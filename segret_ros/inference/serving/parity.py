@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from segret_ros.files.share import default_model
 from segret_ros.images.image_file import ENDINGS, image_files, read_image
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.engine import Engine, open_engine
 from segret_ros.inference.model import Model
 from segret_ros.inference.model_info import ModelError
@@ -85,7 +85,7 @@ def compare(engine: Engine, frames: Sequence[ParityFrame], num_classes: int,
     for image_rgb, expected in frames:
         image_rgb = np.ascontiguousarray(image_rgb)
         finite = finite and bool(np.isfinite(engine.run(image_rgb)).all())
-        confusion.add(expected, engine.predict(image_rgb, image_rgb.shape[:2], None).label())
+        confusion.add(expected, engine.predict(CameraImage(image_rgb), None).label())
     smallest = SMALLEST_CLASS * confusion.counts.sum()
     class_iou = [float(iou) if union >= smallest else None
                  for iou, union in zip(confusion.iou(), confusion.union())]
@@ -123,12 +123,11 @@ def frames_of_folder(folder: Path, model: Model) -> list[ParityFrame]:
 
 def labelled(images_rgb: Sequence[np.ndarray], model: Model) -> list[ParityFrame]:
     """Resize images to the model's input, and label them with ONNX Runtime on the CPU."""
-    height, width = model.info.input_size
     reference = open_engine(model, 'cpu')
     frames = []
     for image_rgb in images_rgb:
-        resized = cv2.resize(image_rgb, (width, height), interpolation=cv2.INTER_LINEAR)
-        prediction = reference.predict(resized, model.info.input_size, None)
+        resized = CameraImage(image_rgb).resized(model.info.input_size)
+        prediction = reference.predict(CameraImage(resized), None)
         frames.append(ParityFrame(resized, prediction.label()))
     return frames
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 from segret_ros.errors import reason
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.device import DeviceError
 from segret_ros.inference.engines.devices import devices_of_auto
 from segret_ros.inference.engines.engine import Engine, first_that_succeeds, needs_building
@@ -136,14 +137,13 @@ class Supervisor:
         """
         return self._attempt(lambda engine: engine.run(image_rgb))
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> Prediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> Prediction:
         """
         Predict the labels of an image; see `Engine.predict`.
 
         :raises EngineError: when the engine fails or is closed.
         """
-        return self._attempt(lambda engine: engine.predict(image_rgb, size, temperature))
+        return self._attempt(lambda engine: engine.predict(image, temperature))
 
     def close(self) -> None:
         """Abandon a build in progress, and wait for an engine that is being loaded."""
@@ -282,7 +282,7 @@ class Supervisor:
         try:
             engine, info = self._open_built(build), self._model.info
             # An engine's first image is slower.
-            engine.predict(np.zeros((*info.input_size, 3), np.uint8), info.input_size,
+            engine.predict(CameraImage(np.zeros((*info.input_size, 3), np.uint8)),
                            info.temperature)
         except Exception as error:  # whatever fails, the fallback engine goes on
             self._build_problem = f'the engine for {build.device} is not used: {reason(error)}'

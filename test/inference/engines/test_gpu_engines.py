@@ -24,6 +24,7 @@ from segret_ros.inference.engines.device import gpu_of
 from segret_ros.inference.engines.devices import CUDA, lacks, TENSORRT
 from segret_ros.inference.engines.engine import build_engine, needs_building, open_engine
 from segret_ros.inference.labels import Blocks
+from taken import taken
 
 SIZES = [(360, 480), (270, 481), (45, 60), (77, 33), (1, 1)]
 without_gpu = pytest.mark.skipif(not lacks('cuda'), reason='this machine has CUDA')
@@ -59,17 +60,17 @@ def test_labels_and_confidence_are_those_of_the_cpu(frames: list[np.ndarray],
 
 def test_a_head_does_what_labels_and_confidence_do_on_any_logits(engine: BoundEngine) -> None:
     image = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
-    logits = engine.run(image)
     for size in SIZES:
+        logits = engine.run(taken(image, size).resized((360, 480)))
         for temperature in (1.0, 0.5, 3.0):
-            label, confidence = engine.predict(image, size, temperature).planes
+            label, confidence = engine.predict(taken(image, size), temperature).planes
             blocks = Blocks(logits, size)
             assert label.shape == confidence.shape == size
             assert label.dtype == confidence.dtype == np.uint8
             assert np.mean(label == blocks.labels()) >= 0.9999
             expected = confidence_of(blocks, temperature)
             assert np.abs(confidence.astype(int) - expected).max() <= 4
-            alone, = engine.predict(image, size, None).planes
+            alone, = engine.predict(taken(image, size), None).planes
             assert np.mean(alone == label) >= 0.9999
 
 
@@ -81,10 +82,10 @@ def test_logits_are_those_of_the_cpu(engine: BoundEngine, frames: list[np.ndarra
 def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
                                                   frames: list[np.ndarray]) -> None:
     first, second = frames[0], frames[6]
-    results = [engine.run(first), *engine.predict(first, (90, 120), 1.0).planes]
+    results = [engine.run(first), *engine.predict(taken(first, (90, 120)), 1.0).planes]
     kept = [result.copy() for result in results]
     engine.run(second)
-    engine.predict(second, (90, 120), 1.0)
+    engine.predict(taken(second, (90, 120)), 1.0)
     for result, expected in zip(results, kept):
         np.testing.assert_array_equal(result, expected)
 
@@ -93,11 +94,11 @@ def test_a_result_stays_when_the_next_image_comes(engine: BoundEngine,
 def test_what_is_bound_outlives_the_call(network_file: Path, temperature: float | None) -> None:
     engine = on_cpu(network_file)
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    expected = engine.predict(image, (64, 96), temperature).planes
+    expected = engine.predict(taken(image, (64, 96)), temperature).planes
     for number in range(20):  # takes the memory of small arrays that nobody holds
         churned = [np.full(4, number, np.int64) for _ in range(20)]
         churned += [np.array(number, np.float32) for _ in range(20)]
-        found = engine.predict(image, (64, 96), temperature).planes
+        found = engine.predict(taken(image, (64, 96)), temperature).planes
         for plane, its_first in zip(found, expected):
             np.testing.assert_array_equal(plane, its_first)
 
@@ -107,10 +108,10 @@ def test_threads_share_bound_tensors(network_file: Path) -> None:
     sent = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
     sizes = [(64, 96), (128, 200), (33, 65), (64, 96)]
     alone = on_cpu(network_file)
-    expected = [alone.predict(image, size, 1.0).planes for image, size in zip(sent, sizes)]
+    expected = [alone.predict(taken(image, size), 1.0).planes for image, size in zip(sent, sizes)]
 
     def work(image: np.ndarray, size: tuple[int, int]) -> list:
-        return [engine.predict(image, size, 1.0).planes for _ in range(20)]
+        return [engine.predict(taken(image, size), 1.0).planes for _ in range(20)]
 
     with ThreadPoolExecutor(len(sent)) as threads:
         found = threads.map(work, sent, sizes)

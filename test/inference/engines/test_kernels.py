@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from segret_ros.inference.engines import kernels
-from segret_ros.inference.engines.fused import FusedSegRet
+from segret_ros.inference.engines.fused import FusedSegRet, Upload
 from segret_ros.inference.engines.pytorch import planes_of
 from segret_ros.network import SegRet
 from segret_ros.network.decay import log_decay, ManhattanDecay
@@ -130,6 +130,15 @@ def test_an_image_is_resized_as_by_opencv(size: tuple[int, int]) -> None:
             for axis in (0, 1)]
     kernels.resize(torch.from_numpy(image), output, *taps)
     np.testing.assert_array_equal(output.numpy(), cv2.resize(image, size[::-1]))
+
+
+def test_images_of_any_size_are_sent_one_after_another() -> None:
+    target = torch.zeros(16, 24, 3, dtype=torch.uint8)
+    upload = Upload(target)
+    for number, size in enumerate([(16, 24), (30, 40), (30, 40), (7, 9), (16, 24)]):
+        image = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
+        upload(image)
+        np.testing.assert_array_equal(target.numpy(), cv2.resize(image, (24, 16)))
 
 
 def test_the_network_is_the_deployed_one() -> None:

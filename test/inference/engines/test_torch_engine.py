@@ -27,6 +27,7 @@ from segret_ros.inference.engines.pytorch import (
 from segret_ros.network import SegRet
 from segret_ros.network.deployed import DeployedSegRet
 from segret_train.onnx_model import save_model, store_as_half
+from taken import taken
 import torch
 
 
@@ -114,10 +115,10 @@ def test_threads_may_share_it(network_file: Path) -> None:
     engine = open_engine(Model.load(network_file), 'torch:cpu')
     assert not needs_building('torch:cpu')
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
-    expected = [engine.predict(image, (100, 140), 1.0).planes for image in images]
+    expected = [engine.predict(taken(image, (100, 140)), 1.0).planes for image in images]
 
     def work(image: np.ndarray) -> list:
-        return [engine.predict(image, (100, 140), 1.0).planes for _ in range(5)]
+        return [engine.predict(taken(image, (100, 140)), 1.0).planes for _ in range(5)]
 
     with ThreadPoolExecutor(len(images)) as threads:
         found = threads.map(work, images)
