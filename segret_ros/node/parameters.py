@@ -48,9 +48,9 @@ class Parameters:
         'package.')
     device: str = _parameter(
         'auto', 'Where the network runs: auto, cpu, openvino, cuda, cuda:N, tensorrt, tensorrt:N, '
-        'torch, torch:N or torch:cpu. A device given by name must be present; auto takes the '
-        'fastest that works: TensorRT if its engine is built, PyTorch on a GPU, CUDA, OpenVINO, '
-        'or else a CPU.')
+        'torch, torch:N, torch:float32, torch:N:float32 or torch:cpu. A device given by name must '
+        'be present; auto takes the fastest that works: TensorRT if its engine is built, PyTorch '
+        'on a GPU, CUDA, OpenVINO, or else a CPU.')
     allow_unproven_engine: bool = _parameter(
         False, 'Also use an engine that fails the parity check, that is, whose labels of the '
         "frames in the model file differ from the float32 network's; refused otherwise.")

@@ -42,6 +42,7 @@ WHAT_FITS = 'docs/jetson.md says what fits this JetPack'
 # The devices of `auto`, by the times of docs/performance.md, and why it takes each.
 WHY_AUTO = {'tensorrt': 'its engine is built',
             'torch': 'the fastest on a GPU of those measured',
+            'torch:float32': 'its float16 was refused',
             'cuda': 'the fastest on a GPU of those measured, without PyTorch',
             'openvino': 'the fastest on a CPU of those measured, and no GPU can be used',
             'cpu': 'neither a GPU nor OpenVINO can be used'}
@@ -137,7 +138,7 @@ def devices_of_auto(is_built: Callable[[str], bool] = lambda device: False) -> l
     :param is_built: returns whether the engine of a device that takes building is there.
     """
     return [*(['tensorrt'] if _has('tensorrt', TENSORRT) and is_built('tensorrt') else []),
-            *([] if lacks('torch') else ['torch']),
+            *([] if lacks('torch') else ['torch', 'torch:float32']),
             *(['cuda'] if _has('cuda', CUDA) else []),
             *(['openvino'] if find_spec('openvino') else []), 'cpu']
 

@@ -219,10 +219,11 @@ def test_this_pytorch_is_found_without_loading_it() -> None:
 
 
 @pytest.mark.parametrize('usable, expected', [
-    ({'tensorrt', 'cuda', 'torch', 'openvino'}, ['tensorrt', 'torch', 'cuda', 'openvino', 'cpu']),
-    ({'cuda', 'torch', 'openvino'}, ['torch', 'cuda', 'openvino', 'cpu']),
+    ({'tensorrt', 'cuda', 'torch', 'openvino'},
+     ['tensorrt', 'torch', 'torch:float32', 'cuda', 'openvino', 'cpu']),
+    ({'cuda', 'torch', 'openvino'}, ['torch', 'torch:float32', 'cuda', 'openvino', 'cpu']),
     ({'cuda', 'openvino'}, ['cuda', 'openvino', 'cpu']),
-    ({'torch'}, ['torch', 'cpu']),
+    ({'torch'}, ['torch', 'torch:float32', 'cpu']),
     ({'openvino'}, ['openvino', 'cpu']),
     (set(), ['cpu'])])
 def test_auto_takes_the_fastest_first(monkeypatch: pytest.MonkeyPatch, usable: set[str],
