@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from segret_ros.errors import reason
+from segret_ros.inference.camera_image import CameraImage
 from segret_ros.inference.engines.bound import BoundEngine, heads_on
 from segret_ros.inference.engines.device import DeviceError, number_of
 from segret_ros.inference.engines.devices import CUDA, refuse_what_lacks, TENSORRT
@@ -70,10 +71,9 @@ class CudaEngine:
         """Compute the logits of an image; see `Engine.run`."""
         return self._bound.run(image_rgb)
 
-    def predict(self, image_rgb: np.ndarray, size: tuple[int, int], temperature: float | None
-                ) -> DevicePrediction:
+    def predict(self, image: CameraImage, temperature: float | None) -> DevicePrediction:
         """Predict the labels of an image; see `Engine.predict`."""
-        return self._bound.predict(image_rgb, size, temperature)
+        return self._bound.predict(image, temperature)
 
     def _open(self, model: Model, number: int, built: Path | None) -> BoundEngine:
         try:
