@@ -23,11 +23,11 @@ from segret_train.options import OptionParser
 from segret_train.protocol import to_device
 from segret_train.recipe import Recipe, Values
 from segret_train.teacher import EfficientNetFeatures
-from segret_train.training.crops import Crops, load_batches, STOP_SIGNALS
+from segret_train.training.crops import Crops, default_workers, load_batches, STOP_SIGNALS
 from segret_train.training.optimizer import learning_rate_at, make_optimizer, set_learning_rate
 from segret_train.training.process_group import ProcessGroup
 from segret_train.training.run_files import load_state, save_state, STATE
-from segret_train.training.step import normalised
+from segret_train.training.step import Batch, NonFiniteLoss, normalised, TrainingStep
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -197,13 +197,15 @@ class PretrainingRun:
     The folder holds `last.pt` (all that a resumed run needs) and `backbone.safetensors`.
 
     :param task: of the network's backbone.
+    :param group: of this process alone.
     :raises ValueError: for a corrupt state, or a run begun with other values.
     """
 
     def __init__(self, settings: Pretraining, network: SegRet, task: nn.Module, crops: ImageCrops,
-                 output: Path) -> None:
+                 output: Path, group: ProcessGroup) -> None:
         self.settings, self.network, self.crops, self.output = settings, network, crops, output
-        self.task = to_device(task, 'cpu').train()
+        self.group = group
+        self.task = to_device(task, group.device).train()
         self.optimizer = make_optimizer(task, settings.recipe())
         self.step = 0
         self.losses: list[float] = []
@@ -217,24 +219,38 @@ class PretrainingRun:
         Take the remaining steps.
 
         :param stopped: asked after each step; true saves and ends the run early.
+        :raises NonFiniteLoss: naming the step.
         """
         recipe = self.settings.recipe()
-        batches = load_batches(self.crops, ProcessGroup('cpu'), self.step, workers=1)
+        take_step = TrainingStep(self._gradients, self.optimizer.step, self.group)
+        batches = load_batches(self.crops, self.group, self.step, default_workers(self.group))
         bar = tqdm(batches, total=recipe.iterations, initial=self.step, unit='step', mininterval=2)
-        for images, classes in bar:
+        for batch in bar:
             torch.manual_seed(recipe.seed + self.step)  # so that a resumed run equals a whole one
             set_learning_rate(self.optimizer, learning_rate_at(recipe, self.step))
-            loss = self.task(normalised(images), classes)
-            self.task.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.losses.append(loss.item())
+            self.losses.append(self._step(take_step, batch))
             self.step += 1
             bar.set_postfix(loss=f'{np.mean(self.losses[-100:]):.3f}', refresh=False)
             if stopped() or self.step == recipe.iterations or not self.step % SAVE_EVERY:
                 self._save()
             if stopped():
                 break
+
+    def _step(self, take_step: TrainingStep, batch: Batch) -> float:
+        """Take a step and return its loss."""
+        try:
+            return take_step([batch])
+        except NonFiniteLoss as error:
+            raise NonFiniteLoss(f'{error} at step {self.step}: lower --learning-rate '
+                                f'({self.settings.learning_rate:g})') from error
+
+    def _gradients(self, batches: list[Batch]) -> Tensor:
+        """Compute the gradients of a batch, and return its loss."""
+        (images, classes), = batches
+        loss = self.task(normalised(images), classes)
+        self.task.zero_grad()
+        loss.backward()
+        return loss.detach()
 
     def _save(self) -> None:
         save_backbone(self.network, self.output / BACKBONE,
@@ -251,12 +267,14 @@ def make_parser() -> OptionParser:
     parser.add_argument('--images', type=Path, nargs='+', required=True, metavar='FOLDER',
                         help='of images; for classification, of one folder for each class')
     parser.add_argument('--output', type=Path, required=True, help='folder of the run')
+    parser.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'),
+                        help='auto takes a GPU if there is one')
     parser.add_class_arguments(Pretraining)
     return parser
 
 
-def make_task(settings: Pretraining, network: SegRet,
-              folders: list[Path]) -> tuple[nn.Module, ImageCrops]:
+def make_task(settings: Pretraining, network: SegRet, folders: list[Path],
+              device: torch.device) -> tuple[nn.Module, ImageCrops]:
     """
     Make the task of a network's backbone, and the crops that it learns from.
 
@@ -266,7 +284,7 @@ def make_task(settings: Pretraining, network: SegRet,
         images = [(path, 0) for path in find_images(folders)]
         teacher = EfficientNetFeatures(pretrained=True).eval()
         teacher.fold()
-        return Distillation(network, teacher), ImageCrops(images, settings.recipe())
+        return Distillation(network, teacher.to(device)), ImageCrops(images, settings.recipe())
     images, names = find_classes(folders)
     return Classification(network, len(names)), ImageCrops(images, settings.recipe())
 
@@ -277,15 +295,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         values = make_parser().parse(sys.argv[1:] if arguments is None else arguments)
         folders, output = values.pop('images'), values.pop('output')
+        group = ProcessGroup(values.pop('device'))
         settings = Pretraining(**values)
         torch.manual_seed(settings.seed)
         network = SegRet(settings.variant)
-        run = PretrainingRun(settings, network, *make_task(settings, network, folders), output)
+        task, crops = make_task(settings, network, folders, group.device)
+        run = PretrainingRun(settings, network, task, crops, output, group)
         OutputFolder(LAYOUT, output, folders)
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: stopped.append(True))
         run.train(lambda: bool(stopped))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f'segret_train pretrain: {error}', file=sys.stderr)
         return FAILED
     if run.step < settings.iterations:

@@ -4,7 +4,6 @@
 """Train SegRet: `segret_train --data CAMVID --output runs/nano`."""
 
 from collections.abc import Sequence
-import os
 from pathlib import Path
 import signal
 import sys
@@ -14,7 +13,7 @@ from segret_train import pretraining
 from segret_train.datasets import open_data_set
 from segret_train.options import OptionParser
 from segret_train.recipe import parse, Recipe
-from segret_train.training.crops import STOP_SIGNALS
+from segret_train.training.crops import default_workers, STOP_SIGNALS
 from segret_train.training.process_group import ProcessGroup
 from segret_train.training.training_report import write_report
 from segret_train.training.training_run import BEST, TrainingRun
@@ -35,14 +34,6 @@ def make_parser() -> OptionParser:
     parser.add_argument('--workers', type=int, help='processes that load crops (default: 1 on a '
                         'CPU; with a GPU its share of the cores, at most 8)')
     return parser
-
-
-def default_workers(group: ProcessGroup) -> int:
-    """Return the number of processes that load crops: a CPU that trains can spare one core."""
-    if group.device.type == 'cpu':
-        return 1
-    cores = len(os.sched_getaffinity(0)) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-    return min(max(cores - 1, 1), 8)
 
 
 def train(recipe: Recipe, data: Path, output: Path, workers: int | None,

@@ -4,6 +4,7 @@
 """The stream of random crops that a run learns from."""
 
 from collections.abc import Iterator, Sequence
+import os
 import signal
 from typing import Any
 
@@ -71,6 +72,14 @@ class BatchNumbers:
         for batch in range(first, first + len(self)):
             start = (batch * self.group.size + self.group.rank) * size
             yield range(start, start + size)
+
+
+def default_workers(group: ProcessGroup) -> int:
+    """Return the number of processes that load crops: a CPU that trains can spare one core."""
+    if group.device.type == 'cpu':
+        return 1
+    cores = len(os.sched_getaffinity(0)) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+    return min(max(cores - 1, 1), 8)
 
 
 def load_batches(crops: Crops, group: ProcessGroup, first_step: int,

@@ -22,6 +22,8 @@ from segret_train.pretraining import (
     Pretraining,
     PretrainingRun,
 )
+from segret_train.training.process_group import ProcessGroup
+from segret_train.training.step import NonFiniteLoss
 import torch
 from torch import nn, Tensor
 
@@ -61,7 +63,7 @@ def run(folder: Path, output: Path, settings: Pretraining = SETTINGS) -> Pretrai
     network = SegRet('nano')
     crops = ImageCrops([(path, 0) for path in find_images([folder])], settings.recipe())
     return PretrainingRun(settings, network, Distillation(network, StandInFeatures()), crops,
-                          output)
+                          output, ProcessGroup('cpu'))
 
 
 def test_images_are_found_in_all_folders_and_below(folder: Path) -> None:
@@ -152,6 +154,17 @@ def test_a_stopped_run_ends_with_the_weights_of_a_whole_one(folder: Path,
         load_backbone(network, tmp_path / name / BACKBONE)
     for key, value in networks[0].backbone.state_dict().items():
         assert torch.equal(value, networks[1].backbone.state_dict()[key]), key
+
+
+def test_a_loss_that_is_no_number_stops_and_changes_no_weights(folder: Path,
+                                                               tmp_path: Path) -> None:
+    learning = run(folder, tmp_path / 'run')
+    with torch.no_grad():
+        learning.task.projections[0].bias[0] = float('nan')
+    before = learning.task.projections[1].weight.clone()
+    with pytest.raises(NonFiniteLoss, match=r'nan at step 0: lower --learning-rate \(0.001\)'):
+        learning.train()
+    assert torch.equal(learning.task.projections[1].weight, before)
 
 
 def test_the_command_pretrains_on_classes(folder: Path, tmp_path: Path,
