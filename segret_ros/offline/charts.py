@@ -129,7 +129,8 @@ def share_axis(axes: Axes, values: np.ndarray, from_zero: bool = False) -> None:
     values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     low = 0.0 if from_zero else min(low, 0.999)
-    places = ticker.MaxNLocator(5, steps=ROUND).tick_values(low, max(high, low + 0.001))
+    places = np.asarray(
+        ticker.MaxNLocator(5, steps=ROUND).tick_values(low, max(high, low + 0.001)))
     places = places[(places > -1e-9) & (places < 1 + 1e-9)]
     axes.set_yticks(places)
     axes.set_ylim(min(low, places[0]), max(high, places[-1]))

@@ -124,7 +124,7 @@ def _errors(image: np.ndarray, label: np.ndarray, true_label: np.ndarray,
     """Return the image in grey: wrong pixels red, those without a true label dark."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     known = true_label < classes
-    grey[~known] //= 4
+    grey[~known] = grey[~known] // 4
     grey[known & (label != true_label)] = WRONG
     return grey
 
