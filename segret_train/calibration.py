@@ -18,7 +18,14 @@ from segret_ros.inference.engines.engine import open_engine
 from segret_ros.inference.model_info import TEMPERATURES
 from segret_ros.labels.label_set import LabelSet
 from segret_ros.labels.metrics import Calibration
-from segret_train.datasets import DataSet, IGNORE, NAMES_HELP, open_data_set, Sample
+from segret_train.datasets import (
+    DataSet,
+    HOLD_OUT_HELP,
+    IGNORE,
+    NAMES_HELP,
+    open_data_set,
+    Sample,
+)
 from segret_train.onnx_model import save_model
 import torch
 from torch import Tensor
@@ -52,8 +59,9 @@ def calibrate(model: Path, data: DataSet) -> ModelInfo:
     logits, label = labelled_logits(loaded, tqdm(samples, 'calibrate', unit='frame'))
     temperature = fit_temperature(logits, label)
     errors = calibration_error(logits, label), calibration_error(logits / temperature, label)
+    measured_on = f'{data.title("val")}, {len(samples)} frames, {len(label)} pixels'
     info = replace(info, temperature=temperature, calibration_error=errors,
-                   calibration_data=f'{data.name} val, {len(samples)} frames, {len(label)} pixels')
+                   calibration_data=measured_on)
     save_model(onnx.load(model), info, model)
     return info
 
@@ -155,9 +163,11 @@ def main() -> int:
     parser.add_argument('--data', type=Path, required=True, help='folder of the data set')
     parser.add_argument('--dataset', default='camvid', metavar='NAME',
                         help=f'{NAMES_HELP} (default: camvid)')
+    parser.add_argument('--hold-out', metavar='PATTERN', help=HOLD_OUT_HELP)
     arguments = parser.parse_args()
     try:
-        info = calibrate(arguments.model, open_data_set(arguments.dataset, arguments.data))
+        info = calibrate(arguments.model, open_data_set(arguments.dataset, arguments.data,
+                                                        arguments.hold_out))
     except (ValueError, OSError) as error:
         print(f'calibration: {error}', file=sys.stderr)
         return FAILED

@@ -34,7 +34,7 @@ from segret_train.agreement import (
     problem_of,
     share_equal,
 )
-from segret_train.datasets import DataSet, NAMES_HELP, open_data_set
+from segret_train.datasets import DataSet, HOLD_OUT_HELP, NAMES_HELP, open_data_set
 from segret_train.frame_sampling import SAMPLE_DRIVE, sample_frames
 from segret_train.onnx_model import (
     OPSET,
@@ -207,6 +207,7 @@ def parse_arguments() -> argparse.Namespace:
     add('--data', type=Path, help='folder of a data set, to calibrate the confidence on its val '
         'split (default: do not calibrate)')
     add('--dataset', metavar='NAME', help=f'its name: {NAMES_HELP} (default: camvid)')
+    add('--hold-out', metavar='PATTERN', help=HOLD_OUT_HELP)
     add('--labels', help='class names and colours, for a checkpoint without them: camvid, '
         'cityscapes, ade20k, coco_stuff, mapillary_vistas or a YAML file')
     add('--training-data', default='', help='what the network was trained on, for a checkpoint '
@@ -219,10 +220,11 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         labels = load_label_set(arguments.labels) if arguments.labels else None
-        if arguments.dataset and not arguments.data:
-            raise ExportError('--dataset names the data in --data: give --data FOLDER too, or '
-                              'leave it out')
-        data = arguments.data and open_data_set(arguments.dataset or 'camvid', arguments.data)
+        if (arguments.dataset or arguments.hold_out) and not arguments.data:
+            raise ExportError('--dataset and --hold-out are about the data in --data: give --data '
+                              'FOLDER too, or leave them out')
+        data = arguments.data and open_data_set(arguments.dataset or 'camvid', arguments.data,
+                                                arguments.hold_out)
         if arguments.quantise_on and arguments.precision != 'int8':
             raise ExportError('--quantise-on measures the ranges of int8: give --precision int8 '
                               'too, or leave it out')

@@ -42,6 +42,8 @@ class Recipe(Values):
     All values of a training run, except where its data is.
 
     :param dataset: a known data set, or a YAML file of classes for a folder of your own.
+    :param hold_out: pattern of names of train's images, such as 0001TP*, to validate on instead of
+        val and not to train on; none if null.
     :param variant: network size; efficientnet_lite2 is a teacher, not a SegRet.
     :param decoder_channels: decoder width E; the variant's own if null.
     :param backbone: initial weights of the backbone: from segret_train, or the authors' ImageNet
@@ -86,6 +88,7 @@ class Recipe(Values):
     """
 
     dataset: str = 'camvid'
+    hold_out: str | None = None
     variant: Literal['nano', 'tiny', 'small', 'base', 'large', 'efficientnet_lite2'] = 'tiny'
     decoder_channels: PositiveInt | None = None
     backbone: str | None = None

@@ -42,7 +42,7 @@ def train(recipe: Recipe, data: Path, output: Path, workers: int | None,
     stopped = []
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stopped.append(True))
-    run = TrainingRun(recipe, open_data_set(recipe.dataset, data), output, group,
+    run = TrainingRun(recipe, open_data_set(recipe.dataset, data, recipe.hold_out), output, group,
                       default_workers(group) if workers is None else workers)
     log = print if group.is_first else lambda _: None
     if run.step:

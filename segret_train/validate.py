@@ -18,7 +18,14 @@ from segret_ros.files.atomic import atomic_path
 from segret_ros.files.output_file import claim_file, SCORES_MARK
 from segret_ros.inference import DEVICES, Segmenter
 from segret_ros.labels.metrics import Scores
-from segret_train.datasets import check, DataSet, NAMES_HELP, open_data_set, Sample
+from segret_train.datasets import (
+    check,
+    DataSet,
+    HOLD_OUT_HELP,
+    NAMES_HELP,
+    open_data_set,
+    Sample,
+)
 from segret_train.protocol import Protocol, segment, to_device
 from segret_train.score_table import table_of_one, table_of_some
 from segret_train.teacher import load_network
@@ -153,6 +160,7 @@ def parse_arguments() -> argparse.Namespace:
     add('--data', type=Path, required=True, help='folder of the data set')
     add('--dataset', default='camvid', metavar='NAME', help=f'{NAMES_HELP} (default: camvid)')
     add('--split', choices=('train', 'val'), default='val', help='default: val')
+    add('--hold-out', metavar='PATTERN', help=HOLD_OUT_HELP)
     add('--check-data', action='store_true', help='read every image and label instead, and report '
         'what is wrong and how often each class occurs')
     add('--device', default='auto', help=f'{DEVICES}; a checkpoint '
@@ -191,7 +199,7 @@ def run(arguments: argparse.Namespace) -> str:
         raise ValueError(f'{arguments.models[0]}: a model file has one input size, so --short-side'
                          ', --crop, --stride and --multi-scale need a checkpoint')
     claim_file(arguments.json, arguments.models, SCORES_MARK)
-    data = open_data_set(arguments.dataset, arguments.data)
+    data = open_data_set(arguments.dataset, arguments.data, arguments.hold_out)
     samples = data.samples(arguments.split)
     models = [open_model(path, arguments.device, protocol, arguments.min_confidence)
               for path in arguments.models]
@@ -206,7 +214,7 @@ def run(arguments: argparse.Namespace) -> str:
             for model in models]}
         with atomic_path(arguments.json) as partial:
             partial.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
-    return f'{data.name} {arguments.split}, {len(samples)} images\n{report(models, names)}'
+    return f'{data.title(arguments.split)}, {len(samples)} images\n{report(models, names)}'
 
 
 def main() -> int:
@@ -214,7 +222,7 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         if arguments.check_data:
-            data = open_data_set(arguments.dataset, arguments.data)
+            data = open_data_set(arguments.dataset, arguments.data, arguments.hold_out)
             checks = check.check_data(data)
             print(check.report(data, checks))
             return REFUSED if any(found.errors for found in checks.values()) else 0

@@ -5,6 +5,12 @@
 
 from segret_train.datasets.dataset import DataError, DataSet, Sample
 from segret_train.datasets.ids import IGNORE
-from segret_train.datasets.published import NAMES_HELP, open_data_set, PUBLISHED
+from segret_train.datasets.published import (
+    HOLD_OUT_HELP,
+    NAMES_HELP,
+    open_data_set,
+    PUBLISHED,
+)
 
-__all__ = ['DataError', 'DataSet', 'IGNORE', 'NAMES_HELP', 'open_data_set', 'PUBLISHED', 'Sample']
+__all__ = ['DataError', 'DataSet', 'HOLD_OUT_HELP', 'IGNORE', 'NAMES_HELP', 'open_data_set',
+           'PUBLISHED', 'Sample']

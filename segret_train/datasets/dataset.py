@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +100,8 @@ class DataSet:
     :param name: for display.
     :param labels: the classes.
     :param root: its folder.
+    :param held_out: pattern of names of the train split's images, such as `0001TP*`: those are
+        val then, the others train, and val's own images are not used.
     """
 
     name: str
@@ -106,6 +109,7 @@ class DataSet:
     root: Path
     layout: Layout
     ids: IdTable | ColorTable
+    held_out: str | None = None
 
     def samples(self, split: str) -> list[Sample]:
         """
@@ -119,12 +123,29 @@ class DataSet:
             raise found.errors[0]
         return found.samples
 
+    def title(self, split: str) -> str:
+        """Return a name for a split's images."""
+        if self.held_out is None:
+            return f'{self.name} {split}'
+        return f'{self.name} train {"without" if split == "train" else "of"} {self.held_out}'
+
     def split(self, split: str) -> Split:
         """Return the labelled images of a split, and what is wrong with the others."""
-        files = self.layout.files(self.root, split)
-        return Split([Sample(shown(Path(name)), path, files.labels[name], self.ids)
-                      for name, path in files.images.items() if name in files.labels],
-                     list(self._errors(files, split)), files.left_out)
+        folder = split if self.held_out is None else 'train'
+        files = self.layout.files(self.root, folder)
+        samples = [Sample(shown(Path(name)), path, files.labels[name], self.ids)
+                   for name, path in files.images.items() if name in files.labels]
+        errors = list(self._errors(files, folder))
+        if self.held_out is not None:
+            kept = [sample for sample in samples
+                    if fnmatchcase(sample.name, self.held_out) == (split == 'val')]
+            if samples and not kept:
+                errors.append(DataError(
+                    f'{shown(self.root)}: {"no" if split == "val" else "every"} image of train is '
+                    f'named {self.held_out}, the pattern to hold out; the first is named '
+                    f'{samples[0].name}'))
+            samples = kept
+        return Split(samples, errors, files.left_out)
 
     def _errors(self, files: SplitFiles, split: str) -> Iterator[DataError]:
         rule = f'{self.name} is laid out as {self.layout}'

@@ -3,6 +3,7 @@
 
 """Published data sets, each in the layout of its publisher (or of mmsegmentation)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,22 +76,29 @@ PUBLISHED = {
 }
 
 NAMES_HELP = f'{", ".join(PUBLISHED)}, or a YAML file of your own (docs/your_own_data.md)'
+HOLD_OUT_HELP = ("take the images of train whose names match, such as '0001TP*', for val, and "
+                 'only the others for train')
 
 
-def open_data_set(name_or_yaml: str, root: str | Path) -> DataSet:
+def open_data_set(name_or_yaml: str, root: str | Path, held_out: str | None = None) -> DataSet:
     """
     Open a data set.
 
     :param name_or_yaml: `camvid`, `cityscapes` or another name in `PUBLISHED`, or the path of a
         YAML file that describes your own data (`docs/your_own_data.md`).
     :param root: its folder.
+    :param held_out: see `DataSet`.
     :raises DataError: for an unknown name, or a malformed file.
     """
+    return replace(_open(name_or_yaml, Path(root)), held_out=held_out)
+
+
+def _open(name_or_yaml: str, root: Path) -> DataSet:
     if Path(name_or_yaml).suffix in ('.yaml', '.yml'):
-        return read_own(Path(name_or_yaml), Path(root))
+        return read_own(Path(name_or_yaml), root)
     if name_or_yaml not in PUBLISHED:
         raise DataError(f'no data set {name_or_yaml}: name one of {", ".join(PUBLISHED)}, or the '
                         "YAML file of your own data's classes")
     published = PUBLISHED[name_or_yaml]
-    return DataSet(published.name, load_label_set(published.label_set), Path(root),
+    return DataSet(published.name, load_label_set(published.label_set), root,
                    published.layout, published.ids)

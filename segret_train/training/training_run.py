@@ -188,8 +188,8 @@ class TrainingRun:
         confusion, frames = self._score(network)
         miou = confusion.mean_iou()
         if np.isnan(miou):
-            raise DataError(f'{self.data.name} val: none of its {len(self.validation)} frames has '
-                            'a labelled pixel, so there is no best network: label some')
+            raise DataError(f'{self.data.title("val")}: none of its {len(self.validation)} frames '
+                            'has a labelled pixel, so there is no best network: label some')
         iou = {name: round(value, 4) for name, value
                in zip(self.data.labels.names, confusion.iou().tolist()) if value == value}
         if miou > self.best_miou:
@@ -241,9 +241,9 @@ class TrainingRun:
             self.log.add({**record, 'seconds': round(self.seconds)})
 
     def _origin(self) -> dict[str, Any]:
-        data = self.data.name
-        return {'data': f'{data} train, {len(self.crops.samples)} frames',
-                'val_data': f'{data} val, {len(self.validation)} frames, single scale',
+        train, val = map(self.data.title, ('train', 'val'))
+        return {'data': f'{train}, {len(self.crops.samples)} frames',
+                'val_data': f'{val}, {len(self.validation)} frames, single scale',
                 'step': self.step, 'recipe': self.recipe.values()}
 
     def _save(self) -> None:

@@ -187,7 +187,7 @@ def test_ranges_of_a_foreign_drive_are_a_warning(exported: tuple[Path, Agreement
     (['CHECKPOINT', '--input-size', '20000000', '20000000'],
      "--input-size is (20000000, 20000000): the network can't be run at it"),
     (['CHECKPOINT', '--data', 'EMPTY'], 'no images/val/*.jpg; CamVid is laid out as'),
-    (['CHECKPOINT', '--dataset', 'cityscapes'], 'give --data FOLDER too, or leave it out'),
+    (['CHECKPOINT', '--dataset', 'cityscapes'], 'give --data FOLDER too, or leave them out'),
     (['CHECKPOINT', '--frames', 'EMPTY'], 'is neither a folder of images'),
     (['CHECKPOINT', '--frames', 'CORRUPT'], 'image.jpg: not a readable image'),
     (['CHECKPOINT', '--quantise-on', 'EMPTY'], '--quantise-on measures the ranges of int8: give'),

@@ -114,3 +114,22 @@ def test_a_corrupt_picture_is_named(camvid: DataSet, name: str, read: str) -> No
         (camvid.root / name).write_bytes(content)
         with pytest.raises(DataError, match=f'{name}: not a readable image'):
             getattr(camvid.samples('val')[1], read)()
+
+
+def test_a_drive_can_be_held_out(camvid_tree: Path) -> None:
+    data = open_data_set('camvid', camvid_tree, '0[3-5]')
+    assert [sample.name for sample in data.samples('train')] == ['00', '01', '02', '06', '07']
+    assert [sample.name for sample in data.samples('val')] == ['03', '04', '05']
+    assert data.samples('val')[0].image_path == camvid_tree / 'images/train/03.jpg'
+    assert (data.title('train'), data.title('val')) == (
+        'CamVid train without 0[3-5]', 'CamVid train of 0[3-5]')
+
+
+@pytest.mark.parametrize(('pattern', 'split', 'words'), [
+    ('1*', 'val', 'no image of train is named 1'),
+    ('0*', 'train', 'every image of train is named 0')])
+def test_a_pattern_that_leaves_nothing_is_told(camvid_tree: Path, pattern: str, split: str,
+                                               words: str) -> None:
+    data = open_data_set('camvid', camvid_tree, pattern)
+    with pytest.raises(DataError, match=f'{words}.*the first is named 00'):
+        data.samples(split)

@@ -197,3 +197,12 @@ def test_a_run_goes_on_beside_files_of_the_users(camvid: DataSet, tmp_path: Path
     (tmp_path / 'run' / LIST).unlink()  # as versions without one left it
     assert make_run(recipe, camvid, tmp_path / 'run').step == 1
     assert (tmp_path / 'run' / 'mine.onnx').read_text() == 'mine'
+
+
+def test_a_held_out_drive_is_validated_on(camvid_tree: Path, tmp_path: Path,
+                                          recipe: Recipe) -> None:
+    data = open_data_set('camvid', camvid_tree, '0[01]')
+    make_run(recipe, data, tmp_path / 'run').train()
+    record = load_checkpoint(tmp_path / 'run' / 'best.safetensors').training_record
+    assert record['data'] == 'CamVid train without 0[01], 6 frames'
+    assert record['val_data'] == 'CamVid train of 0[01], 2 frames, single scale'
