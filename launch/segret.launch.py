@@ -29,7 +29,7 @@ OVERRIDES = {
 ARGUMENTS = [
     DeclareLaunchArgument(
         'image', default_value='',
-        description='Camera topic; camera_info is taken from beside it. A name that ends in '
+        description='Camera topic; camera_info is expected next to it. A name that ends in '
                     '/compressed is received compressed. With cameras, {camera} stands for the '
                     'name of each: image:=/{camera}/image_raw. Empty: /camera/image_raw, or '
                     'NAME/image with cameras.'),
