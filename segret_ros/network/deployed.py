@@ -55,6 +55,10 @@ class DeployedSegRet(nn.Module):
         :param image: (1, H, W, 3) uint8 RGB.
         :return: (1, classes, H / 4, W / 4) float32, rounded up.
         """
+        return self.decoder(self.features(image)).float()
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Compute the four stages' outputs, (1, C, H / stride, W / stride), of an image."""
         x = ((image.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
         x = x.to(next(self.parameters()).dtype)
         for index, convolution in enumerate(self.stem):
@@ -65,7 +69,7 @@ class DeployedSegRet(nn.Module):
                 x = self.downsamples[index - 1](x)
             x = stage(x)
             features.append(x)
-        return self.decoder(features).float()
+        return features
 
 
 class DeployedStage(nn.Module):

@@ -39,18 +39,11 @@ class FusedSegRet(nn.Module):
     :param network: in evaluation mode; its weights are copied.
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(self, network: DeployedSegRet) -> None:
         super().__init__()
-        network = deepcopy(network)
-        self.register_buffer('mean', network.mean)
-        self.register_buffer('scale', network.scale)
-        self.stem, self.downsamples, self.decoder = (
-            network.stem, network.downsamples, network.decoder)
-        stages: Any = network.stages  # PyTorch's lists do not know the types of their modules
-        self.stages = nn.ModuleList(map(FusedStage, stages))
+        self.network = deepcopy(network)
+        stages: Any = self.network.stages  # PyTorch's lists do not know the types of their modules
+        self.network.stages = nn.ModuleList(map(FusedStage, stages))
 
     def forward(self, image: Tensor) -> Tensor:
         """
@@ -59,17 +52,7 @@ class FusedSegRet(nn.Module):
         :param image: (1, H, W, 3) uint8 RGB.
         :return: (H / 4, W / 4, classes), rounded up, in the type that it computes in.
         """
-        x = ((image - self.mean) * self.scale).permute(0, 3, 1, 2)
-        x = x.to(self.decoder.classify.weight.dtype)
-        for index, convolution in enumerate(self.stem):
-            x = convolution(functional.gelu(x) if index > 0 else x)
-        features = []
-        for index, stage in enumerate(self.stages):
-            if index > 0:
-                x = self.downsamples[index - 1](x)
-            x = stage(x)
-            features.append(x)
-        return self._decode(features)
+        return self._decode(self.network.features(image))
 
     @staticmethod
     def label(logits: Tensor, size: Grid, temperature: float | None) -> list[Tensor]:
@@ -79,10 +62,11 @@ class FusedSegRet(nn.Module):
     def _decode(self, features: list[Tensor]) -> Tensor:
         """Compute the logits from four (1, C, h, w)."""
         grids = [grid_of(x) for x in features]
-        levels = [fuse(functional.relu_(level(cells_of(x)))) for x, level, fuse in
-                  zip(features, self.decoder.levels, self.decoder.fuse)]
+        decoder = self.network.decoder
+        levels = [fuse(functional.relu_(level(cells_of(x))))
+                  for x, level, fuse in zip(features, decoder.levels, decoder.fuse)]
         fused = kernels.add_resized(levels, grids)
-        classify = self.decoder.classify
+        classify = decoder.classify
         return functional.linear(fused, classify.weight.flatten(1), classify.bias
                                  ).unflatten(0, grids[0])
 
